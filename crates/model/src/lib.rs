@@ -1,0 +1,20 @@
+//! The nouns of Strongroom and the pure rules about them.
+//!
+//! Everything here is a value: no file is opened, no clock is read, nothing is awaited. A bare `String` or `Uuid` never
+//! crosses a module elsewhere in the product; it is parsed into one of these types at the edge and is right from then on.
+
+#![forbid(unsafe_code)]
+
+mod clock;
+mod hash;
+mod id;
+mod name;
+mod permission;
+mod redundancy;
+
+pub use clock::{Clock, SimulatedTime};
+pub use hash::{BlobId, Digest, HashError, PackId};
+pub use id::{ContainerId, IdError, ItemId, KeySetId, PointId, SessionId, VaultId};
+pub use name::{MachineName, NameError, Region, VaultName};
+pub use permission::Permission;
+pub use redundancy::{Redundancy, RedundancyError};

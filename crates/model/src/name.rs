@@ -1,0 +1,163 @@
+//! Names that people give, parsed once at the edge.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a name was refused; the sentence says what a right one looks like.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{name}\" is not a valid {noun}: {rule}")]
+pub struct NameError {
+    noun: &'static str,
+    name: String,
+    rule: &'static str,
+}
+
+macro_rules! typed_name {
+    ($(#[$doc:meta])* $name:ident, $noun:literal, $valid:expr, $rule:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The name as it was given.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// The form in which names are compared and kept unique.
+            pub fn folded(&self) -> String {
+                self.0.to_ascii_lowercase()
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                let valid: fn(&str) -> bool = $valid;
+                if valid(text) {
+                    return Ok(Self(text.to_owned()));
+                }
+                let name = text.chars().take(80).collect();
+                Err(NameError { noun: $noun, name, rule: $rule })
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+
+            fn try_from(text: String) -> Result<Self, NameError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", self.0)
+            }
+        }
+    };
+}
+
+typed_name!(/// The name of a vault, unique in its resource group without regard to case (the rules of Azure).
+    VaultName, "vault name", is_vault_name,
+    "it must have 2 to 50 characters, begin with a letter, and continue with letters, digits and hyphens");
+typed_name!(/// The name of a registered machine, unique in its vault without regard to case.
+    MachineName, "machine name", is_machine_name,
+    "it must have 1 to 64 characters, begin with a letter or digit, and continue with letters, digits, '.', '_' and '-'");
+typed_name!(/// A region: a place where objects are kept.
+    Region, "region name", is_region,
+    "it must have 1 to 32 characters, begin with a lower-case letter, and continue with lower-case letters, digits and hyphens");
+
+impl Default for Region {
+    /// The place beside the service itself.
+    fn default() -> Self {
+        Self("local".to_owned())
+    }
+}
+
+fn is_vault_name(text: &str) -> bool {
+    (2..=50).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
+
+fn is_machine_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+}
+
+fn is_region(text: &str) -> bool {
+    (1..=32).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<N: FromStr<Err = NameError> + fmt::Display>(good: &[&str], bad: &[&str]) {
+        for text in good {
+            assert_eq!(text.parse::<N>().unwrap().to_string(), *text);
+        }
+        for text in bad {
+            let sentence = text
+                .parse::<N>()
+                .err()
+                .unwrap_or_else(|| panic!("{text:?} was taken"))
+                .to_string();
+            assert!(sentence.contains("it must have"), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn vault_names() {
+        let long = "v".repeat(50);
+        let too_long = "v".repeat(51);
+        check::<VaultName>(
+            &["v1", "Main-vault", &long],
+            &["1bad", "v", "", "a_b", "a b", "-a", "vü", &too_long, "a\n"],
+        );
+    }
+
+    #[test]
+    fn machine_names() {
+        check::<MachineName>(
+            &["web-1.example.org", "7", "A_b"],
+            &["", ".", "-x", "a b", "a/b", &"m".repeat(65)],
+        );
+    }
+
+    #[test]
+    fn regions() {
+        check::<Region>(&["local", "west-europe2"], &["", "West", "2a", "a_b"]);
+        assert_eq!(Region::default().as_str(), "local");
+    }
+
+    #[test]
+    fn names_come_from_json_checked() {
+        assert!(serde_json::from_str::<VaultName>("\"1bad\"").is_err());
+        assert_eq!(serde_json::from_str::<VaultName>("\"Ok-1\"").unwrap().folded(), "ok-1");
+    }
+}
