@@ -1,0 +1,346 @@
+//! A backup: walk, compare, read, cut, fingerprint, compress, seal, ask, send, commit.
+//!
+//! Four stages run at once with bounded queues between them, and the last is the only one that talks:
+//!
+//! ```text
+//! scan ──drafts──▶ pages ─────sealed pages────▶ upload ──▶ vault
+//!   └────chunks──▶ workers ───sealed chunks────▶──┘
+//! ```
+//!
+//! `scan` decides everything that the result depends on, in path order and alone; the other stages only carry it out. So
+//! equal input gives equal identities, however the threads run. A draft names chunks that are still being sealed by
+//! [`Slot`](crate::slot::Slot)s; it leaves `scan` only when all its chunks are on their way, so `pages` never waits for
+//! something that waits for `pages`.
+
+mod bundle;
+mod content;
+mod draft;
+mod image;
+mod issues;
+mod pages;
+mod pass;
+mod previous;
+mod scan;
+mod upload;
+mod workers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use strongroom_format::point::{Consistency, Issue, PointBody, PointHeader, point_digest, put_head};
+use strongroom_model::{BlobId, Clock, Digest, ItemId, KeySetId, PointId, VaultId};
+use strongroom_seal::{DataKeys, Level, SealKind, Sealer};
+use strongroom_sources::files::Selection;
+
+use crate::error::EngineError;
+use crate::progress::Progress;
+use crate::remote::{Begun, CommitOutcome, VaultReader, VaultWriter};
+use crate::scratch::{LastPoint, Scratch};
+use pass::{Pass, PassOutcome};
+
+pub(crate) use draft::content as record_content;
+pub(crate) use pages::page_fingerprint;
+
+/// How often a commit that names missing blobs is answered by reading and sending them again.
+const PASSES_MAX: usize = 3;
+
+/// Who makes the backup, and of what.
+#[derive(Clone, Debug)]
+pub struct BackupOptions {
+    /// What to take.
+    pub selection: Selection,
+    /// How hard to compress.
+    pub level: Level,
+    /// The vault.
+    pub vault: VaultId,
+    /// The machine's item.
+    pub item: ItemId,
+    /// The key set that `keys` belong to.
+    pub key_set: KeySetId,
+    /// The machine's name, for the sealed body.
+    pub machine: String,
+    /// Name and version of the program, for the sealed body.
+    pub program: String,
+    /// The machine's clock.
+    pub clock: Clock,
+    /// Reads every file, whatever size and times say.
+    pub force_rehash: bool,
+    /// Threads that compress and seal.
+    pub workers: usize,
+}
+
+/// The parts that a backup works with.
+#[derive(Clone)]
+pub struct BackupParts {
+    /// Where it goes.
+    pub writer: Arc<dyn VaultWriter>,
+    /// Where the last point is read from if the scratch folder does not have it.
+    pub reader: Arc<dyn VaultReader>,
+    /// The key set's keys.
+    pub keys: Arc<DataKeys>,
+    /// Figures for whoever watches, and the way to interrupt.
+    pub progress: Progress,
+}
+
+/// What a backup did.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct BackupReport {
+    /// The new recovery point.
+    pub point: PointId,
+    /// Its moment, by the vault's clock.
+    pub created: Timestamp,
+    /// BLAKE3 of its object: remember it, to notice a vault that withholds it.
+    pub digest: Digest,
+    /// How many names it has.
+    pub entries: u64,
+    /// Bytes of all its files.
+    pub bytes: u64,
+    /// How many files were opened because they were new or changed.
+    pub files_read: u64,
+    /// Sealed bytes that the vault did not have before.
+    pub new_bytes: u64,
+    /// How many sealed blobs that was.
+    pub new_blobs: u64,
+    /// What could not be taken as it should have been.
+    #[serde(skip)]
+    pub issues: Vec<Issue>,
+    /// How many more issues there were than are listed.
+    pub issues_omitted: u64,
+}
+
+/// Makes a backup.
+pub async fn back_up(
+    parts: &BackupParts,
+    scratch: Arc<Scratch>,
+    options: &BackupOptions,
+) -> Result<BackupReport, EngineError> {
+    let begun = parts.writer.begin().await?;
+    let heartbeat = Heartbeat::start(parts.writer.clone(), begun.lease_seconds);
+    let result = passes(parts, &scratch, options, &begun).await;
+    drop(heartbeat);
+    // The lease ends by itself if this does not get through.
+    let ended = parts.writer.end().await;
+    tracing::debug!(?ended, "session ended");
+    result
+}
+
+async fn passes(
+    parts: &BackupParts,
+    scratch: &Arc<Scratch>,
+    options: &BackupOptions,
+    begun: &Begun,
+) -> Result<BackupReport, EngineError> {
+    let last = agree_on_last(parts, scratch, begun).await?;
+    if let Some(last) = &last {
+        parts.progress.expect(last.entries, last.bytes);
+    }
+    let started = options.clock.now();
+    let mut distrusted: Vec<BlobId> = Vec::new();
+    let mut sent = (0, 0);
+    for _ in 0..PASSES_MAX {
+        let pass = Pass {
+            parts,
+            options,
+            scratch,
+            last: last.as_ref(),
+            distrusted: &distrusted,
+        };
+        let outcome = pass.run().await?;
+        sent = (sent.0 + outcome.new_bytes, sent.1 + outcome.new_blobs);
+        let point = Uuid7(begun.now).point_id();
+        let object = point_object(
+            parts,
+            options,
+            begun,
+            &outcome,
+            Moments {
+                started,
+                point,
+                new_bytes: sent.0,
+            },
+        );
+        match parts.writer.commit(object.clone()).await? {
+            CommitOutcome::Committed => {
+                let digest = point_digest(&object);
+                keep(scratch, &outcome, point, digest);
+                return Ok(report(
+                    outcome,
+                    Committed {
+                        point,
+                        digest,
+                        created: begun.now,
+                        sent,
+                    },
+                ));
+            }
+            CommitOutcome::Missing(ids) => {
+                tracing::warn!(
+                    blobs = ids.len(),
+                    "the vault lacks blobs that this machine believed it had; sending them again"
+                );
+                distrusted.extend(ids);
+                parts.progress.restart();
+            }
+        }
+    }
+    Err(EngineError::Internal(
+        "the vault goes on asking for blobs that were sent",
+    ))
+}
+
+/// What the scratch folder holds of the vault's newest point; filled from the vault if it does not.
+async fn agree_on_last(
+    parts: &BackupParts,
+    scratch: &Arc<Scratch>,
+    begun: &Begun,
+) -> Result<Option<LastPoint>, EngineError> {
+    let Some((point, digest)) = begun.latest else {
+        // A vault without any point of ours, be it new or another one: nothing that we remember is there.
+        scratch.clear()?;
+        return Ok(None);
+    };
+    if let Some(last) = scratch.last().filter(|last| last.digest == digest) {
+        return Ok(Some(last));
+    }
+    tracing::info!(%point, "the scratch folder does not have the newest recovery point; reading its pages from the vault");
+    scratch.clear()?;
+    match crate::resync::resync(parts, scratch, point).await {
+        Ok(last) => Ok(Some(last)),
+        Err(EngineError::Cancelled) => Err(EngineError::Cancelled),
+        Err(error) => {
+            tracing::warn!(%error, "the newest recovery point cannot be read; this backup reads every file");
+            scratch.clear()?;
+            Ok(None)
+        }
+    }
+}
+
+struct Moments {
+    started: Timestamp,
+    point: PointId,
+    new_bytes: u64,
+}
+
+fn point_object(
+    parts: &BackupParts,
+    options: &BackupOptions,
+    begun: &Begun,
+    outcome: &PassOutcome,
+    moments: Moments,
+) -> Bytes {
+    let header = PointHeader {
+        vault: options.vault,
+        item: options.item,
+        point: moments.point,
+        key_set: options.key_set,
+        root: outcome.root,
+        created: begun.now,
+        consistency: Consistency::FileByFile,
+        total_bytes: outcome.sums.bytes,
+        new_bytes: moments.new_bytes,
+        files: outcome.sums.entries,
+        predecessor: begun.latest.map(|(_, digest)| digest),
+    };
+    let mut object = Vec::new();
+    put_head(&mut object, &header);
+    let head = object.clone();
+    let body = point_body(options, outcome, moments.started).encode();
+    Sealer::new(&parts.keys, options.level).seal(SealKind::PointBody, &head, &body, &mut object);
+    object.into()
+}
+
+fn point_body(options: &BackupOptions, outcome: &PassOutcome, started: Timestamp) -> PointBody {
+    use std::os::unix::ffi::OsStrExt as _;
+    let paths = options
+        .selection
+        .roots()
+        .iter()
+        .map(|root| root.as_os_str().as_bytes().to_vec());
+    PointBody {
+        machine: options.machine.clone(),
+        program: options.program.clone(),
+        started: nanoseconds(started),
+        finished: nanoseconds(options.clock.now()),
+        paths: paths.collect(),
+        exclusions: options.selection.rules().patterns().to_vec(),
+        issues: outcome.issues.clone(),
+        issues_omitted: outcome.issues_omitted,
+    }
+}
+
+fn keep(scratch: &Scratch, outcome: &PassOutcome, point: PointId, digest: Digest) {
+    let last = LastPoint {
+        point,
+        digest,
+        entries: outcome.sums.entries,
+        bytes: outcome.sums.bytes,
+        tired: outcome.tired.clone(),
+    };
+    let log = outcome.log.lock().expect("no thread panicked with the log").take();
+    // The recovery point exists; without this the next run is slower, no more.
+    if let Some(Err(error)) = log.map(|log| scratch.keep(log, &last)) {
+        tracing::warn!(%error, "the scratch folder could not be updated");
+    }
+}
+
+struct Committed {
+    point: PointId,
+    digest: Digest,
+    created: Timestamp,
+    sent: (u64, u64),
+}
+
+fn report(outcome: PassOutcome, committed: Committed) -> BackupReport {
+    BackupReport {
+        point: committed.point,
+        created: committed.created,
+        digest: committed.digest,
+        entries: outcome.sums.entries,
+        bytes: outcome.sums.bytes,
+        files_read: outcome.files_read,
+        new_bytes: committed.sent.0,
+        new_blobs: committed.sent.1,
+        issues: outcome.issues,
+        issues_omitted: outcome.issues_omitted,
+    }
+}
+
+/// Makes ids that sort by the vault's clock.
+struct Uuid7(Timestamp);
+
+impl Uuid7 {
+    fn point_id(&self) -> PointId {
+        let seconds = u64::try_from(self.0.as_second()).unwrap_or(0);
+        let moment = uuid::Timestamp::from_unix_time(seconds, self.0.subsec_nanosecond().unsigned_abs(), 0, 0);
+        PointId::from_uuid(uuid::Uuid::new_v7(moment))
+    }
+}
+
+fn nanoseconds(moment: Timestamp) -> i64 {
+    i64::try_from(moment.as_nanosecond()).unwrap_or(i64::MAX)
+}
+
+/// Renews the lease while the machine walks through unchanged files and has nothing to send.
+struct Heartbeat(tokio::task::JoinHandle<()>);
+
+impl Heartbeat {
+    fn start(writer: Arc<dyn VaultWriter>, lease_seconds: u64) -> Self {
+        let every = Duration::from_secs((lease_seconds / 4).max(1));
+        Self(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(every).await;
+                if let Err(error) = writer.missing(&[]).await {
+                    tracing::debug!(%error, "the lease could not be renewed");
+                }
+            }
+        }))
+    }
+}
+
+impl Drop for Heartbeat {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

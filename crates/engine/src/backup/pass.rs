@@ -1,0 +1,187 @@
+//! One pass over the source: the stages, wired together.
+
+use std::sync::{Arc, Mutex};
+
+use strongroom_format::point::Issue;
+use strongroom_format::tree::Sums;
+use strongroom_model::BlobId;
+use tokio::sync::mpsc;
+
+use super::issues::Issues;
+use super::pages::{PageStage, Pages};
+use super::previous::Previous;
+use super::scan::{Scan, ScanParts, Stop};
+use super::upload::upload;
+use super::workers::work;
+use super::{BackupOptions, BackupParts};
+use crate::error::EngineError;
+use crate::scratch::{FingerprintMap, LastPoint, PageLog, Scratch};
+
+/// Chunks waiting for a worker: with two MiB each at most.
+const JOBS_MAX: usize = 4;
+/// Batches of drafts waiting for their pages.
+const BATCHES_MAX: usize = 2;
+/// Sealed blobs waiting to be sent.
+const SEALED_MAX: usize = 8;
+
+/// What a pass is made with.
+pub struct Pass<'a> {
+    pub parts: &'a BackupParts,
+    pub options: &'a BackupOptions,
+    pub scratch: &'a Arc<Scratch>,
+    pub last: Option<&'a LastPoint>,
+    pub distrusted: &'a [BlobId],
+}
+
+/// What a pass found. All that it sent is durable.
+pub struct PassOutcome {
+    pub root: BlobId,
+    pub sums: Sums,
+    pub tired: Vec<BlobId>,
+    pub log: Mutex<Option<PageLog>>,
+    pub new_bytes: u64,
+    pub new_blobs: u64,
+    pub files_read: u64,
+    pub issues: Vec<Issue>,
+    pub issues_omitted: u64,
+}
+
+/// What the threads end with.
+struct Worked {
+    pages: Option<Pages>,
+    scanned: Result<Scanned, Stop>,
+    contents: FingerprintMap,
+}
+
+struct Scanned {
+    issues: Issues,
+    files_read: u64,
+}
+
+impl Pass<'_> {
+    /// Runs all stages to their end.
+    pub async fn run(&self) -> Result<PassOutcome, EngineError> {
+        let (sealed, to_send) = mpsc::channel(SEALED_MAX);
+        let sending = tokio::spawn(upload(self.parts.writer.clone(), to_send, self.parts.progress.clone()));
+        let stages = self.stages(sealed)?;
+        let worked = tokio::task::spawn_blocking(move || stages.run()).await;
+        let sent = sending
+            .await
+            .map_err(|_| EngineError::Internal("the sending stage panicked"))?;
+        let worked = worked.map_err(|_| EngineError::Internal("a stage of the backup panicked"))??;
+        // What the vault acknowledged is remembered also if the backup goes no further.
+        let sent = sent?;
+        let mut worked = worked;
+        self.remember(&mut worked.contents);
+        let scanned = worked.scanned.map_err(|stop| self.stopped(stop))?;
+        let mut pages = worked
+            .pages
+            .ok_or(EngineError::Internal("the page stage ended early"))?;
+        self.remember(&mut pages.map);
+        let (issues, issues_omitted) = scanned.issues.finish();
+        Ok(PassOutcome {
+            root: pages.root,
+            sums: pages.sums,
+            tired: pages.tired,
+            log: Mutex::new(Some(pages.log)),
+            new_bytes: sent.bytes,
+            new_blobs: sent.blobs,
+            files_read: scanned.files_read,
+            issues,
+            issues_omitted,
+        })
+    }
+
+    fn remember(&self, map: &mut FingerprintMap) {
+        if let Err(error) = map.flush() {
+            tracing::warn!(%error, "the scratch folder could not be updated");
+        }
+    }
+
+    fn stopped(&self, stop: Stop) -> EngineError {
+        match stop {
+            Stop::Cancelled => EngineError::Cancelled,
+            Stop::Broken => EngineError::Internal("a stage of the backup ended early"),
+            Stop::Source(why) => EngineError::Source(why),
+            Stop::Scratch(error) => error,
+        }
+    }
+
+    fn stages(&self, sealed: mpsc::Sender<super::upload::SealedBlob>) -> Result<Stages, EngineError> {
+        let mut contents = self.scratch.contents()?;
+        let mut pages = self.scratch.pages()?;
+        contents.distrust(self.distrusted);
+        pages.distrust(self.distrusted);
+        // Contents in bundles that are mostly unused are to be stored anew.
+        let tired = self.last.map_or(&[][..], |last| &last.tired);
+        contents.distrust(tired);
+        let unusable = self.distrusted.iter().chain(tired).copied().collect();
+        Ok(Stages {
+            keys: self.parts.keys.clone(),
+            options: self.options.clone(),
+            progress: self.parts.progress.clone(),
+            previous: Previous::new(self.last.and_then(|last| last.pages(self.scratch))),
+            log: self.scratch.new_page_log()?,
+            unusable,
+            contents,
+            pages,
+            sealed,
+        })
+    }
+}
+
+struct Stages {
+    keys: Arc<strongroom_seal::DataKeys>,
+    options: BackupOptions,
+    progress: crate::progress::Progress,
+    previous: Previous,
+    log: PageLog,
+    unusable: std::collections::HashSet<BlobId>,
+    contents: FingerprintMap,
+    pages: FingerprintMap,
+    sealed: mpsc::Sender<super::upload::SealedBlob>,
+}
+
+impl Stages {
+    fn run(self) -> Result<Worked, EngineError> {
+        let (jobs, to_seal) = crossbeam_channel::bounded(JOBS_MAX);
+        let (drafts, to_page) = crossbeam_channel::bounded(BATCHES_MAX);
+        let (keys, level) = (self.keys, self.options.level);
+        let page_stage = PageStage {
+            keys: keys.clone(),
+            level,
+            map: self.pages,
+            log: self.log,
+            drafts: to_page,
+            sealed: self.sealed.clone(),
+        };
+        let scan = Scan::new(ScanParts {
+            keys: keys.clone(),
+            options: self.options.clone(),
+            progress: self.progress,
+            previous: self.previous,
+            unusable: self.unusable,
+            contents: self.contents,
+            jobs,
+            drafts,
+        });
+        std::thread::scope(|scope| {
+            for _ in 0..self.options.workers.max(1) {
+                let (keys, to_seal, sealed) = (&keys, to_seal.clone(), self.sealed.clone());
+                scope.spawn(move || work(keys, level, &to_seal, &sealed));
+            }
+            drop((to_seal, self.sealed));
+            let pages = scope.spawn(move || page_stage.run());
+            let (scanned, contents) = scan.run(self.options.selection);
+            let scanned = scanned.map(|(issues, files_read)| Scanned { issues, files_read });
+            let pages = pages
+                .join()
+                .map_err(|_| EngineError::Internal("the page stage panicked"))??;
+            Ok(Worked {
+                pages,
+                scanned,
+                contents,
+            })
+        })
+    }
+}

@@ -1,0 +1,41 @@
+//! Why a backup, restore or verification could not be done at all.
+
+use std::path::PathBuf;
+
+use crate::remote::RemoteError;
+
+/// Why the work ended. What went wrong with single files is an issue in the report instead.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The vault refused or cannot be reached.
+    #[error("{0}")]
+    Remote(#[from] RemoteError),
+    /// The scratch folder cannot be used.
+    #[error("cannot {action} the scratch folder {}: {source}", path.display())]
+    Scratch {
+        /// A verb phrase.
+        action: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another backup of this machine is running.
+    #[error("another backup of this machine is running; wait for it, or stop it")]
+    Busy,
+    /// What to back up is not usable.
+    #[error("{0}")]
+    Source(String),
+    /// The target of a restore is not usable.
+    #[error("{0}")]
+    Target(String),
+    /// The recovery point itself is damaged or was made with other keys.
+    #[error("{0}")]
+    Point(String),
+    /// The user interrupted it. What was sent stays in the vault, what was restored stays on disk.
+    #[error("interrupted; what was done so far is kept, and the next run continues from there")]
+    Cancelled,
+    /// A stage of the pipeline ended without saying why.
+    #[error("internal error: {0}")]
+    Internal(&'static str),
+}

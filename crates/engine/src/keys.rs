@@ -1,0 +1,30 @@
+//! Where `seal` and `format` meet: fingerprints, pages and points under a key set.
+
+use strongroom_format::entry::Fingerprint;
+use strongroom_format::page::{VisiblePage, put_visible};
+use strongroom_model::BlobId;
+use strongroom_seal::{DataKeys, SealKind, Sealer};
+
+/// The fingerprint of plain contents.
+pub fn fingerprint(keys: &DataKeys, plain: &[u8]) -> Fingerprint {
+    Fingerprint(*keys.fingerprint(plain).as_bytes())
+}
+
+/// Seals a page: the stored bytes and their identity.
+pub fn seal_page(sealer: &mut Sealer, level: u8, refs: &[BlobId], plain: &[u8]) -> (BlobId, Vec<u8>) {
+    let mut head = Vec::new();
+    put_visible(&mut head, level, refs);
+    let mut bytes = head.clone();
+    sealer.seal(SealKind::Page, &head, plain, &mut bytes);
+    (strongroom_format::blob_id(&bytes), bytes)
+}
+
+/// Opens the sealed part of a page whose identity was checked.
+pub fn open_page(opener: &mut strongroom_seal::Opener, page: &VisiblePage<'_>) -> Result<Vec<u8>, String> {
+    let mut plain = Vec::new();
+    let opened = opener.open(SealKind::Page, page.head, page.sealed, PAGE_PLAIN_MAX, &mut plain);
+    opened.map(|()| plain).map_err(|error| error.to_string())
+}
+
+/// No page opens to more.
+const PAGE_PLAIN_MAX: usize = 4 << 20;

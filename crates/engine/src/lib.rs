@@ -1,0 +1,27 @@
+//! Source to recovery point to restore, on the client.
+//!
+//! The only place where keys (`seal`), stored structures (`format`), what is protected (`sources`) and the vault meet.
+//! [`backup`] writes, [`restore`], [`listing`] and [`verify`] read; both sides speak to a [`remote`] vault, which is the
+//! service or, for `rescue`, a bare object store.
+
+#![deny(unsafe_code)]
+
+pub mod backup;
+mod chunks;
+mod error;
+mod keys;
+mod leaves;
+pub mod listing;
+mod point;
+mod progress;
+pub mod remote;
+pub mod restore;
+mod resync;
+mod scratch;
+mod slot;
+pub mod verify;
+
+pub use error::EngineError;
+pub use point::OpenPoint;
+pub use progress::{Figures, Progress};
+pub use scratch::Scratch;

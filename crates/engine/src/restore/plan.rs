@@ -1,0 +1,251 @@
+//! Turns the records of a recovery point into tasks, and asks for chunks ahead of them.
+
+use crossbeam_channel::Sender;
+use strongroom_format::entry::{Chunk, Content, Entry, Extent, Kind, Node, Record};
+use strongroom_format::leaf::LeafReader;
+use strongroom_format::page::parse_visible;
+use tokio::runtime::Handle;
+
+use super::present::Present;
+use super::task::{Part, Task};
+use super::{RestoreOptions, RestoreParts};
+use crate::chunks::Chunks;
+use crate::error::EngineError;
+use crate::leaves::{Leaf, Leaves, LostPages, Step, Wanted};
+use crate::point::OpenPoint;
+
+/// A batch is handed on when it needs chunks of so many bytes; three batches are in memory at most.
+const BATCH_BYTES: u64 = 12 << 20;
+/// A batch is handed on when it has so many tasks.
+const BATCH_TASKS: usize = 4096;
+/// A file that is there already is compared if it has no more extents than this; a larger one is written again.
+const COMPARED_EXTENTS_MAX: usize = 1 << 20;
+
+type Issues = Vec<(Vec<u8>, String)>;
+
+/// The planning stage.
+pub struct Plan {
+    parts: RestoreParts,
+    point: OpenPoint,
+    options: RestoreOptions,
+    batches: Sender<Vec<Task>>,
+}
+
+impl Plan {
+    pub fn new(parts: RestoreParts, point: OpenPoint, options: RestoreOptions, batches: Sender<Vec<Task>>) -> Self {
+        Self {
+            parts,
+            point,
+            options,
+            batches,
+        }
+    }
+
+    /// Plans to the end. What could not be planned are issues; that the writer has ended is none.
+    pub fn run(self, runtime: &Handle) -> Result<Issues, EngineError> {
+        let RestoreParts { reader, keys, progress } = self.parts.clone();
+        let wanted = Wanted {
+            paths: self.options.paths.clone(),
+        };
+        let root = self.point.header.root;
+        let mut leaves = runtime.block_on(Leaves::begin(reader.clone(), &keys, root, wanted.clone()))?;
+        let chunks = Chunks::start(reader, &keys, runtime.clone(), progress, self.options.workers);
+        let mut planner = Planner {
+            present: Present::look(&self.options.target, keys),
+            wanted,
+            chunks,
+            batches: self.batches,
+            batch: Vec::new(),
+            file: None,
+            open_issue: None,
+            issues: Vec::new(),
+        };
+        while let Some(step) = runtime.block_on(leaves.next())? {
+            if self.parts.progress.is_cancelled() {
+                return Err(EngineError::Cancelled);
+            }
+            let goes_on = match step {
+                Step::Inner(..) => true,
+                Step::Lost(lost) => planner.lost(lost),
+                Step::Leaf(leaf) => planner.leaf(&leaf),
+            };
+            if !goes_on {
+                break;
+            }
+        }
+        planner.finish();
+        planner
+            .issues
+            .extend(leaves.take_remarks().into_iter().map(|remark| (Vec::new(), remark)));
+        planner.issues.extend(
+            planner
+                .chunks
+                .take_remarks()
+                .into_iter()
+                .map(|remark| (Vec::new(), remark)),
+        );
+        Ok(planner.issues)
+    }
+}
+
+struct Planner {
+    present: Present,
+    wanted: Wanted,
+    chunks: Chunks,
+    batches: Sender<Vec<Task>>,
+    batch: Vec<Task>,
+    file: Option<OpenFile>,
+    open_issue: Option<String>,
+    issues: Issues,
+}
+
+/// A file whose records are coming in.
+struct OpenFile {
+    path: Vec<u8>,
+    size: u64,
+    /// Bytes that the records so far stand for.
+    covered: u64,
+    /// Present while it may turn out that the file is there already and right.
+    candidate: Option<(Box<Node>, Vec<Extent>)>,
+}
+
+impl Planner {
+    /// Whether the writer still takes tasks.
+    fn leaf(&mut self, leaf: &Leaf) -> bool {
+        let page = parse_visible(&leaf.stored).expect("it was parsed when it was opened");
+        let records = match LeafReader::new(page.refs, &leaf.plain) {
+            Ok(records) => records,
+            Err(error) => {
+                self.issues
+                    .push((Vec::new(), format!("page {} is damaged: {error}", leaf.id)));
+                return true;
+            }
+        };
+        for entry in records {
+            match entry {
+                Ok(entry) => {
+                    if !self.entry(entry) {
+                        return false;
+                    }
+                }
+                Err(error) => self
+                    .issues
+                    .push((Vec::new(), format!("page {} is damaged: {error}", leaf.id))),
+            }
+        }
+        true
+    }
+
+    fn lost(&mut self, lost: LostPages) -> bool {
+        let why = format!("{} names from here on are lost: {}", lost.entries.max(1), lost.why);
+        self.issues.push((lost.from, why.clone()));
+        if self.file.is_some() {
+            self.open_issue = Some(why);
+        }
+        true
+    }
+
+    fn entry(&mut self, entry: Entry) -> bool {
+        match entry.record {
+            Record::More(content) => {
+                // Without its beginning it belongs to a file that was lost, or is not wanted.
+                if self.file.as_ref().is_none_or(|file| file.path != entry.path) {
+                    return true;
+                }
+                self.content(content)
+            }
+            Record::Node(node) => {
+                self.close_file() && (!self.wanted.includes(&entry.path) || self.node(entry.path, node))
+            }
+        }
+    }
+
+    fn node(&mut self, path: Vec<u8>, mut node: Box<Node>) -> bool {
+        let Kind::File { size, content } = &mut node.kind else {
+            let above = !self.wanted.covers(&path);
+            debug_assert!(!above || matches!(node.kind, Kind::Directory));
+            return self.push(Task::Make(path, node));
+        };
+        let (size, content) = (*size, std::mem::take(content));
+        let candidate = self.present.may_be_right(&path, &node, size);
+        let (began, candidate) = match candidate {
+            true => (true, Some((node, Vec::new()))),
+            false => (self.push(Task::Begin(path.clone(), node)), None),
+        };
+        self.file = Some(OpenFile {
+            path,
+            size,
+            covered: 0,
+            candidate,
+        });
+        began && self.content(content)
+    }
+
+    fn content(&mut self, content: Content) -> bool {
+        let Some(file) = &mut self.file else { return true };
+        file.covered += content.extents.iter().map(|extent| extent.length()).sum::<u64>();
+        match &mut file.candidate {
+            Some((_, extents)) if extents.len() < COMPARED_EXTENTS_MAX => {
+                extents.extend(content.extents);
+                true
+            }
+            Some(_) => self.give_up_candidate() && self.write(content.extents),
+            None => self.write(content.extents),
+        }
+    }
+
+    fn write(&mut self, extents: Vec<Extent>) -> bool {
+        let mut parts = Vec::new();
+        for extent in extents {
+            let chunk = extent.chunk().map(|(chunk, _): (Chunk, u32)| self.chunks.get(chunk));
+            parts.push(Part { extent, chunk });
+            if self.chunks.wanted_bytes() >= BATCH_BYTES {
+                self.batch.push(Task::Write(std::mem::take(&mut parts)));
+                if !self.send() {
+                    return false;
+                }
+            }
+        }
+        parts.is_empty() || self.push(Task::Write(parts))
+    }
+
+    /// The file that stood in its place is not right: it is written after all.
+    fn give_up_candidate(&mut self) -> bool {
+        let Some(file) = &mut self.file else { return true };
+        let Some((node, extents)) = file.candidate.take() else {
+            return true;
+        };
+        let path = file.path.clone();
+        self.push(Task::Begin(path, node)) && self.write(extents)
+    }
+
+    fn close_file(&mut self) -> bool {
+        let Some(mut file) = self.file.take() else { return true };
+        if let Some((node, extents)) = file.candidate.take() {
+            if self.present.is_right(&file.path, &extents) {
+                return self.push(Task::Keep(file.path, node));
+            }
+            file.candidate = Some((node, extents));
+            self.file = Some(file);
+            return self.give_up_candidate() && self.close_file();
+        }
+        let broken = self.open_issue.take();
+        let broken =
+            broken.or_else(|| (file.covered != file.size).then(|| "some of its records are missing".to_owned()));
+        self.push(broken.map_or(Task::Finish, Task::Abandon))
+    }
+
+    fn push(&mut self, task: Task) -> bool {
+        self.batch.push(task);
+        self.batch.len() < BATCH_TASKS || self.send()
+    }
+
+    fn send(&mut self) -> bool {
+        self.chunks.ask();
+        self.batches.send(std::mem::take(&mut self.batch)).is_ok()
+    }
+
+    fn finish(&mut self) {
+        let _writer_may_have_ended = self.close_file() && self.send();
+    }
+}
