@@ -88,11 +88,6 @@ impl Chunks {
         self.wanted_bytes
     }
 
-    /// How many chunks the next [`Chunks::ask`] asks for.
-    pub fn wanted_count(&self) -> usize {
-        self.wanted.len()
-    }
-
     /// Sends for what is wanted, and returns at once.
     pub fn ask(&mut self) {
         self.wanted_bytes = 0;

@@ -29,6 +29,19 @@ pub struct Leaf {
     pub plain: Vec<u8>,
 }
 
+/// An inner page that was opened.
+#[derive(Debug)]
+pub struct InnerPage {
+    /// Its identity.
+    pub id: BlobId,
+    /// 1 or above.
+    pub level: u8,
+    /// The pages of the level below that it refers to.
+    pub refs: Vec<BlobId>,
+    /// The opened bytes.
+    pub plain: Vec<u8>,
+}
+
 /// A page that cannot be read, and with it a stretch of the tree.
 #[derive(Debug, Clone)]
 pub struct LostPages {
@@ -45,8 +58,8 @@ pub struct LostPages {
 pub enum Step {
     /// A leaf.
     Leaf(Leaf),
-    /// An inner page: its level, what it refers to, its plain bytes.
-    Inner(u8, Vec<BlobId>, Vec<u8>),
+    /// An inner page; its children follow.
+    Inner(InnerPage),
     /// A stretch that cannot be read.
     Lost(LostPages),
 }
@@ -203,8 +216,14 @@ impl Leaves {
         if !children.is_empty() {
             self.stack.push((page.level - 1, children));
         }
-        self.ready
-            .push_back(Step::Inner(page.level, page.refs.iter().collect(), plain));
+        let refs = page.refs.iter().collect();
+        let inner = InnerPage {
+            id: child.id,
+            level: page.level,
+            refs,
+            plain,
+        };
+        self.ready.push_back(Step::Inner(inner));
         Ok(())
     }
 

@@ -25,22 +25,27 @@ impl OpenPoint {
     pub async fn open(reader: &Arc<dyn VaultReader>, keys: &DataKeys, id: PointId) -> Result<Self, EngineError> {
         let object = reader.point_object(id).await?;
         let failed = |why: String| EngineError::Point(format!("recovery point {id} cannot be used: {why}"));
-        let parts = parse_point(&object).map_err(|error| failed(error.to_string()))?;
-        let mut body = Vec::new();
-        Opener::new(keys)
-            .open(SealKind::PointBody, parts.head, parts.sealed, BODY_BYTES_MAX, &mut body)
-            .map_err(|error| failed(format!("{error} (key set {})", parts.header.key_set)))?;
-        let body = PointBody::decode(&body).map_err(|error| failed(error.to_string()))?;
-        if parts.header.point != id {
+        let open = Self::from_object(&object, keys).map_err(failed)?;
+        if open.header.point != id {
             return Err(failed(format!(
                 "the vault gave recovery point {} instead",
-                parts.header.point
+                open.header.point
             )));
         }
+        Ok(open)
+    }
+
+    /// Opens the bytes of a recovery point object; says why not.
+    pub fn from_object(object: &[u8], keys: &DataKeys) -> Result<Self, String> {
+        let parts = parse_point(object).map_err(|error| error.to_string())?;
+        let mut body = Vec::new();
+        let opened = Opener::new(keys).open(SealKind::PointBody, parts.head, parts.sealed, BODY_BYTES_MAX, &mut body);
+        opened.map_err(|error| format!("{error} (key set {})", parts.header.key_set))?;
+        let body = PointBody::decode(&body).map_err(|error| error.to_string())?;
         Ok(Self {
             header: parts.header,
             body,
-            digest: point_digest(&object),
+            digest: point_digest(object),
         })
     }
 }

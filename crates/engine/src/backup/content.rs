@@ -124,7 +124,7 @@ impl FileContent {
             return false;
         };
         // Only whole blocks can be followed by others.
-        if *length as usize % BLOCK_BYTES != 0 {
+        if !(*length as usize).is_multiple_of(BLOCK_BYTES) {
             return false;
         }
         let follows = match known {

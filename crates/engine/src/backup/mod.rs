@@ -69,6 +69,8 @@ pub struct BackupOptions {
     pub force_rehash: bool,
     /// Threads that compress and seal.
     pub workers: usize,
+    /// BLAKE3 of the last recovery point that this machine made, as far as it remembers.
+    pub remembered: Option<Digest>,
 }
 
 /// The parts that a backup works with.
@@ -147,7 +149,8 @@ async fn passes(
             last: last.as_ref(),
             distrusted: &distrusted,
         };
-        let outcome = pass.run().await?;
+        let mut outcome = pass.run().await?;
+        outcome.issues.extend(withheld(options, begun));
         sent = (sent.0 + outcome.new_bytes, sent.1 + outcome.new_blobs);
         let point = Uuid7(begun.now).point_id();
         let object = point_object(
@@ -215,6 +218,18 @@ async fn agree_on_last(
             Ok(None)
         }
     }
+}
+
+/// A vault that does not show the last point that this machine made withholds it, or was put back to an older state.
+fn withheld(options: &BackupOptions, begun: &Begun) -> Option<Issue> {
+    let remembered = options.remembered?;
+    let shown = begun.latest.map(|(_, digest)| digest);
+    let why = "the vault does not show the last recovery point that this machine made as its newest: it was put back to an \
+               older state, another copy of this machine backs up too, or somebody removed recovery points";
+    (shown != Some(remembered)).then(|| Issue {
+        path: Vec::new(),
+        why: why.to_owned(),
+    })
 }
 
 struct Moments {

@@ -165,7 +165,7 @@ impl Writer<'_> {
                 self.report.entries += 1;
                 self.report.bytes += bytes;
                 self.progress.add_entries(1);
-                if self.report.entries % 1024 == 0 {
+                if self.report.entries.is_multiple_of(1024) {
                     self.note_warnings();
                 }
                 Ok(())

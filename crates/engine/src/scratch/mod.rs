@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 pub use last::{LastPoint, PageLog, PageLogReader};
-pub use map::{FingerprintMap, Known, Placed};
+pub use map::{FingerprintMap, Known};
 
 use crate::error::EngineError;
 

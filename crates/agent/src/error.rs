@@ -1,0 +1,77 @@
+//! Why the agent cannot do what it was asked; each is a sentence for the person at the machine.
+
+use std::path::PathBuf;
+
+use strongroom_api::ClientError;
+use strongroom_engine::EngineError;
+use strongroom_model::PointId;
+
+/// Why the agent cannot do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// No machine is registered with this state folder.
+    #[error(
+        "this machine is not registered (no state in {}): register it with `strongroom agent register --credentials FILE --passphrase-file FILE`, or name its state folder with --state",
+        .0.display()
+    )]
+    NotRegistered(PathBuf),
+    /// A machine is registered with this state folder already.
+    #[error(
+        "{} holds the state of machine {name} of vault {vault} already: name another folder with --state, or remove this one if that machine is no longer needed",
+        folder.display()
+    )]
+    AlreadyRegistered {
+        /// The state folder.
+        folder: PathBuf,
+        /// The machine's name.
+        name: String,
+        /// Its vault.
+        vault: String,
+    },
+    /// A state file cannot be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    State {
+        /// A verb phrase.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A state file is not what it should be.
+    #[error("{} is damaged: {why}. Register this machine again with the same passphrase; nothing in the vault is lost", path.display())]
+    StateDamaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// The service refused or cannot be reached.
+    #[error("{0}")]
+    Client(#[from] ClientError),
+    /// Backup, restore or verification ended.
+    #[error("{0}")]
+    Engine(#[from] EngineError),
+    /// The passphrase opens none of the vault's key sets.
+    #[error("the passphrase is wrong: it opens none of the {0} key sets of this vault")]
+    WrongPassphrase(usize),
+    /// A key set cannot be used.
+    #[error("{0}")]
+    KeySet(String),
+    /// The recovery point belongs to another key set.
+    #[error(
+        "recovery point {point} of machine {machine} was made with another passphrase, and this machine's keys do not open it: register a machine with that passphrase (another --state folder will do) and restore there"
+    )]
+    OtherKeySet {
+        /// The point.
+        point: PointId,
+        /// The machine that made it.
+        machine: String,
+    },
+    /// No recovery point fits what was asked for.
+    #[error("{0}")]
+    NoSuchPoint(String),
+    /// The object store cannot be used.
+    #[error("{0}")]
+    Store(String),
+}

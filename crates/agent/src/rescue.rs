@@ -1,0 +1,415 @@
+//! Reading a vault's objects with nothing but the object store and the passphrase: no service, no database.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
+use strongroom_engine::listing::{Listed, list};
+use strongroom_engine::remote::{DamagedObject, Fetched, RemoteError, VaultReader};
+use strongroom_engine::restore::{RestoreOptions, RestoreParts, RestoreReport, restore};
+use strongroom_engine::{OpenPoint, Progress};
+use strongroom_format::keyset::{KEY_SET_BYTES_MAX, KeySetObject};
+use strongroom_format::pack::{FOOTER_LENGTH, PACK_BYTES_MAX, Toc, parse_toc, toc_range};
+use strongroom_format::point::{POINT_BYTES_MAX, PointHeader, parse_point};
+use strongroom_format::vaultfile::{VAULT_FILE_BYTES_MAX, VaultFile};
+use strongroom_model::{BlobId, KeySetId, PackId, PointId};
+use strongroom_seal::{DataKeys, Passphrase};
+use strongroom_store::{Disk, Key, Store};
+
+use crate::error::AgentError;
+use crate::machine::{match_point, workers};
+use crate::register::PassphraseOpener;
+
+/// A vault, read from its objects alone.
+pub struct Rescue {
+    vault: Arc<StoreVault>,
+    keys: HashMap<KeySetId, Arc<DataKeys>>,
+    points: Vec<RescuePoint>,
+    damaged: Vec<DamagedObject>,
+}
+
+/// A recovery point in the store.
+#[derive(Clone, Debug)]
+pub struct RescuePoint {
+    /// What everyone may know.
+    pub header: PointHeader,
+    /// The machine that made it; `None` if the passphrase does not open it.
+    pub machine: Option<String>,
+}
+
+impl Rescue {
+    /// Opens the vault at `location` (see [`find_vault`]) with a passphrase.
+    pub async fn open(location: &str, passphrase: &Passphrase) -> Result<Self, AgentError> {
+        let folder = find_vault(location)?;
+        let disk = Disk::open_read_only(&folder).map_err(|error| AgentError::Store(error.to_string()))?;
+        let store: Arc<dyn Store> = Arc::new(disk);
+        let mut damaged = Vec::new();
+        check_vault_file(&store, &mut damaged).await;
+        let (keys, key_sets) = open_key_sets(&store, passphrase, &mut damaged).await?;
+        if keys.is_empty() {
+            return Err(match (key_sets, damaged.first()) {
+                (0, Some(damage)) => {
+                    AgentError::KeySet(format!("no key set can be read: {}: {}", damage.object, damage.why))
+                }
+                (0, None) => AgentError::KeySet(format!(
+                    "{} holds no key sets: is it the folder of a vault?",
+                    folder.display()
+                )),
+                (count, _) => AgentError::WrongPassphrase(count),
+            });
+        }
+        let vault = Arc::new(StoreVault::index(store, &mut damaged).await?);
+        let points = read_points(&vault, &keys, &mut damaged).await?;
+        Ok(Self {
+            vault,
+            keys,
+            points,
+            damaged,
+        })
+    }
+
+    /// The recovery points, oldest first.
+    pub fn points(&self) -> &[RescuePoint] {
+        &self.points
+    }
+
+    /// Objects that could not be read on the way.
+    pub fn damaged(&self) -> &[DamagedObject] {
+        &self.damaged
+    }
+
+    /// The point that a person means: an id, a unique beginning of one, or `latest`.
+    pub async fn open_point(&self, text: &str) -> Result<OpenPoint, AgentError> {
+        let readable = || self.points.iter().filter(|point| point.machine.is_some());
+        let id = match text {
+            "latest" => readable().next_back().map(|point| point.header.point).ok_or_else(|| {
+                AgentError::NoSuchPoint("the passphrase opens no recovery point of this vault".to_owned())
+            })?,
+            text => match_point(text, self.points.iter().map(|point| point.header.point))?,
+        };
+        let header = &self
+            .points
+            .iter()
+            .find(|point| point.header.point == id)
+            .expect("it was matched")
+            .header;
+        let keys = self.keys(header)?;
+        let reader: Arc<dyn VaultReader> = self.vault.clone();
+        Ok(OpenPoint::open(&reader, &keys, id).await?)
+    }
+
+    /// Lists what is in a point.
+    pub async fn list(
+        &self,
+        point: &OpenPoint,
+        paths: Vec<Vec<u8>>,
+        each: impl FnMut(Listed),
+    ) -> Result<(), AgentError> {
+        let reader: Arc<dyn VaultReader> = self.vault.clone();
+        Ok(list(&reader, &*self.keys(&point.header)?, point, paths, each).await?)
+    }
+
+    /// Restores a point below `target`.
+    pub async fn restore(
+        &self,
+        point: &OpenPoint,
+        paths: Vec<Vec<u8>>,
+        target: PathBuf,
+        progress: Progress,
+    ) -> Result<RestoreReport, AgentError> {
+        let parts = RestoreParts {
+            reader: self.vault.clone(),
+            keys: self.keys(&point.header)?,
+            progress,
+        };
+        Ok(restore(
+            &parts,
+            point,
+            &RestoreOptions {
+                paths,
+                target,
+                workers: workers(),
+            },
+        )
+        .await?)
+    }
+
+    fn keys(&self, header: &PointHeader) -> Result<Arc<DataKeys>, AgentError> {
+        let why = || format!("recovery point {} was made with another passphrase", header.point);
+        self.keys
+            .get(&header.key_set)
+            .cloned()
+            .ok_or_else(|| AgentError::KeySet(why()))
+    }
+}
+
+/// The folder of a vault: `location` itself, or the only one below it if it is the data folder of a service. A `file://`
+/// URL is taken too.
+pub fn find_vault(location: &str) -> Result<PathBuf, AgentError> {
+    let path = location.strip_prefix("file://").unwrap_or(location);
+    if path.contains("://") {
+        return Err(AgentError::Store(format!(
+            "\"{location}\": only folders and file:// addresses can be read so far"
+        )));
+    }
+    let root = Path::new(path);
+    let mut found = Vec::new();
+    for pattern in [root.to_owned(), root.join("objects"), root.to_owned()] {
+        collect_vaults(&pattern, 2, &mut found);
+        if !found.is_empty() {
+            break;
+        }
+    }
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => Err(AgentError::Store(format!(
+            "there is no vault in {}: name the folder that holds vault.json, or the data folder of the service",
+            root.display()
+        ))),
+        _ => {
+            let list: Vec<String> = found.iter().map(|folder| folder.display().to_string()).collect();
+            Err(AgentError::Store(format!(
+                "there are several vaults; name the folder of one: {}",
+                list.join(", ")
+            )))
+        }
+    }
+}
+
+fn collect_vaults(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
+    if folder.join("vault.json").exists() || folder.join("keys").is_dir() {
+        return found.push(folder.to_owned());
+    }
+    let folders = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|_| depth > 0);
+    let mut folders: Vec<PathBuf> = folders.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    folders.sort();
+    folders
+        .iter()
+        .for_each(|folder| collect_vaults(folder, depth - 1, found));
+}
+
+async fn check_vault_file(store: &Arc<dyn Store>, damaged: &mut Vec<DamagedObject>) {
+    let problem = match read(store, "vault.json", VAULT_FILE_BYTES_MAX as u64).await {
+        Ok(bytes) => VaultFile::decode(&bytes).err().map(|error| error.to_string()),
+        Err(why) => Some(why),
+    };
+    damaged.extend(problem.map(|why| DamagedObject {
+        object: "vault.json".to_owned(),
+        why,
+    }));
+}
+
+async fn open_key_sets(
+    store: &Arc<dyn Store>,
+    passphrase: &Passphrase,
+    damaged: &mut Vec<DamagedObject>,
+) -> Result<(HashMap<KeySetId, Arc<DataKeys>>, usize), AgentError> {
+    let mut opener = PassphraseOpener::new(passphrase);
+    let (mut keys, mut readable) = (HashMap::new(), 0);
+    for object in list_keys(store, "keys").await? {
+        let bytes = read(store, &object, KEY_SET_BYTES_MAX as u64).await;
+        let decoded = bytes.and_then(|bytes| KeySetObject::decode(&bytes).map_err(|error| error.to_string()));
+        match decoded {
+            Err(why) => damaged.push(DamagedObject { object, why }),
+            Ok(key_set) => {
+                readable += 1;
+                if let Some(master) = opener.open(&key_set)? {
+                    keys.insert(key_set.id, Arc::new(master.keys()));
+                }
+            }
+        }
+    }
+    Ok((keys, readable))
+}
+
+async fn read_points(
+    vault: &StoreVault,
+    keys: &HashMap<KeySetId, Arc<DataKeys>>,
+    damaged: &mut Vec<DamagedObject>,
+) -> Result<Vec<RescuePoint>, AgentError> {
+    let mut points = Vec::new();
+    for (id, object) in &vault.points {
+        match read(&vault.store, object, POINT_BYTES_MAX as u64)
+            .await
+            .and_then(|bytes| point_of(*id, &bytes, keys))
+        {
+            Ok(point) => points.push(point),
+            Err(why) => damaged.push(DamagedObject {
+                object: object.clone(),
+                why,
+            }),
+        }
+    }
+    points.sort_by_key(|point| (point.header.created, point.header.point));
+    Ok(points)
+}
+
+fn point_of(id: PointId, bytes: &[u8], keys: &HashMap<KeySetId, Arc<DataKeys>>) -> Result<RescuePoint, String> {
+    let header = parse_point(bytes).map_err(|error| error.to_string())?.header;
+    if header.point != id {
+        return Err(format!("it holds recovery point {} instead", header.point));
+    }
+    let machine = match keys.get(&header.key_set) {
+        None => None,
+        Some(keys) => Some(OpenPoint::from_object(bytes, keys)?.body.machine),
+    };
+    Ok(RescuePoint { header, machine })
+}
+
+/// Where a blob lies.
+#[derive(Clone, Copy, Debug)]
+struct Location {
+    pack: u32,
+    length: u32,
+    offset: u64,
+}
+
+/// The objects of one vault, with an index made from the packs' tables of contents.
+struct StoreVault {
+    store: Arc<dyn Store>,
+    packs: Vec<String>,
+    index: HashMap<BlobId, Location>,
+    points: HashMap<PointId, String>,
+}
+
+impl StoreVault {
+    async fn index(store: Arc<dyn Store>, damaged: &mut Vec<DamagedObject>) -> Result<Self, AgentError> {
+        let (mut packs, mut index) = (Vec::new(), HashMap::new());
+        for object in list_keys(&store, "packs").await? {
+            match read_toc(&store, &object).await {
+                Err(why) => damaged.push(DamagedObject { object, why }),
+                Ok(toc) => {
+                    let pack = packs.len() as u32;
+                    packs.push(object);
+                    let locations = toc.entries().iter();
+                    index.extend(locations.map(|e| {
+                        (
+                            e.id,
+                            Location {
+                                pack,
+                                offset: e.offset,
+                                length: e.length,
+                            },
+                        )
+                    }));
+                }
+            }
+        }
+        let points = list_keys(&store, "points").await?.into_iter();
+        let points = points
+            .filter_map(|object| Some((object.rsplit('/').next()?.parse().ok()?, object)))
+            .collect();
+        Ok(Self {
+            store,
+            packs,
+            index,
+            points,
+        })
+    }
+}
+
+async fn read_toc(store: &Arc<dyn Store>, object: &str) -> Result<Toc, String> {
+    let name: PackId = object
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .parse()
+        .map_err(|_| "its name is none of a pack".to_owned())?;
+    let key = Key::new(object).map_err(|error| error.to_string())?;
+    let size = store.size(&key).await.map_err(|error| error.to_string())?;
+    if size > PACK_BYTES_MAX as u64 || size < FOOTER_LENGTH as u64 {
+        return Err("it does not have the size of a pack".to_owned());
+    }
+    let footer = store
+        .get_range(&key, size - FOOTER_LENGTH as u64..size)
+        .await
+        .map_err(|error| error.to_string())?;
+    let footer = footer[..].try_into().map_err(|_| "it is cut short".to_owned())?;
+    let range = toc_range(size, footer).map_err(|error| error.to_string())?;
+    let toc = store.get_range(&key, range).await.map_err(|error| error.to_string())?;
+    parse_toc(name, size, &toc).map_err(|error| error.to_string())
+}
+
+async fn list_keys(store: &Arc<dyn Store>, prefix: &str) -> Result<Vec<String>, AgentError> {
+    let listed = store
+        .list(prefix)
+        .await
+        .map_err(|error| AgentError::Store(error.to_string()))?;
+    Ok(listed
+        .into_iter()
+        .map(|listed| listed.key.as_str().to_owned())
+        .collect())
+}
+
+async fn read(store: &Arc<dyn Store>, object: &str, bytes_max: u64) -> Result<Bytes, String> {
+    let key = Key::new(object).map_err(|error| error.to_string())?;
+    let size = store.size(&key).await.map_err(|error| error.to_string())?;
+    if size > bytes_max {
+        return Err(format!("it has {size} bytes, more than it can have"));
+    }
+    store.get(&key).await.map_err(|error| error.to_string())
+}
+
+#[async_trait]
+impl VaultReader for StoreVault {
+    async fn point_object(&self, point: PointId) -> Result<Bytes, RemoteError> {
+        let object = self
+            .points
+            .get(&point)
+            .ok_or_else(|| RemoteError::Failed(format!("there is no recovery point {point}")))?;
+        read(&self.store, object, POINT_BYTES_MAX as u64)
+            .await
+            .map_err(RemoteError::Failed)
+    }
+
+    fn fetch(&self, ids: Vec<BlobId>) -> BoxStream<'static, Result<Fetched, RemoteError>> {
+        let mut lost = Vec::new();
+        let mut found = Vec::new();
+        for id in ids {
+            match self.index.get(&id) {
+                Some(location) => found.push((id, *location)),
+                None => lost.push(Ok(Fetched::Lost(id, format!("no readable pack holds blob {id}")))),
+            }
+        }
+        found.sort_by_key(|(_, location)| (location.pack, location.offset));
+        let packs: Vec<(BlobId, Location, String)> = found
+            .into_iter()
+            .map(|(id, location)| (id, location, self.packs[location.pack as usize].clone()))
+            .collect();
+        let store = self.store.clone();
+        let blobs = stream::iter(packs).then(move |(id, location, pack)| {
+            let store = store.clone();
+            async move { Ok(read_blob(&store, id, location, &pack).await) }
+        });
+        stream::iter(lost).chain(blobs).boxed()
+    }
+
+    async fn scrub_point(&self, _point: PointId) -> Result<Vec<DamagedObject>, RemoteError> {
+        Ok(Vec::new())
+    }
+
+    async fn check_point(&self, _point: PointId) -> Result<Vec<DamagedObject>, RemoteError> {
+        Ok(Vec::new())
+    }
+}
+
+async fn read_blob(store: &Arc<dyn Store>, id: BlobId, location: Location, pack: &str) -> Fetched {
+    let range = location.offset..location.offset + u64::from(location.length);
+    let read = match Key::new(pack) {
+        Ok(key) => store.get_range(&key, range).await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match read {
+        Ok(bytes) if strongroom_format::blob_id(&bytes) == id => Fetched::Blob(id, bytes),
+        Ok(_) => Fetched::Lost(id, format!("{pack} is damaged: blob {id} in it does not have its hash")),
+        Err(why) => Fetched::Lost(id, why),
+    }
+}

@@ -1,0 +1,179 @@
+//! What a registered machine keeps: who it is, how to reach the service, and its keys. Readable by its user only.
+//!
+//! ```text
+//! machine.json   who this machine is, and the service's address and authority
+//! machine.key    the key with which it signs in (PKCS#8)
+//! master.key     the master key of its key set, 32 bytes
+//! last.json      the last recovery point that it made, to notice a vault that withholds it
+//! scratch/       the cache
+//! ```
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use strongroom_api::MachineKey;
+use strongroom_model::{ContainerId, Digest, ItemId, KeySetId, MachineName, PointId, VaultId, VaultName};
+use strongroom_seal::MasterKey;
+use zeroize::Zeroizing;
+
+use crate::error::AgentError;
+
+/// Who a machine is. No secret is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineState {
+    /// The service's address.
+    pub url: String,
+    /// The certificate of the authority that must have issued the service's.
+    pub ca_certificate: String,
+    /// The machine's id.
+    pub container: ContainerId,
+    /// Its files and folders.
+    pub item: ItemId,
+    /// Its name.
+    pub name: MachineName,
+    /// Its vault.
+    pub vault: VaultId,
+    /// The name of its vault.
+    pub vault_name: VaultName,
+    /// The key set that it has joined.
+    pub key_set: KeySetId,
+}
+
+/// The last recovery point that this machine made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastMade {
+    /// The point.
+    pub point: PointId,
+    /// BLAKE3 of its object.
+    pub digest: Digest,
+}
+
+/// The state folder of one machine.
+#[derive(Clone, Debug)]
+pub struct StateFolder(PathBuf);
+
+impl StateFolder {
+    /// Names a folder; nothing is read yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Where the scratch folder is.
+    pub fn scratch(&self) -> PathBuf {
+        self.0.join("scratch")
+    }
+
+    /// Who the machine is; `None` if none is registered here.
+    pub fn machine(&self) -> Result<Option<MachineState>, AgentError> {
+        self.read_json("machine.json")
+    }
+
+    /// The last recovery point that was made from here.
+    pub fn last_made(&self) -> Result<Option<LastMade>, AgentError> {
+        self.read_json("last.json")
+    }
+
+    /// Remembers the last recovery point.
+    pub fn remember(&self, last: &LastMade) -> Result<(), AgentError> {
+        self.write("last.json", &to_json(last))
+    }
+
+    /// The key with which the machine signs in.
+    pub fn machine_key(&self) -> Result<MachineKey, AgentError> {
+        let bytes = Zeroizing::new(self.read("machine.key")?);
+        MachineKey::from_pkcs8(&bytes).map_err(|error| self.damaged("machine.key", error))
+    }
+
+    /// The master key of the machine's key set.
+    pub fn master_key(&self) -> Result<MasterKey, AgentError> {
+        let bytes = Zeroizing::new(self.read("master.key")?);
+        match <[u8; 32]>::try_from(&bytes[..]) {
+            Ok(key) => Ok(MasterKey::from_bytes(key)),
+            Err(_) => Err(self.damaged("master.key", "it must have 32 bytes")),
+        }
+    }
+
+    /// Keeps a new machine. `machine.json` comes last: without it nothing is registered here.
+    pub fn keep(&self, machine: &MachineState, key: &MachineKey, master: &MasterKey) -> Result<(), AgentError> {
+        self.make()?;
+        self.write("machine.key", key.as_pkcs8())?;
+        self.write("master.key", &*master.to_bytes())?;
+        self.write("machine.json", &to_json(machine))
+    }
+
+    /// Makes the folder, for its user only. Called before anything is asked of the service, so that a folder that cannot
+    /// be written to is noticed first.
+    pub fn make(&self) -> Result<(), AgentError> {
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
+        made.map_err(|source| AgentError::State {
+            action: "make the state folder",
+            path: self.0.clone(),
+            source,
+        })
+    }
+
+    fn read_json<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<Option<T>, AgentError> {
+        match fs::read(self.0.join(name)) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| self.damaged(name, error)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+            Err(source) => Err(AgentError::State {
+                action: "read",
+                path: self.0.join(name),
+                source,
+            }),
+        }
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<u8>, AgentError> {
+        let path = self.0.join(name);
+        fs::read(&path).map_err(|source| AgentError::State {
+            action: "read",
+            path,
+            source,
+        })
+    }
+
+    /// Under a temporary name first, so that a crash leaves the old file or the new one.
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), AgentError> {
+        let path = self.0.join(name);
+        let written = || {
+            let temporary = self.0.join(format!("{name}.new"));
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&temporary)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&temporary, &path)?;
+            File::open(&self.0)?.sync_all()
+        };
+        written().map_err(|source| AgentError::State {
+            action: "write",
+            path: path.clone(),
+            source,
+        })
+    }
+
+    fn damaged(&self, name: &str, why: impl ToString) -> AgentError {
+        AgentError::StateDamaged {
+            path: self.0.join(name),
+            why: why.to_string(),
+        }
+    }
+}
+
+fn to_json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec_pretty(value).expect("plain fields always serialise")
+}
