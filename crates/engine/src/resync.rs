@@ -29,12 +29,12 @@ pub async fn resync(parts: &BackupParts, scratch: &Arc<Scratch>, point: PointId)
         }
         match step {
             Step::Lost(lost) => return Err(EngineError::Point(lost.why)),
-            Step::Inner(..) => {}
+            Step::Inner(page) => note_page(&mut pages, parts, page.level, page.id, &page.refs, &page.plain),
             Step::Leaf(leaf) => {
                 let page = parse_visible(&leaf.stored).map_err(|error| EngineError::Point(error.to_string()))?;
                 let refs: Vec<BlobId> = page.refs.iter().collect();
                 log.push(&refs, &leaf.plain).map_err(failed)?;
-                note_page(&mut pages, parts, leaf.id, &refs, &leaf.plain);
+                note_page(&mut pages, parts, 0, leaf.id, &refs, &leaf.plain);
                 let records = LeafReader::new(page.refs, &leaf.plain);
                 let records = records.map_err(|error| EngineError::Point(error.to_string()))?;
                 for entry in records {
@@ -64,14 +64,14 @@ pub async fn resync(parts: &BackupParts, scratch: &Arc<Scratch>, point: PointId)
     Ok(last)
 }
 
-fn note_page(map: &mut FingerprintMap, parts: &BackupParts, id: BlobId, refs: &[BlobId], plain: &[u8]) {
+fn note_page(map: &mut FingerprintMap, parts: &BackupParts, level: u8, id: BlobId, refs: &[BlobId], plain: &[u8]) {
     let (place, promise) = slot();
     promise.keep(Chunk {
         id,
         length: plain.len() as u32,
     });
     map.insert(
-        page_fingerprint(&parts.keys, 0, refs, plain),
+        page_fingerprint(&parts.keys, level, refs, plain),
         place,
         0,
         plain.len() as u32,
