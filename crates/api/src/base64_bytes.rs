@@ -1,0 +1,16 @@
+//! Bytes as base64 text in JSON, for `#[serde(with)]`. Works for `Vec<u8>` and for arrays.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Deserializer, Serializer};
+
+pub(crate) fn serialize<S: Serializer>(bytes: impl AsRef<[u8]>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&STANDARD.encode(bytes))
+}
+
+pub(crate) fn deserialize<'de, D: Deserializer<'de>, B: TryFrom<Vec<u8>>>(deserializer: D) -> Result<B, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let bytes = STANDARD.decode(text).map_err(serde::de::Error::custom)?;
+    let length = bytes.len();
+    B::try_from(bytes).map_err(|_| serde::de::Error::custom(format!("{length} bytes are not the right number")))
+}

@@ -1,0 +1,92 @@
+//! What administrators call.
+
+use jiff::{SignedDuration, Timestamp};
+use strongroom_model::VaultName;
+
+use super::call::Call;
+use super::{Client, ClientError, ClientOptions, SignIn};
+use crate::routes::RouteId;
+use crate::{CreateVault, PointList, Secret, TokenRequest, VaultCredentials, VaultList, VaultView};
+
+/// An administrator's session: keep it in a file that only its owner may read.
+#[derive(Debug, Clone)]
+pub struct AdministratorSession {
+    /// Asks for access tokens until the session ends: see [`SignIn::Administrator`].
+    pub refresh_token: Secret,
+    /// When the session ends.
+    pub expires: Timestamp,
+}
+
+impl Client {
+    /// Signs an administrator in with a password and returns the session.
+    ///
+    /// # Errors
+    /// When the service is not reachable, not trusted, or refuses.
+    pub async fn sign_in_administrator(
+        options: ClientOptions,
+        username: &str,
+        password: Secret,
+    ) -> Result<AdministratorSession, ClientError> {
+        let clock = options.clock.clone();
+        let client = Self::new(options, SignIn::Nobody)?;
+        let username = username.to_owned();
+        let request = TokenRequest::Password { username, password };
+        let answer = client.ask_for_token(&request).await?;
+        let (Some(refresh_token), Some(seconds)) = (answer.refresh_token, answer.refresh_expires_in) else {
+            let what = "the sign-in gave no session".to_owned();
+            return Err(ClientError::Protocol { what });
+        };
+        let life = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+        let expires = clock.now().saturating_add(life).unwrap_or(Timestamp::MAX);
+        Ok(AdministratorSession { refresh_token, expires })
+    }
+
+    /// Creates a vault.
+    ///
+    /// # Errors
+    /// [`crate::Code::VaultExists`] among others.
+    pub async fn create_vault(&self, create: &CreateVault) -> Result<VaultView, ClientError> {
+        self.send_for_json(Call::new(RouteId::CreateVault, &[]).json(create))
+            .await
+    }
+
+    /// Lists the vaults by name.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn vaults(&self) -> Result<VaultList, ClientError> {
+        self.send_for_json(Call::new(RouteId::ListVaults, &[])).await
+    }
+
+    /// Shows one vault.
+    ///
+    /// # Errors
+    /// [`crate::Code::VaultNotFound`] among others.
+    pub async fn vault(&self, name: &VaultName) -> Result<VaultView, ClientError> {
+        self.send_for_json(Call::new(RouteId::ShowVault, &[name])).await
+    }
+
+    /// Deletes an empty vault.
+    ///
+    /// # Errors
+    /// [`crate::Code::VaultNotEmpty`] among others.
+    pub async fn delete_vault(&self, name: &VaultName) -> Result<(), ClientError> {
+        self.send_for_nothing(Call::new(RouteId::DeleteVault, &[name])).await
+    }
+
+    /// Lists the recovery points of all machines of a vault, newest last.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn vault_points(&self, name: &VaultName) -> Result<PointList, ClientError> {
+        self.send_for_json(Call::new(RouteId::VaultPoints, &[name])).await
+    }
+
+    /// Issues a vault credentials file.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn issue_credentials(&self, name: &VaultName) -> Result<VaultCredentials, ClientError> {
+        self.send_for_json(Call::new(RouteId::IssueCredentials, &[name])).await
+    }
+}

@@ -1,0 +1,260 @@
+//! One call: attempts, sign-in, and reading the answer within bounds.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::retry::Attempts;
+use super::sign_in::Bearer;
+use super::{Client, ClientError};
+use crate::routes::RouteId;
+use crate::{Code, PROBLEM_CONTENT_TYPE, Problem, Secret, TokenRequest, TokenResponse};
+
+/// The longest answer, in bytes, that is read into memory: lists of a hundred thousand recovery points fit.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// The longest that one attempt may take: a pack over a line of 64 KiB/s.
+const ATTEMPT_SECONDS_MAX: u64 = 900;
+
+/// One request, which can be sent several times.
+pub(crate) struct Call {
+    method: Method,
+    path: String,
+    query: &'static str,
+    query_value: Option<String>,
+    content_type: &'static str,
+    body: Option<Bytes>,
+    /// Whether sending it twice does what sending it once does.
+    idempotent: bool,
+    /// Whether the answer is a stream without an end in sight.
+    streams: bool,
+}
+
+impl Call {
+    pub(crate) fn new(route: RouteId, arguments: &[&(dyn std::fmt::Display + Sync)]) -> Self {
+        let method = route.route().method.clone();
+        Self {
+            idempotent: method != Method::POST,
+            method,
+            path: route.path(arguments),
+            query: "",
+            query_value: None,
+            content_type: "",
+            body: None,
+            streams: false,
+        }
+    }
+
+    pub(crate) fn octets(mut self, body: Bytes) -> Self {
+        self.content_type = "application/octet-stream";
+        self.body = Some(body);
+        self
+    }
+
+    pub(crate) fn json(mut self, body: &impl Serialize) -> Self {
+        self.content_type = "application/json";
+        self.body = Some(serde_json::to_vec(body).expect("plain fields always serialise").into());
+        self
+    }
+
+    fn form(mut self, body: &TokenRequest) -> Self {
+        let text = serde_urlencoded::to_string(body).expect("plain fields always serialise");
+        self.content_type = "application/x-www-form-urlencoded";
+        self.body = Some(text.into());
+        self
+    }
+
+    pub(crate) fn query(mut self, name: &'static str, value: Option<String>) -> Self {
+        self.query = name;
+        self.query_value = value;
+        self
+    }
+
+    /// A POST that may be sent again.
+    pub(crate) fn repeatable(mut self) -> Self {
+        self.idempotent = true;
+        self
+    }
+
+    pub(crate) fn streaming(mut self) -> Self {
+        self.streams = true;
+        self
+    }
+}
+
+impl Client {
+    /// Sends the call until it succeeds, is refused, or the policy gives up; the answer has a success status.
+    pub(crate) async fn send(&self, call: &Call) -> Result<Response, ClientError> {
+        let mut attempts = Attempts::new(self.retry);
+        loop {
+            let error = match self.attempt(call).await {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
+            };
+            let Some(wait) = may_pass(&error, call.idempotent) else {
+                return Err(error);
+            };
+            if !attempts.again(wait).await {
+                return Err(error);
+            }
+        }
+    }
+
+    pub(crate) async fn send_for_json<T: DeserializeOwned>(&self, call: Call) -> Result<T, ClientError> {
+        let body = self.send_for_bytes(call).await?;
+        serde_json::from_slice(&body).map_err(|error| ClientError::Protocol {
+            what: error.to_string(),
+        })
+    }
+
+    /// An answer that is cut counts as a failed attempt of its own, with attempts of its own.
+    pub(crate) async fn send_for_bytes(&self, call: Call) -> Result<Bytes, ClientError> {
+        let mut attempts = Attempts::new(self.retry);
+        loop {
+            let error = match self.read(self.send(&call).await?).await {
+                Ok(body) => return Ok(body),
+                Err(error) => error,
+            };
+            let passing = may_pass(&error, call.idempotent).is_some();
+            if !passing || !attempts.again(Duration::ZERO).await {
+                return Err(error);
+            }
+        }
+    }
+
+    pub(crate) async fn send_for_nothing(&self, call: Call) -> Result<(), ClientError> {
+        self.send_for_bytes(call).await.map(drop)
+    }
+
+    /// One attempt. A token that is no longer good, and a clock that is wrong, are put right once.
+    async fn attempt(&self, call: &Call) -> Result<Response, ClientError> {
+        match self.attempt_signed(call).await {
+            Err(ClientError::Refused(problem)) if self.put_right(&problem).await => self.attempt_signed(call).await,
+            result => result,
+        }
+    }
+
+    async fn put_right(&self, problem: &Problem) -> bool {
+        match (problem.code, problem.server_time) {
+            (Code::AssertionRefused, Some(time)) => self.shared.tokens.learn_time(time),
+            (Code::TokenExpired | Code::Unauthenticated, _) => self.shared.tokens.forget().await,
+            _ => return false,
+        }
+        true
+    }
+
+    async fn attempt_signed(&self, call: &Call) -> Result<Response, ClientError> {
+        let bearer = match self.shared.tokens.bearer().await {
+            Bearer::None => None,
+            Bearer::Ready(bearer) => Some(bearer),
+            Bearer::Ask(request) => {
+                let response = self.ask_for_token(&request).await?;
+                self.shared.tokens.keep(&response).await;
+                Some(response.access_token)
+            }
+        };
+        self.exchange(call, bearer.as_ref()).await
+    }
+
+    /// Asks the token endpoint, once.
+    pub(crate) async fn ask_for_token(&self, request: &TokenRequest) -> Result<TokenResponse, ClientError> {
+        let call = Call::new(RouteId::Token, &[]).form(request);
+        let body = self.read(self.exchange(&call, None).await?).await?;
+        serde_json::from_slice(&body).map_err(|error| ClientError::Protocol {
+            what: error.to_string(),
+        })
+    }
+
+    async fn exchange(&self, call: &Call, bearer: Option<&Secret>) -> Result<Response, ClientError> {
+        let sent = self.build(call, bearer).send().await;
+        let response = sent.map_err(|error| self.lost(&error))?;
+        match response.status().is_success() {
+            true => Ok(response),
+            false => Err(self.refusal(response).await),
+        }
+    }
+
+    fn build(&self, call: &Call, bearer: Option<&Secret>) -> RequestBuilder {
+        let mut url = self.shared.base.clone();
+        url.set_path(&call.path);
+        if let Some(value) = &call.query_value {
+            url.query_pairs_mut().append_pair(call.query, value);
+        }
+        let mut request = self.shared.http.request(call.method.clone(), url);
+        if let Some(bearer) = bearer {
+            request = request.bearer_auth(bearer.reveal());
+        }
+        if let Some(body) = &call.body {
+            request = request
+                .header(header::CONTENT_TYPE, call.content_type)
+                .body(body.clone());
+        }
+        match call.streams {
+            true => request,
+            false => request.timeout(Duration::from_secs(ATTEMPT_SECONDS_MAX)),
+        }
+    }
+
+    async fn refusal(&self, response: Response) -> ClientError {
+        let status = response.status();
+        let typed = response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(PROBLEM_CONTENT_TYPE.as_bytes()));
+        let body = match self.read(response).await {
+            Ok(body) => body,
+            Err(error) => return error,
+        };
+        match serde_json::from_slice(&body) {
+            Ok(problem) if typed => ClientError::Refused(Box::new(problem)),
+            _ => foreign(status),
+        }
+    }
+
+    async fn read(&self, mut response: Response) -> Result<Bytes, ClientError> {
+        let mut body = BytesMut::new();
+        while let Some(piece) = response.chunk().await.map_err(|error| self.lost(&error))? {
+            if body.len() + piece.len() > ANSWER_BYTES_MAX {
+                let what = format!("it is longer than {ANSWER_BYTES_MAX} bytes");
+                return Err(ClientError::Protocol { what });
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body.freeze())
+    }
+
+    pub(crate) fn lost(&self, error: &reqwest::Error) -> ClientError {
+        ClientError::from_transport(self.url(), error)
+    }
+}
+
+/// Something between us and the service answered: a proxy that is up while the service is not, or another program.
+fn foreign(status: StatusCode) -> ClientError {
+    match status.as_u16() {
+        502..=504 => {
+            let detail = format!("something in front of the service answered {status}: is the service running?");
+            ClientError::Refused(Box::new(Problem::new(Code::Unavailable, detail)))
+        }
+        _ => ClientError::Protocol {
+            what: format!("HTTP status {status} without an explanation"),
+        },
+    }
+}
+
+/// Whether trying again may help, and how long to wait at least.
+fn may_pass(error: &ClientError, idempotent: bool) -> Option<Duration> {
+    match error {
+        ClientError::Unreachable { .. } => Some(Duration::ZERO),
+        ClientError::Interrupted { .. } if idempotent => Some(Duration::ZERO),
+        ClientError::Refused(problem) => match problem.code {
+            Code::Unavailable => Some(Duration::ZERO),
+            Code::RequestTimeout if idempotent => Some(Duration::ZERO),
+            Code::TooManyAttempts => problem.retry_after_seconds.map(Duration::from_secs),
+            _ => None,
+        },
+        _ => None,
+    }
+}

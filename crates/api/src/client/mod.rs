@@ -1,0 +1,150 @@
+//! The client: every route as a method, with sign-in, retries and exact trust.
+
+mod administration;
+mod call;
+mod error;
+mod fetch;
+mod machine;
+mod retry;
+mod sign_in;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Url;
+use strongroom_model::Clock;
+
+use crate::Trust;
+
+pub use administration::AdministratorSession;
+pub use error::{CertificateFault, ClientError};
+pub use fetch::{FetchStream, Fetched};
+pub use machine::PointFilter;
+pub use retry::RetryPolicy;
+pub use sign_in::SignIn;
+
+use sign_in::Tokens;
+
+/// How long connecting may take, TLS included.
+const CONNECT_SECONDS_MAX: u64 = 10;
+
+/// How long the service may be silent in the middle of an answer.
+const SILENCE_SECONDS_MAX: u64 = 120;
+
+/// Below the time after which the service closes idle connections, so that a request rarely meets a closing one.
+const IDLE_SECONDS_MAX: u64 = 20;
+
+/// Where a service is, and how to speak to it.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// The address: `https://host:port`, the scheme may be left out.
+    pub url: String,
+    /// The authority that must have issued the service's certificate.
+    pub trust: Trust,
+    /// Judges certificates and dates assertions.
+    pub clock: Clock,
+    /// What to do about failures that may pass.
+    pub retry: RetryPolicy,
+}
+
+/// Speaks to one service as one caller. Cheap to clone; clones share connections and the token.
+#[derive(Debug, Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+    retry: RetryPolicy,
+}
+
+#[derive(Debug)]
+struct Shared {
+    base: Url,
+    http: reqwest::Client,
+    tokens: Tokens,
+}
+
+impl Client {
+    /// A client that signs in as `sign_in` when it first needs to. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the address is no address or the authority cannot be used.
+    pub fn new(options: ClientOptions, sign_in: SignIn) -> Result<Self, ClientError> {
+        let base = parse_url(&options.url)?;
+        let tls = options.trust.client_config(&options.clock)?;
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .https_only(true)
+            .http1_only()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .tcp_nodelay(true)
+            .tcp_keepalive(Duration::from_secs(30))
+            .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
+            .read_timeout(Duration::from_secs(SILENCE_SECONDS_MAX))
+            .pool_idle_timeout(Duration::from_secs(IDLE_SECONDS_MAX))
+            .user_agent(concat!("strongroom/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| ClientError::Protocol {
+                what: error.to_string(),
+            })?;
+        let tokens = Tokens::new(sign_in, options.clock);
+        let shared = Arc::new(Shared { base, http, tokens });
+        Ok(Self {
+            shared,
+            retry: options.retry,
+        })
+    }
+
+    /// The same client with another retry policy.
+    pub fn with_retry(&self, retry: RetryPolicy) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            retry,
+        }
+    }
+
+    /// The service's address, as it is spoken to.
+    pub fn url(&self) -> &str {
+        self.shared.base.as_str().trim_end_matches('/')
+    }
+}
+
+fn parse_url(text: &str) -> Result<Url, ClientError> {
+    let refuse = || ClientError::InvalidUrl { url: text.to_owned() };
+    let full = match text.contains("://") {
+        true => text.to_owned(),
+        false => format!("https://{text}"),
+    };
+    let url = Url::parse(&full).map_err(|_| refuse())?;
+    let plain = url.scheme() == "https" && url.path() == "/" && url.query().is_none() && url.username().is_empty();
+    match plain && url.has_host() {
+        true => Ok(url),
+        false => Err(refuse()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for (text, expected) in [
+            ("https://localhost:8443", "https://localhost:8443/"),
+            ("https://localhost:8443/", "https://localhost:8443/"),
+            ("127.0.0.1:8443", "https://127.0.0.1:8443/"),
+            ("[::1]:8443", "https://[::1]:8443/"),
+        ] {
+            assert_eq!(parse_url(text).unwrap().as_str(), expected);
+        }
+        for text in [
+            "",
+            "http://localhost",
+            "https://h/path",
+            "https://",
+            "ftp://x",
+            "https://h?x",
+            "https://me@h",
+        ] {
+            assert!(parse_url(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Key sets, as they travel: the objects stay as the machine that made them wrote them.
+
+use serde::{Deserialize, Serialize};
+use strongroom_model::KeySetId;
+
+/// One key set of a vault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeySetView {
+    /// Names it.
+    pub id: KeySetId,
+    /// The stored object, byte for byte, base64 in JSON; empty when it is damaged.
+    #[serde(with = "crate::base64_bytes")]
+    pub object: Vec<u8>,
+    /// What is wrong with the object, if it is damaged. The other key sets are usable all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
+    /// Whether the calling machine is a member.
+    pub joined: bool,
+}
+
+/// The key sets of the machine's vault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeySetList {
+    /// The key sets, oldest first.
+    pub key_sets: Vec<KeySetView>,
+}
+
+/// Joins a key set.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JoinRequest {
+    /// The membership secret, a sub-key of the master key: only who opened the set knows it. Base64 in JSON.
+    #[serde(with = "crate::base64_bytes")]
+    pub membership: [u8; 32],
+}
+
+impl std::fmt::Debug for JoinRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JoinRequest(…)")
+    }
+}

@@ -1,0 +1,59 @@
+//! The contract between the service and everybody who calls it.
+//!
+//! [`routes::ROUTES`] is the one table of routes, each with its permission: the service builds its router from it, tests
+//! build the permission matrix from it. The other modules hold the types that travel, the problem codes, and [`Client`],
+//! through which the command line and the agents speak to a service. Nothing here knows how the service works inside.
+
+#![forbid(unsafe_code)]
+
+mod assertion;
+mod base64_bytes;
+mod bitmap;
+mod client;
+mod credentials;
+mod frame;
+mod key;
+mod key_set;
+mod machine;
+mod point;
+mod problem;
+pub mod routes;
+mod secret;
+mod session;
+mod token;
+mod trust;
+mod vault;
+
+pub use assertion::{ASSERTION_AUDIENCE, ASSERTION_SECONDS, AssertionClaims, AssertionError};
+pub use bitmap::{BitmapError, bitmap_from_bools, bools_from_bitmap};
+pub use client::{
+    AdministratorSession, CertificateFault, Client, ClientError, ClientOptions, FetchStream, Fetched, PointFilter,
+    RetryPolicy, SignIn,
+};
+pub use credentials::{CREDENTIALS_BYTES_MAX, CredentialsError, VaultCredentials};
+pub use frame::{FRAME_HEADER_LENGTH, Frame, FrameError, FrameHeader, FrameParser, FrameStatus};
+pub use key::{KeyError, MachineKey};
+pub use key_set::{JoinRequest, KeySetList, KeySetView};
+pub use machine::{MachineView, RegisterRequest, Registered};
+pub use point::{Damage, PointList, PointView, ScrubReport};
+pub use problem::{Code, PROBLEM_CONTENT_TYPE, Problem};
+pub use secret::Secret;
+pub use session::{Committed, LatestPoint, PackStored, Session, ids_from_body, ids_to_body};
+pub use token::{TokenRequest, TokenResponse};
+pub use trust::{Fingerprint, Trust, TrustError};
+pub use vault::{CreateVault, VaultList, VaultView};
+
+/// The most identities in one `missing` or `fetch` request.
+pub const IDENTITIES_MAX: usize = 16_384;
+
+/// The longest JSON or form body, in bytes, that the service reads.
+pub const JSON_BYTES_MAX: usize = 1 << 20;
+
+/// The longest pack, in bytes; the same figure as in the format crate, which a test of the service compares.
+pub const PACK_BYTES_MAX: usize = 40 << 20;
+
+/// The longest recovery point object, in bytes; the same figure as in the format crate.
+pub const POINT_BYTES_MAX: usize = 4 << 20;
+
+/// The longest key set object, in bytes.
+pub const KEY_SET_BYTES_MAX: usize = 64 << 10;

@@ -1,0 +1,61 @@
+//! Recovery points, as they are listed.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use strongroom_model::{BlobId, Digest, ItemId, KeySetId, MachineName, PointId, VaultId};
+
+/// One recovery point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointView {
+    /// Names it.
+    pub id: PointId,
+    /// The vault that holds it.
+    pub vault: VaultId,
+    /// What it is a point of.
+    pub item: ItemId,
+    /// The machine that made it.
+    pub machine: MachineName,
+    /// The key set that opens it.
+    pub key_set: KeySetId,
+    /// Its topmost page.
+    pub root: BlobId,
+    /// When the machine made it, by the machine's clock.
+    pub created: Timestamp,
+    /// When the service took it in, by the service's clock.
+    pub committed: Timestamp,
+    /// How consistent it is.
+    pub consistency: String,
+    /// The size of everything in it, in bytes.
+    pub total_bytes: u64,
+    /// The bytes that it added to the vault.
+    pub new_bytes: u64,
+    /// How many entries it has.
+    pub files: u64,
+    /// BLAKE3 of its object.
+    pub digest: Digest,
+    /// BLAKE3 of its predecessor's object.
+    pub predecessor: Option<Digest>,
+}
+
+/// Recovery points, newest last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointList {
+    /// The points.
+    pub points: Vec<PointView>,
+}
+
+/// An object that is not what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Damage {
+    /// The object's key in the vault's store.
+    pub object: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// What re-reading found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScrubReport {
+    /// The damaged objects; empty when all is well.
+    pub damages: Vec<Damage>,
+}

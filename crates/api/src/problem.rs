@@ -1,0 +1,191 @@
+//! The one shape of errors: problem details of RFC 9457, with a stable code.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use strongroom_model::{BlobId, Digest};
+
+/// The media type of a [`Problem`].
+pub const PROBLEM_CONTENT_TYPE: &str = "application/problem+json";
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $code:ident = $status:literal $title:literal;)*) => {
+        /// What went wrong, for programs. Codes are stable: a name is never given another meaning.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum Code {
+            $($(#[$doc])* $code,)*
+            /// A code of a newer service.
+            #[serde(other)]
+            Unknown,
+        }
+
+        impl Code {
+            /// Every code that this version sends.
+            pub const ALL: &[Code] = &[$(Code::$code,)*];
+
+            /// The HTTP status that goes with the code.
+            pub const fn status(self) -> u16 {
+                match self {
+                    $(Code::$code => $status,)*
+                    Code::Unknown => 500,
+                }
+            }
+
+            /// A short title, the same for every problem of this code.
+            pub const fn title(self) -> &'static str {
+                match self {
+                    $(Code::$code => $title,)*
+                    Code::Unknown => "Unknown problem",
+                }
+            }
+
+            /// The code as it is written in JSON.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Code::$code => stringify!($code),)*
+                    Code::Unknown => "Unknown",
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The request cannot be understood.
+    InvalidRequest = 400 "Invalid request";
+    /// A name or an id breaks the rules for it.
+    InvalidName = 400 "Invalid name";
+    /// No token, or one that is not ours.
+    Unauthenticated = 401 "Not signed in";
+    /// The token was ours and is too old: sign in again.
+    TokenExpired = 401 "The sign-in has expired";
+    /// User name or password is wrong.
+    WrongPassword = 401 "Wrong user name or password";
+    /// A machine's assertion does not hold; `server_time` tells the service's time.
+    AssertionRefused = 401 "The machine's signature was refused";
+    /// The vault credentials file is too old.
+    CredentialsExpired = 401 "The vault credentials file has expired";
+    /// Signed in, but not entitled.
+    Forbidden = 403 "Not permitted";
+    /// The proof of having opened a key set is wrong.
+    MembershipRefused = 403 "The key set was not joined";
+    /// No such route.
+    NotFound = 404 "Not found";
+    /// No such vault, or not one of the caller's.
+    VaultNotFound = 404 "No such vault";
+    /// No such recovery point, or not one that the caller may read.
+    PointNotFound = 404 "No such recovery point";
+    /// No such session, or not one of the caller's.
+    SessionNotFound = 404 "No such session";
+    /// No such key set, or not one of the caller's vault.
+    KeySetNotFound = 404 "No such key set";
+    /// The machine is not registered, or not any more.
+    MachineNotFound = 404 "No such machine";
+    /// The route exists, with another method.
+    MethodNotAllowed = 405 "Method not allowed";
+    /// The request did not arrive in time.
+    RequestTimeout = 408 "The request took too long";
+    /// A vault of that name exists.
+    VaultExists = 409 "The name is taken";
+    /// The vault still has machines or recovery points.
+    VaultNotEmpty = 409 "The vault is not empty";
+    /// Another key set has that id.
+    KeySetExists = 409 "The key set exists";
+    /// The recovery point refers to blobs that the vault lacks; `missing` lists some or all of them.
+    BlobsMissing = 409 "Blobs are missing";
+    /// Another recovery point came in between; `expected` names the one that is the latest.
+    PredecessorMismatch = 409 "Another recovery point is the latest";
+    /// The session's lease ran out.
+    SessionExpired = 409 "The session has expired";
+    /// A pack must come with its length.
+    LengthRequired = 411 "Length required";
+    /// The body is longer than the route takes.
+    BodyTooLarge = 413 "The body is too large";
+    /// A pack's bytes are not what its name says.
+    InvalidPack = 422 "The pack was refused";
+    /// A recovery point object breaks the format or the rules.
+    InvalidPoint = 422 "The recovery point was refused";
+    /// A key set object breaks the format or the rules.
+    InvalidKeySet = 422 "The key set was refused";
+    /// Too many failed sign-ins; `retry_after_seconds` says how long to wait.
+    TooManyAttempts = 429 "Too many attempts";
+    /// Our mistake; the service's log has the cause.
+    Internal = 500 "The service failed";
+    /// A stored object that the answer needs is damaged.
+    ObjectDamaged = 500 "A stored object is damaged";
+    /// The service is starting, stopping or too busy: try again.
+    Unavailable = 503 "The service is not available";
+    /// The service's disk is full.
+    NoSpace = 507 "The vault's disk is full";
+}
+
+/// Problem details (RFC 9457). `detail` is one sentence for the person who sees it, with the way out; nothing in it tells
+/// about the service's insides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// A URI that names the kind of problem.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The code's title.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What went wrong, for programs.
+    pub code: Code,
+    /// What went wrong here, for people.
+    pub detail: String,
+    /// With [`Code::BlobsMissing`]: which ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<BlobId>,
+    /// With [`Code::PredecessorMismatch`]: the digest of the latest recovery point, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Digest>,
+    /// With [`Code::AssertionRefused`]: the service's time, so that a client whose clock is wrong can sign again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_time: Option<Timestamp>,
+    /// With [`Code::TooManyAttempts`]: how long to wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<u64>,
+}
+
+impl Problem {
+    /// A problem with one sentence for people.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:strongroom:problem:{}", code.as_str()),
+            title: code.title().to_owned(),
+            status: code.status(),
+            code,
+            detail: detail.into(),
+            missing: Vec::new(),
+            expected: None,
+            server_time: None,
+            retry_after_seconds: None,
+        }
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_an_error_status_and_is_spelled_as_its_name() {
+        for &code in Code::ALL {
+            assert!((400..600).contains(&code.status()), "{code:?}");
+            assert_eq!(serde_json::to_string(&code).unwrap(), format!("\"{}\"", code.as_str()));
+        }
+    }
+
+    #[test]
+    fn a_code_from_the_future_is_read() {
+        let text = r#"{"type":"x","title":"t","status":418,"code":"Teapot","detail":"d"}"#;
+        let problem: Problem = serde_json::from_str(text).unwrap();
+        assert_eq!((problem.code, problem.status), (Code::Unknown, 418));
+    }
+}

@@ -1,0 +1,175 @@
+//! The one table of routes. A route that is not here does not exist; a route here cannot lack a permission.
+
+use std::fmt::Display;
+
+pub use reqwest::Method;
+use strongroom_model::Permission;
+
+use crate::{IDENTITIES_MAX, JSON_BYTES_MAX, KEY_SET_BYTES_MAX, PACK_BYTES_MAX, POINT_BYTES_MAX};
+
+/// One route of the service.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Names the route in code: the service matches a handler to each of these.
+    pub id: RouteId,
+    /// The HTTP method.
+    pub method: Method,
+    /// The path, with parameters in braces.
+    pub path: &'static str,
+    /// What a caller must hold.
+    pub permission: Permission,
+    /// One line for people: what the route does.
+    pub summary: &'static str,
+    /// What the request carries.
+    pub request: Body,
+    /// The status of success.
+    pub status: u16,
+    /// What a successful response carries.
+    pub response: Body,
+}
+
+/// What a request or a response carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// Nothing.
+    Empty,
+    /// JSON of the named type of this crate.
+    Json(&'static str),
+    /// A form (`application/x-www-form-urlencoded`) of the named type of this crate.
+    Form(&'static str),
+    /// Plain text.
+    Text,
+    /// Bytes, at most so many.
+    Octets {
+        /// The longest body, in bytes.
+        bytes_max: usize,
+    },
+    /// A stream of frames, see [`crate::Frame`].
+    Frames,
+}
+
+impl Body {
+    /// The longest body of this kind, in bytes.
+    pub const fn bytes_max(self) -> usize {
+        match self {
+            Body::Empty => 0,
+            Body::Json(_) | Body::Form(_) | Body::Text => JSON_BYTES_MAX,
+            Body::Octets { bytes_max } => bytes_max,
+            Body::Frames => usize::MAX,
+        }
+    }
+}
+
+const IDENTITIES: Body = Body::Octets {
+    bytes_max: IDENTITIES_MAX * 32,
+};
+
+macro_rules! routes {
+    ($($id:ident: $method:ident $path:literal, $permission:ident, $request:expr => $status:literal $response:expr, $summary:literal;)*) => {
+        /// Names a route in code.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum RouteId {
+            $(#[doc = $summary] $id,)*
+        }
+
+        /// All routes, in the order of [`RouteId`].
+        pub static ROUTES: &[Route] = &[$(Route {
+            id: RouteId::$id,
+            method: Method::$method,
+            path: $path,
+            permission: Permission::$permission,
+            summary: $summary,
+            request: $request,
+            status: $status,
+            response: $response,
+        },)*];
+    };
+}
+
+routes! {
+    Healthz: GET "/healthz", Public, Body::Empty => 200 Body::Text, "Says that the process lives";
+    Readyz: GET "/readyz", Public, Body::Empty => 200 Body::Text, "Says that database and store work";
+    Metrics: GET "/metrics", Public, Body::Empty => 200 Body::Text, "Counts for Prometheus, without a name in them";
+    Token: POST "/api/v1/token", Public, Body::Form("TokenRequest") => 200 Body::Json("TokenResponse"), "Signs in: a password, a refresh token or a machine's assertion for a short-lived token";
+    ListVaults: GET "/api/v1/vaults", VaultsRead, Body::Empty => 200 Body::Json("VaultList"), "Lists the vaults";
+    CreateVault: POST "/api/v1/vaults", VaultsWrite, Body::Json("CreateVault") => 201 Body::Json("VaultView"), "Creates a vault";
+    ShowVault: GET "/api/v1/vaults/{vault}", VaultsRead, Body::Empty => 200 Body::Json("VaultView"), "Shows one vault";
+    DeleteVault: DELETE "/api/v1/vaults/{vault}", VaultsDelete, Body::Empty => 204 Body::Empty, "Deletes an empty vault";
+    VaultPoints: GET "/api/v1/vaults/{vault}/points", VaultsRead, Body::Empty => 200 Body::Json("PointList"), "Lists the recovery points of all machines of a vault";
+    IssueCredentials: POST "/api/v1/vaults/{vault}/credentials", CredentialsIssue, Body::Empty => 201 Body::Json("VaultCredentials"), "Issues a vault credentials file, valid 10 days and only for registering";
+    Register: POST "/api/v1/register", MachineRegister, Body::Json("RegisterRequest") => 201 Body::Json("Registered"), "Registers a machine with the key that it made";
+    ShowMachine: GET "/api/v1/machine", Restore, Body::Empty => 200 Body::Json("MachineView"), "Shows the calling machine as the service knows it";
+    ListKeySets: GET "/api/v1/key-sets", Backup, Body::Empty => 200 Body::Json("KeySetList"), "Lists the key sets of the machine's vault";
+    AddKeySet: PUT "/api/v1/key-sets/{key_set}", Backup, Body::Octets { bytes_max: KEY_SET_BYTES_MAX } => 204 Body::Empty, "Adds a key set that the machine made";
+    JoinKeySet: POST "/api/v1/key-sets/{key_set}/join", Backup, Body::Json("JoinRequest") => 204 Body::Empty, "Joins a key set by proving that the machine opened it";
+    BeginSession: POST "/api/v1/sessions", Backup, Body::Empty => 201 Body::Json("Session"), "Begins a backup session";
+    Missing: POST "/api/v1/sessions/{session}/missing", Backup, IDENTITIES => 200 Body::Octets { bytes_max: IDENTITIES_MAX / 8 }, "Tells which blobs the vault lacks: a bitmap, least significant bit first";
+    PutPack: PUT "/api/v1/sessions/{session}/packs/{pack}", Backup, Body::Octets { bytes_max: PACK_BYTES_MAX } => 200 Body::Json("PackStored"), "Stores a pack; every byte is checked first";
+    Commit: POST "/api/v1/sessions/{session}/commit", Backup, Body::Octets { bytes_max: POINT_BYTES_MAX } => 201 Body::Json("Committed"), "Makes a recovery point exist";
+    EndSession: DELETE "/api/v1/sessions/{session}", Backup, Body::Empty => 204 Body::Empty, "Ends a backup session";
+    Fetch: POST "/api/v1/fetch", Restore, IDENTITIES => 200 Body::Frames, "Streams blobs back, grouped by pack";
+    ListPoints: GET "/api/v1/points", Restore, Body::Empty => 200 Body::Json("PointList"), "Lists the recovery points that the machine may read";
+    ShowPoint: GET "/api/v1/points/{point}", Restore, Body::Empty => 200 Body::Json("PointView"), "Shows one recovery point";
+    PointObject: GET "/api/v1/points/{point}/object", Restore, Body::Empty => 200 Body::Octets { bytes_max: POINT_BYTES_MAX }, "Returns the stored object of a recovery point";
+    ScrubPoint: POST "/api/v1/points/{point}/scrub", Scrub, Body::Empty => 200 Body::Json("ScrubReport"), "Re-reads and checks every object that a recovery point needs";
+}
+
+impl RouteId {
+    /// The route's row in [`ROUTES`].
+    pub fn route(self) -> &'static Route {
+        &ROUTES[self as usize]
+    }
+
+    /// The path with `arguments` in place of the parameters, in order. All arguments are typed ids and names, whose
+    /// characters need no escaping in a path.
+    ///
+    /// # Panics
+    /// When the number of arguments is not the number of parameters: a mistake in this crate.
+    pub fn path(self, arguments: &[&(dyn Display + Sync)]) -> String {
+        let template = self.route().path;
+        let mut given = arguments.iter();
+        let filled: Vec<String> = template
+            .split('/')
+            .map(|segment| match segment.starts_with('{') {
+                true => given.next().expect("one argument for each parameter").to_string(),
+                false => segment.to_owned(),
+            })
+            .collect();
+        assert!(given.next().is_none(), "more arguments than parameters in {template}");
+        filled.join("/")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_ids_and_has_no_twins() {
+        let mut seen = HashSet::new();
+        for (index, route) in ROUTES.iter().enumerate() {
+            assert_eq!(route.id as usize, index);
+            assert!(std::ptr::eq(route.id.route(), route));
+            assert!(seen.insert((route.method.clone(), route.path)), "{} twice", route.path);
+            assert!(route.path.starts_with('/') && !route.summary.is_empty());
+        }
+    }
+
+    #[test]
+    fn only_health_figures_and_sign_in_are_public() {
+        let public: Vec<_> = ROUTES
+            .iter()
+            .filter(|route| route.permission == Permission::Public)
+            .map(|route| route.path)
+            .collect();
+        assert_eq!(public, ["/healthz", "/readyz", "/metrics", "/api/v1/token"]);
+    }
+
+    #[test]
+    fn paths_are_filled() {
+        assert_eq!(RouteId::ListVaults.path(&[]), "/api/v1/vaults");
+        assert_eq!(RouteId::PutPack.path(&[&"s", &"p"]), "/api/v1/sessions/s/packs/p");
+    }
+}

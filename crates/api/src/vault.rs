@@ -1,0 +1,47 @@
+//! Vaults, as administrators see them.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use strongroom_model::{Redundancy, Region, VaultId, VaultName};
+
+/// Asks for a new vault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateVault {
+    /// Its name.
+    pub name: VaultName,
+    /// Where its objects are kept.
+    #[serde(default)]
+    pub region: Region,
+    /// How many places keep them.
+    #[serde(default)]
+    pub redundancy: Redundancy,
+}
+
+/// One vault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VaultView {
+    /// Names it for ever.
+    pub id: VaultId,
+    /// Its name.
+    pub name: VaultName,
+    /// Where its objects are kept.
+    pub region: Region,
+    /// How many places keep them.
+    pub redundancy: Redundancy,
+    /// When it was made.
+    pub created: Timestamp,
+    /// How many machines are registered in it.
+    pub machines: u64,
+    /// How many recovery points it holds.
+    pub points: u64,
+    /// How many bytes its packs occupy.
+    pub stored_bytes: u64,
+}
+
+/// All vaults, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VaultList {
+    /// The vaults.
+    pub vaults: Vec<VaultView>,
+}

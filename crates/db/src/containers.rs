@@ -1,0 +1,162 @@
+//! Containers (registered machines) and their items.
+
+use jiff::Timestamp;
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
+use strongroom_model::{ContainerId, Digest, ItemId, MachineName, PointId, VaultId};
+
+use crate::column::{Columns, nanoseconds};
+use crate::{Db, DbError};
+
+/// A registered machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// Names it for ever.
+    pub id: ContainerId,
+    /// Its vault.
+    pub vault: VaultId,
+    /// What it protects: its files and folders.
+    pub item: ItemId,
+    /// Its name, unique in the vault without regard to case.
+    pub name: MachineName,
+    /// The key that it signs in with.
+    pub public_key: [u8; 32],
+    /// When it was registered, the last time.
+    pub registered: Timestamp,
+}
+
+/// A machine to register.
+#[derive(Clone, Debug)]
+pub struct NewContainer<'a> {
+    /// Its id, if there is none of that name yet.
+    pub id: ContainerId,
+    /// Its item's id, if there is none of that name yet.
+    pub item: ItemId,
+    /// Its name.
+    pub name: &'a MachineName,
+    /// The key that it will sign in with.
+    pub public_key: &'a [u8; 32],
+    /// When.
+    pub registered: Timestamp,
+}
+
+macro_rules! select_containers {
+    ($rest:literal) => {
+        concat!(
+            "select containers.id as id, vaults.id as vault, items.id as item, containers.name as name, public_key, \
+             registered from containers join vaults on vaults.key = containers.vault \
+             join items on items.key = containers.item ",
+            $rest
+        )
+    };
+}
+
+impl Db {
+    /// Registers a machine. One that is registered under the name keeps its ids and gets the new key.
+    pub async fn register_container(&self, vault: VaultId, new: NewContainer<'_>) -> Result<Container, DbError> {
+        let action = "register the machine";
+        let mut write = self.write(action).await?;
+        let vault = write.vault_key(vault).await?;
+        if !replace_key(write.on(), vault, &new).await? {
+            insert(write.on(), vault, &new).await?;
+        }
+        let query = sqlx::query(select_containers!(
+            "where containers.vault = $1 and containers.name_folded = $2"
+        ))
+        .bind(vault)
+        .bind(new.name.folded());
+        let row = query.fetch_one(write.on()).await.map_err(DbError::sql(action))?;
+        write.commit().await?;
+        container(&row)
+    }
+
+    /// The container with this id.
+    pub async fn container(&self, id: ContainerId) -> Result<Option<Container>, DbError> {
+        let action = "find the machine";
+        let mut reader = self.read(action).await?;
+        let query = sqlx::query(select_containers!("where containers.id = $1")).bind(&id.as_bytes()[..]);
+        let row = query.fetch_optional(&mut *reader).await.map_err(DbError::sql(action))?;
+        row.as_ref().map(container).transpose()
+    }
+
+    /// The containers of a vault, by name.
+    pub async fn containers(&self, vault: VaultId) -> Result<Vec<Container>, DbError> {
+        let action = "list the machines";
+        let mut reader = self.read(action).await?;
+        let query = sqlx::query(select_containers!(
+            "where vaults.id = $1 order by containers.name_folded"
+        ))
+        .bind(&vault.as_bytes()[..]);
+        let rows = query.fetch_all(&mut *reader).await.map_err(DbError::sql(action))?;
+        rows.iter().map(container).collect()
+    }
+
+    /// The item's latest recovery point and the digest of its object: the predecessor that the next one must name.
+    pub async fn latest_point(&self, item: ItemId) -> Result<Option<(PointId, Digest)>, DbError> {
+        let action = "find the latest recovery point";
+        let mut reader = self.read(action).await?;
+        let query =
+            sqlx::query("select latest_point, latest_digest from items where id = $1").bind(&item.as_bytes()[..]);
+        let row = query.fetch_optional(&mut *reader).await.map_err(DbError::sql(action))?;
+        let Some(row) = row else { return Ok(None) };
+        let point = row.optional("latest_point")?.map(PointId::from_bytes);
+        let digest = row.optional("latest_digest")?.map(Digest::from_bytes);
+        Ok(point.zip(digest))
+    }
+}
+
+async fn replace_key(connection: &mut AnyConnection, vault: i64, new: &NewContainer<'_>) -> Result<bool, DbError> {
+    let query = sqlx::query(
+        "update containers set name = $3, public_key = $4, registered = $5 where vault = $1 and name_folded = $2",
+    )
+    .bind(vault)
+    .bind(new.name.folded())
+    .bind(new.name.as_str())
+    .bind(&new.public_key[..])
+    .bind(nanoseconds(new.registered));
+    let done = (query.execute(connection).await).map_err(DbError::sql("replace the machine's key"))?;
+    Ok(done.rows_affected() == 1)
+}
+
+async fn insert(connection: &mut AnyConnection, vault: i64, new: &NewContainer<'_>) -> Result<(), DbError> {
+    let none: &[u8] = &[];
+    let item = sqlx::query_scalar(
+        "insert into items (id, vault, latest_point, latest_digest) values ($1, $2, $3, $4) returning key",
+    )
+    .bind(&new.item.as_bytes()[..])
+    .bind(vault)
+    .bind(none)
+    .bind(none);
+    let item: i64 = (item.fetch_one(&mut *connection).await).map_err(DbError::sql("insert the item"))?;
+    let query = sqlx::query(
+        "insert into containers (id, vault, item, name, name_folded, public_key, registered) \
+         values ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(&new.id.as_bytes()[..])
+    .bind(vault)
+    .bind(item)
+    .bind(new.name.as_str())
+    .bind(new.name.folded())
+    .bind(&new.public_key[..])
+    .bind(nanoseconds(new.registered));
+    let done = query.execute(connection).await;
+    done.map(drop).map_err(DbError::sql("insert the machine"))
+}
+
+/// The small key of a container.
+pub(crate) async fn container_key(connection: &mut AnyConnection, id: ContainerId) -> Result<i64, DbError> {
+    let query = sqlx::query_scalar("select key from containers where id = $1").bind(&id.as_bytes()[..]);
+    let found: Option<i64> = (query.fetch_optional(connection).await).map_err(DbError::sql("find the machine"))?;
+    found.ok_or(DbError::NoContainer)
+}
+
+fn container(row: &AnyRow) -> Result<Container, DbError> {
+    Ok(Container {
+        id: ContainerId::from_bytes(row.array("id")?),
+        vault: VaultId::from_bytes(row.array("vault")?),
+        item: ItemId::from_bytes(row.array("item")?),
+        name: row.parsed("name")?,
+        public_key: row.array("public_key")?,
+        registered: row.moment("registered")?,
+    })
+}

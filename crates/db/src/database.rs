@@ -1,0 +1,181 @@
+//! The open database: its connections, and the two ways to use them.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Executor, Transaction};
+use strongroom_model::VaultId;
+
+use crate::dialect::Dialect;
+use crate::{DbError, file, migrations};
+
+const READERS_MAX: u32 = 4;
+/// Longest wait for a connection, the one writer's too: then something hangs, and an error is better.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// The metadata database. A handle: clones are the same database.
+#[derive(Clone)]
+pub struct Db {
+    /// One connection. Waiting for it is what puts writers in a row.
+    writer: AnyPool,
+    readers: AnyPool,
+    dialect: Dialect,
+    steps: Option<Steps>,
+    vault_keys: Arc<Mutex<HashMap<VaultId, i64>>>,
+}
+
+/// A simulation looks at every transaction through this, and stops the machine or fails the transaction by answering an
+/// error. It is called with what the transaction does, before each, and after each that writes has committed.
+pub type Steps = Arc<dyn Fn(&'static str, Moment) -> Result<(), DbError> + Send + Sync>;
+
+/// When a step is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Nothing has happened yet. After an error nothing will.
+    Before,
+    /// It is durable. After an error its caller does not learn so: the answer was lost.
+    Committed,
+}
+
+impl fmt::Debug for Db {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Db({:?})", self.dialect)
+    }
+}
+
+impl Db {
+    /// Opens the database at `address` (the path of a file, or `sqlite:` and a path), makes it if there is none, and
+    /// brings it up to date.
+    pub async fn open(address: &str) -> Result<Db, DbError> {
+        Db::open_file(&file::path_of(address)?).await
+    }
+
+    /// Opens the SQLite database in the file `path`; makes it, with mode 0600, if there is none.
+    pub async fn open_file(path: &Path) -> Result<Db, DbError> {
+        sqlx::any::install_default_drivers();
+        let url = file::url_of(&file::prepare(path)?);
+        let dialect = Dialect::Sqlite;
+        let writer = pool(&url, dialect, 1).await?;
+        let run = migrations::migrator(dialect).run(&writer).await;
+        run.map_err(DbError::Migrate)?;
+        let readers = pool(&url, dialect, READERS_MAX).await?;
+        Ok(Db {
+            writer,
+            readers,
+            dialect,
+            steps: None,
+            vault_keys: Arc::default(),
+        })
+    }
+
+    /// The same database, with a simulation that looks at every transaction.
+    pub fn with_steps(self, steps: Steps) -> Db {
+        Db {
+            steps: Some(steps),
+            ..self
+        }
+    }
+
+    /// Whether the database answers.
+    pub async fn check(&self) -> Result<(), DbError> {
+        let mut reader = self.read("check the database").await?;
+        let query = sqlx::query("select count(*) from settings");
+        let answer = query.fetch_one(&mut *reader).await;
+        answer.map(drop).map_err(DbError::sql("check the database"))
+    }
+
+    /// Waits for what is under way, and closes all connections.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// A connection that reads what was committed before.
+    pub(crate) async fn read(&self, action: &'static str) -> Result<PoolConnection<Any>, DbError> {
+        self.step(action, Moment::Before)?;
+        self.readers.acquire().await.map_err(DbError::sql(action))
+    }
+
+    /// Begins the transaction that writes; there is one at a time.
+    pub(crate) async fn write(&self, action: &'static str) -> Result<Write<'_>, DbError> {
+        self.step(action, Moment::Before)?;
+        let begun = self.writer.begin_with(self.dialect.begin()).await;
+        Ok(Write {
+            db: self,
+            action,
+            transaction: begun.map_err(DbError::sql(action))?,
+        })
+    }
+
+    /// The small key of a vault.
+    pub(crate) async fn vault_key(&self, connection: &mut AnyConnection, vault: VaultId) -> Result<i64, DbError> {
+        if let Some(&key) = self.vault_keys().get(&vault) {
+            return Ok(key);
+        }
+        let query = sqlx::query_scalar("select key from vaults where id = $1").bind(&vault.as_bytes()[..]);
+        let found: Option<i64> = (query.fetch_optional(connection).await).map_err(DbError::sql("find the vault"))?;
+        let key = found.ok_or(DbError::NoVault)?;
+        self.vault_keys().insert(vault, key);
+        Ok(key)
+    }
+
+    /// Forgets the key of a deleted vault. Another node that remembers it finds nothing under it: keys are never reused.
+    pub(crate) fn forget_vault(&self, vault: VaultId) {
+        self.vault_keys().remove(&vault);
+    }
+
+    fn vault_keys(&self) -> std::sync::MutexGuard<'_, HashMap<VaultId, i64>> {
+        self.vault_keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn step(&self, action: &'static str, moment: Moment) -> Result<(), DbError> {
+        self.steps.as_ref().map_or(Ok(()), |steps| steps(action, moment))
+    }
+}
+
+/// A transaction that writes. Dropped, it is rolled back.
+pub(crate) struct Write<'a> {
+    db: &'a Db,
+    action: &'static str,
+    transaction: Transaction<'a, Any>,
+}
+
+impl Write<'_> {
+    /// The connection to write with.
+    pub(crate) fn on(&mut self) -> &mut AnyConnection {
+        &mut self.transaction
+    }
+
+    /// The small key of a vault.
+    pub(crate) async fn vault_key(&mut self, vault: VaultId) -> Result<i64, DbError> {
+        self.db.vault_key(&mut self.transaction, vault).await
+    }
+
+    /// Makes it durable.
+    pub(crate) async fn commit(self) -> Result<(), DbError> {
+        self.transaction.commit().await.map_err(DbError::sql(self.action))?;
+        self.db.step(self.action, Moment::Committed)
+    }
+}
+
+async fn pool(url: &str, dialect: Dialect, connections: u32) -> Result<AnyPool, DbError> {
+    let failed = DbError::sql("open the metadata database");
+    let options: AnyConnectOptions = url.parse().map_err(&failed)?;
+    let pool = AnyPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(WAIT_MAX)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .after_connect(move |connection, _| {
+            Box::pin(async move { connection.execute(dialect.greeting()).await.map(drop) })
+        });
+    pool.connect_with(options.disable_statement_logging())
+        .await
+        .map_err(failed)
+}

@@ -1,0 +1,79 @@
+//! The file of an SQLite database: where it is, and that nobody else may read it.
+
+use std::fs::OpenOptions;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::DbError;
+
+const SCHEME: &str = "sqlite:";
+
+/// The path in the address of a database: a path, or `sqlite:PATH`, or `sqlite://PATH`.
+pub(crate) fn path_of(address: &str) -> Result<PathBuf, DbError> {
+    let path = match address.strip_prefix(SCHEME) {
+        Some(path) => path.strip_prefix("//").unwrap_or(path),
+        None => address,
+    };
+    let is_other = path.contains("://") || path.is_empty() || path.contains(":memory:");
+    match is_other {
+        true => Err(DbError::Address(address.to_owned())),
+        false => Ok(PathBuf::from(path)),
+    }
+}
+
+/// Makes the file if there is none, readable for its owner only. SQLite gives the files beside it (the log, the shared
+/// memory) the same mode.
+pub(crate) fn prepare(path: &Path) -> Result<PathBuf, DbError> {
+    let failed = |action| {
+        let path = path.to_owned();
+        move |cause| DbError::File { path, action, cause }
+    };
+    let path = std::path::absolute(path).map_err(failed("find"))?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(&path).map_err(failed("open"))?;
+    let mode = file.metadata().map_err(failed("look at"))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        let private = PermissionsExt::from_mode(mode & !0o077);
+        file.set_permissions(private).map_err(failed("protect"))?;
+    }
+    Ok(path)
+}
+
+/// The URL that sqlx wants: every unusual byte escaped.
+pub(crate) fn url_of(path: &Path) -> String {
+    let mut url = format!("{SCHEME}//");
+    for &byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' => url.push(byte as char),
+            _ => url.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for (address, expected) in [
+            ("a/b.db", "a/b.db"),
+            ("/a b", "/a b"),
+            ("sqlite:a", "a"),
+            ("sqlite:///a", "/a"),
+        ] {
+            assert_eq!(path_of(address).unwrap(), Path::new(expected), "{address}");
+        }
+        for address in ["", "sqlite:", "postgres://h/d", "sqlite::memory:"] {
+            assert!(path_of(address).is_err(), "{address}");
+        }
+    }
+
+    #[test]
+    fn odd_paths_are_escaped() {
+        assert_eq!(url_of(Path::new("/a b/c?d#e%.db")), "sqlite:///a%20b/c%3Fd%23e%25%2Edb");
+    }
+}

@@ -1,0 +1,41 @@
+//! The metadata database. All SQL of the product is in this crate; outside of it there are only typed functions.
+//!
+//! One text serves SQLite (now) and PostgreSQL (later): `$1` binds, columns of bigint, text and blob only, no null values,
+//! `on conflict` upserts. What the two spell differently is a placeholder in the migrations (`dialect`). One connection
+//! writes, a few read. Each function is one transaction; what must be decided together is decided inside it, by a
+//! statement that states its own condition, so that several nodes may share a database.
+//!
+//! Vaults, packs, items and containers have small integer keys inside. They are never reused and never leave this
+//! crate, but for [`PackKey`]. A caller names things by their ids.
+
+#![forbid(unsafe_code)]
+
+mod batch;
+mod blobs;
+mod column;
+mod containers;
+mod credentials;
+mod database;
+mod dialect;
+mod error;
+mod file;
+mod key_sets;
+mod migrations;
+mod packs;
+mod points;
+mod sessions;
+mod settings;
+mod users;
+mod vaults;
+
+pub use blobs::{BlobPlace, CHUNK_LEVEL, IDS_MAX};
+pub use containers::{Container, NewContainer};
+pub use credentials::{Credential, CredentialId, CredentialUse};
+pub use database::{Db, Moment, Steps};
+pub use error::DbError;
+pub use key_sets::{KeySetAdded, KeySetRow, NewKeySet};
+pub use packs::{NewBlob, NewPack, PackInserted, PackKey, PackRow};
+pub use points::{CommitRow, NewPoint, PointRow, PointsOf};
+pub use sessions::{NewSession, SESSIONS_PER_CONTAINER_MAX, SessionRow};
+pub use users::UserRow;
+pub use vaults::{VaultDeleted, VaultFigures, VaultRow};

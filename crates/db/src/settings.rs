@@ -1,0 +1,28 @@
+//! Settings of the service: text under names.
+
+use crate::column::Columns;
+use crate::{Db, DbError};
+
+impl Db {
+    /// The value of a setting.
+    pub async fn setting(&self, name: &str) -> Result<Option<String>, DbError> {
+        let action = "read the setting";
+        let mut reader = self.read(action).await?;
+        let query = sqlx::query("select value from settings where name = $1").bind(name);
+        let row = query.fetch_optional(&mut *reader).await.map_err(DbError::sql(action))?;
+        row.map(|row| row.text("value")).transpose()
+    }
+
+    /// Sets a setting, whether or not it was set before.
+    pub async fn set_setting(&self, name: &str, value: &str) -> Result<(), DbError> {
+        let action = "write the setting";
+        let mut write = self.write(action).await?;
+        let query = sqlx::query(
+            "insert into settings (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value",
+        )
+        .bind(name)
+        .bind(value);
+        query.execute(write.on()).await.map_err(DbError::sql(action))?;
+        write.commit().await
+    }
+}

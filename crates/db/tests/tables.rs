@@ -1,0 +1,483 @@
+//! What each table promises, by table.
+
+use jiff::{SignedDuration, Timestamp};
+use std::os::unix::fs::PermissionsExt;
+use strongroom_db::*;
+use strongroom_model::*;
+
+struct World {
+    folder: tempfile::TempDir,
+    db: Db,
+}
+
+fn now() -> Timestamp {
+    "2026-11-21T04:00:00.000000001Z".parse().unwrap()
+}
+
+fn later(seconds: i64) -> Timestamp {
+    now() + SignedDuration::from_secs(seconds)
+}
+
+async fn world() -> World {
+    let folder = tempfile::tempdir().unwrap();
+    let db = Db::open_file(&folder.path().join("meta data#1.db")).await.unwrap();
+    World { folder, db }
+}
+
+fn vault_row(number: u8, name: &str) -> VaultRow {
+    VaultRow {
+        id: VaultId::from_bytes([number; 16]),
+        name: name.parse().unwrap(),
+        region: Region::default(),
+        redundancy: Redundancy::GeoRedundant,
+        created: now(),
+        salt: [number; 32],
+        file_digest: Digest::from_bytes([number; 32]),
+    }
+}
+
+async fn vault(db: &Db, number: u8) -> VaultId {
+    let row = vault_row(number, &format!("vault-{number}"));
+    assert!(db.insert_vault(&row).await.unwrap());
+    row.id
+}
+
+async fn machine(db: &Db, vault: VaultId, number: u8, name: &str) -> Container {
+    let new = NewContainer {
+        id: ContainerId::from_bytes([number; 16]),
+        item: ItemId::from_bytes([number; 16]),
+        name: &name.parse().unwrap(),
+        public_key: &[number; 32],
+        registered: now(),
+    };
+    db.register_container(vault, new).await.unwrap()
+}
+
+fn blob(number: u64, level: i8) -> NewBlob {
+    NewBlob {
+        id: blob_id(number),
+        place: number * 10,
+        size: 10,
+        level,
+    }
+}
+
+fn blob_id(number: u64) -> BlobId {
+    BlobId::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes())
+}
+
+fn pack(number: u8) -> NewPack {
+    NewPack {
+        id: PackId::from_bytes([number; 32]),
+        size: 1000,
+        added: now(),
+    }
+}
+
+fn key_set(number: u8, container: ContainerId) -> NewKeySet {
+    NewKeySet {
+        row: KeySetRow {
+            id: KeySetId::from_bytes([number; 16]),
+            digest: Digest::from_bytes([number; 32]),
+            verifier: Digest::from_bytes([number; 32]),
+            size: 7,
+            added: later(number.into()),
+        },
+        added_by: container,
+        per_container_max: 2,
+    }
+}
+
+async fn session(db: &Db, number: u8, container: ContainerId) -> SessionId {
+    let id = SessionId::from_bytes([number; 16]);
+    let new = NewSession {
+        id,
+        container,
+        begun: now(),
+        lease_until: later(900 + i64::from(number)),
+    };
+    db.begin_session(new).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn the_file_is_private_and_opens_again() {
+    let world = world().await;
+    let id = vault(&world.db, 1).await;
+    world.db.check().await.unwrap();
+    for entry in std::fs::read_dir(world.folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{:?}", entry.file_name());
+    }
+    world.db.close().await;
+    let address = world.folder.path().join("meta data#1.db");
+    let again = Db::open(&format!("sqlite:{}", address.display())).await.unwrap();
+    assert_eq!(again.vault(id).await.unwrap(), Some(vault_row(1, "vault-1")));
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_opened_says_why() {
+    let missing = Db::open("/nowhere/at/all/db").await.unwrap_err().to_string();
+    assert!(missing.contains("/nowhere/at/all/db"), "{missing}");
+    let other = Db::open("postgres://localhost/db").await.unwrap_err().to_string();
+    assert!(other.contains("names no database"), "{other}");
+}
+
+#[tokio::test]
+async fn vault_names_are_unique_without_regard_to_case() {
+    let World { db, folder: _folder } = world().await;
+    assert!(db.insert_vault(&vault_row(1, "Main")).await.unwrap());
+    assert!(!db.insert_vault(&vault_row(2, "mAIN")).await.unwrap());
+    assert!(db.insert_vault(&vault_row(3, "another")).await.unwrap());
+    let found = db.vault_by_name(&"MAIN".parse().unwrap()).await.unwrap();
+    assert_eq!(found, Some(vault_row(1, "Main")));
+    let names: Vec<_> = db
+        .vaults()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|row| row.name.to_string())
+        .collect();
+    assert_eq!(names, ["another", "Main"]);
+}
+
+#[tokio::test]
+async fn only_an_empty_vault_is_deleted() {
+    let World { db, folder: _folder } = world().await;
+    let (full, empty) = (vault(&db, 1).await, vault(&db, 2).await);
+    machine(&db, full, 1, "web").await;
+    db.insert_pack(empty, pack(1), &[blob(1, CHUNK_LEVEL)]).await.unwrap();
+    let VaultDeleted::NotEmpty(figures) = db.delete_vault(full).await.unwrap() else {
+        panic!("a vault with a machine was deleted");
+    };
+    assert_eq!(figures.containers, 1);
+    assert_eq!(db.vault_figures(empty).await.unwrap().stored_bytes, 1000);
+    assert_eq!(db.delete_vault(empty).await.unwrap(), VaultDeleted::Deleted);
+    assert_eq!(db.delete_vault(empty).await.unwrap(), VaultDeleted::Absent);
+    assert!(matches!(
+        db.missing_blobs(empty, &[blob_id(1)]).await,
+        Err(DbError::NoVault)
+    ));
+    assert!(db.vault(full).await.unwrap().is_some());
+    // The name is free again, and the new vault has nothing of the old one.
+    let reborn = vault(&db, 2).await;
+    assert_eq!(db.missing_blobs(reborn, &[blob_id(1)]).await.unwrap(), [true]);
+}
+
+#[tokio::test]
+async fn a_machine_keeps_its_ids_when_it_registers_again() {
+    let World { db, folder: _folder } = world().await;
+    let (one, two) = (vault(&db, 1).await, vault(&db, 2).await);
+    let first = machine(&db, one, 1, "Web").await;
+    let again = machine(&db, one, 2, "wEB").await;
+    assert_eq!((again.id, again.item), (first.id, first.item));
+    assert_eq!((again.public_key, again.name.as_str()), ([2; 32], "wEB"));
+    let elsewhere = machine(&db, two, 3, "web").await;
+    assert_ne!(elsewhere.id, first.id);
+    assert_eq!(db.containers(one).await.unwrap(), std::slice::from_ref(&again));
+    assert_eq!(db.container(first.id).await.unwrap(), Some(again));
+    assert_eq!(db.container(ContainerId::from_bytes([9; 16])).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_blob_stays_where_it_was_first() {
+    let World { db, folder: _folder } = world().await;
+    let (one, two) = (vault(&db, 1).await, vault(&db, 2).await);
+    let many: Vec<NewBlob> = (0..1000).map(|number| blob(number, CHUNK_LEVEL)).collect();
+    let inserted = db.insert_pack(one, pack(1), &many).await.unwrap();
+    assert_eq!((inserted.new_blobs, inserted.duplicate_blobs), (1000, 0));
+    let inserted = db
+        .insert_pack(one, pack(2), &[blob(999, CHUNK_LEVEL), blob(1000, 3)])
+        .await
+        .unwrap();
+    assert_eq!((inserted.new_blobs, inserted.duplicate_blobs), (1, 1));
+    // The same pack again changes nothing.
+    let inserted = db
+        .insert_pack(one, pack(2), &[blob(999, CHUNK_LEVEL), blob(1000, 3)])
+        .await
+        .unwrap();
+    assert_eq!((inserted.new_blobs, inserted.duplicate_blobs), (0, 2));
+    let first = db.pack(one, pack(1).id).await.unwrap().unwrap();
+    let second = db.pack(one, pack(2).id).await.unwrap().unwrap();
+    assert_eq!(db.packs_after(one, PackKey::START, 9).await.unwrap(), [first, second]);
+    assert_eq!(db.packs_after(one, first.key, 9).await.unwrap(), [second]);
+    assert_eq!(db.pack_by_key(second.key).await.unwrap(), Some(second));
+    let places = db
+        .locate_blobs(one, &[blob_id(999), blob_id(1000), blob_id(1001)])
+        .await
+        .unwrap();
+    assert_eq!(places.len(), 2);
+    assert_eq!(places[&blob_id(999)].pack, first.key);
+    let place = BlobPlace {
+        pack: second.key,
+        place: 10_000,
+        size: 10,
+        level: 3,
+        verified: false,
+    };
+    assert_eq!(places[&blob_id(1000)], place);
+    // Another vault knows nothing of them.
+    assert_eq!(db.missing_blobs(two, &[blob_id(1)]).await.unwrap(), [true]);
+}
+
+#[tokio::test]
+async fn missing_answers_in_the_order_of_the_question() {
+    let World { db, folder: _folder } = world().await;
+    let vault = vault(&db, 1).await;
+    let even: Vec<NewBlob> = (0..3000).map(|number| blob(number * 2, CHUNK_LEVEL)).collect();
+    db.insert_pack(vault, pack(1), &even).await.unwrap();
+    let ids: Vec<BlobId> = (0..6000).chain([3, 4]).map(blob_id).collect();
+    let expected: Vec<bool> = (0..6000).chain([3, 4]).map(|number| number % 2 == 1).collect();
+    assert_eq!(db.missing_blobs(vault, &ids).await.unwrap(), expected);
+    assert_eq!(db.missing_blobs(vault, &[]).await.unwrap(), [false; 0]);
+}
+
+#[tokio::test]
+async fn only_pages_are_verified() {
+    let World { db, folder: _folder } = world().await;
+    let vault = vault(&db, 1).await;
+    db.insert_pack(vault, pack(1), &[blob(0, CHUNK_LEVEL), blob(1, 0), blob(2, 0)])
+        .await
+        .unwrap();
+    db.mark_verified(vault, &[blob_id(0), blob_id(1), blob_id(7)])
+        .await
+        .unwrap();
+    let places = db
+        .locate_blobs(vault, &[blob_id(0), blob_id(1), blob_id(2)])
+        .await
+        .unwrap();
+    let verified: Vec<bool> = (0..3).map(|number| places[&blob_id(number)].verified).collect();
+    assert_eq!(verified, [false, true, false]);
+}
+
+#[tokio::test]
+async fn key_sets_have_members() {
+    let World { db, folder: _folder } = world().await;
+    let (one, two) = (vault(&db, 1).await, vault(&db, 2).await);
+    let (web, mail) = (
+        machine(&db, one, 1, "web").await.id,
+        machine(&db, one, 2, "mail").await.id,
+    );
+    let add = |vault, number, container| db.add_key_set(vault, key_set(number, container));
+    assert_eq!(add(one, 2, web).await.unwrap(), KeySetAdded::Added);
+    assert_eq!(add(one, 1, web).await.unwrap(), KeySetAdded::Added);
+    assert_eq!(add(one, 3, web).await.unwrap(), KeySetAdded::TooMany);
+    assert_eq!(
+        add(one, 1, mail).await.unwrap(),
+        KeySetAdded::Exists(key_set(1, web).row)
+    );
+    assert_eq!(
+        add(two, 1, machine(&db, two, 4, "web").await.id).await.unwrap(),
+        KeySetAdded::Added
+    );
+    let ids: Vec<KeySetId> = db.key_sets(one).await.unwrap().iter().map(|row| row.id).collect();
+    assert_eq!(ids, [key_set(1, web).row.id, key_set(2, web).row.id]);
+    assert_eq!(db.joined_key_sets(mail).await.unwrap(), []);
+    for _ in 0..2 {
+        db.join_key_set(one, ids[1], mail).await.unwrap();
+    }
+    assert_eq!(db.joined_key_sets(mail).await.unwrap(), [ids[1]]);
+    assert_eq!(db.joined_key_sets(web).await.unwrap(), ids);
+    assert!(db.join_key_set(one, KeySetId::from_bytes([9; 16]), mail).await.is_err());
+}
+
+fn point(number: u8, vault: VaultId, machine: &Container, predecessor: Option<Digest>) -> NewPoint {
+    NewPoint {
+        id: PointId::from_bytes([number; 16]),
+        vault,
+        item: machine.item,
+        key_set: KeySetId::from_bytes([1; 16]),
+        root: blob_id(1),
+        created: now(),
+        consistency: 0,
+        total_bytes: u64::MAX,
+        new_bytes: 1,
+        files: 2,
+        size: 3,
+        digest: Digest::from_bytes([number; 32]),
+        predecessor,
+        committed: later(i64::from(number)),
+    }
+}
+
+#[tokio::test]
+async fn a_point_is_committed_once_and_in_order() {
+    let World { db, folder: _folder } = world().await;
+    let vault = vault(&db, 1).await;
+    let web = machine(&db, vault, 1, "web").await;
+    db.add_key_set(vault, key_set(1, web.id)).await.unwrap();
+    let live = session(&db, 1, web.id).await;
+    db.insert_pack(vault, pack(1), &[blob(1, 0)]).await.unwrap();
+    let first = point(1, vault, &web, None);
+    assert_eq!(db.commit_point(live, &first).await.unwrap(), CommitRow::RootNotVerified);
+    db.mark_verified(vault, &[blob_id(1)]).await.unwrap();
+    assert_eq!(db.latest_point(web.item).await.unwrap(), None);
+    assert_eq!(db.commit_point(live, &first).await.unwrap(), CommitRow::Committed);
+    let CommitRow::Exists(row) = db.commit_point(live, &first).await.unwrap() else {
+        panic!("it was committed twice");
+    };
+    assert_eq!(
+        (row.digest, row.machine.as_str(), row.predecessor),
+        (first.digest, "web", None)
+    );
+    assert_eq!(row.total_bytes, i64::MAX as u64);
+    assert_eq!(db.latest_point(web.item).await.unwrap(), Some((first.id, first.digest)));
+    let fork = db.commit_point(live, &point(2, vault, &web, None)).await.unwrap();
+    assert_eq!(fork, CommitRow::PredecessorMismatch(Some(first.digest)));
+    let second = point(2, vault, &web, Some(first.digest));
+    assert_eq!(db.commit_point(live, &second).await.unwrap(), CommitRow::Committed);
+    let late = NewPoint {
+        committed: later(10_000),
+        ..point(3, vault, &web, Some(second.digest))
+    };
+    assert_eq!(db.commit_point(live, &late).await.unwrap(), CommitRow::SessionExpired);
+    let listed: Vec<PointId> = db
+        .points(vault, PointsOf::Vault)
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.id)
+        .collect();
+    assert_eq!(listed, [first.id, second.id]);
+}
+
+#[tokio::test]
+async fn points_are_read_by_their_machine_and_by_members_of_their_key_set() {
+    let World { db, folder: _folder } = world().await;
+    let vault = vault(&db, 1).await;
+    let web = machine(&db, vault, 1, "web").await;
+    let mail = machine(&db, vault, 2, "mail").await;
+    db.add_key_set(vault, key_set(1, web.id)).await.unwrap();
+    db.insert_pack(vault, pack(1), &[blob(1, 0)]).await.unwrap();
+    db.mark_verified(vault, &[blob_id(1)]).await.unwrap();
+    let live = session(&db, 1, web.id).await;
+    let new = point(1, vault, &web, None);
+    db.commit_point(live, &new).await.unwrap();
+    let sees = async |viewer: &Container| {
+        let of = PointsOf::Readable(viewer.id);
+        let listed = db.points(vault, of).await.unwrap().len();
+        let found = db.point(vault, of, new.id).await.unwrap();
+        assert_eq!(listed == 1, found.is_some());
+        found.is_some()
+    };
+    assert!(sees(&web).await);
+    assert!(!sees(&mail).await);
+    db.join_key_set(vault, new.key_set, mail.id).await.unwrap();
+    assert!(sees(&mail).await);
+    assert!(db.point(vault, PointsOf::Vault, new.id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn sessions_are_leases() {
+    let World { db, folder: _folder } = world().await;
+    let vault = vault(&db, 1).await;
+    let (web, mail) = (
+        machine(&db, vault, 1, "web").await,
+        machine(&db, vault, 2, "mail").await,
+    );
+    let id = session(&db, 1, web.id).await;
+    let found = db.session(id, web.id).await.unwrap().unwrap();
+    assert_eq!(
+        (found.vault, found.item, found.lease_until),
+        (vault, web.item, later(901))
+    );
+    assert_eq!(db.session(id, mail.id).await.unwrap(), None);
+    assert!(db.renew_session(id, later(900), later(1800)).await.unwrap());
+    assert!(!db.renew_session(id, later(1800), later(2700)).await.unwrap());
+    db.end_session(id, mail.id).await.unwrap();
+    assert!(db.session(id, web.id).await.unwrap().is_some());
+    db.end_session(id, web.id).await.unwrap();
+    assert_eq!(db.session(id, web.id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn one_session_too_many_ends_the_oldest() {
+    let World { db, folder: _folder } = world().await;
+    let vault = vault(&db, 1).await;
+    let web = machine(&db, vault, 1, "web").await;
+    let max = SESSIONS_PER_CONTAINER_MAX as u8;
+    for number in 1..=max + 1 {
+        session(&db, number, web.id).await;
+    }
+    let mut alive = vec![];
+    for number in 1..=max + 1 {
+        let id = SessionId::from_bytes([number; 16]);
+        alive.extend(db.session(id, web.id).await.unwrap().map(|_| number));
+    }
+    assert_eq!(alive, (2..=max + 1).collect::<Vec<u8>>());
+}
+
+#[tokio::test]
+async fn service_tables() {
+    let World { db, folder: _folder } = world().await;
+    let user = UserRow {
+        name: "Admin".into(),
+        password_hash: "$argon2id$…".into(),
+        created: now(),
+    };
+    assert!(db.insert_user(&user).await.unwrap());
+    assert!(!db.insert_user(&user).await.unwrap());
+    assert_eq!(db.user("aDMIN").await.unwrap(), Some(user.clone()));
+    assert_eq!(db.count_users().await.unwrap(), 1);
+    assert!(db.set_password("admin", "other").await.unwrap());
+    assert!(!db.set_password("nobody", "other").await.unwrap());
+    assert_eq!(db.user("admin").await.unwrap().unwrap().password_hash, "other");
+    assert!(!format!("{user:?}").contains("argon2id"));
+
+    assert_eq!(db.setting("a").await.unwrap(), None);
+    for value in ["1", "2"] {
+        db.set_setting("a", value).await.unwrap();
+        assert_eq!(db.setting("a").await.unwrap().as_deref(), Some(value));
+    }
+
+    let vault = vault(&db, 1).await;
+    let credential = Credential {
+        id: CredentialId::from_bytes([1; 16]),
+        vault,
+        secret_hash: [2; 32],
+        issued: now(),
+        expires: later(100),
+        used: 0,
+    };
+    db.insert_credential(&credential).await.unwrap();
+    assert_eq!(
+        db.use_credential(credential.id, later(99)).await.unwrap(),
+        CredentialUse::Counted
+    );
+    assert_eq!(
+        db.use_credential(credential.id, later(100)).await.unwrap(),
+        CredentialUse::Refused
+    );
+    let unknown = CredentialId::from_bytes([9; 16]);
+    assert_eq!(db.use_credential(unknown, now()).await.unwrap(), CredentialUse::Refused);
+    assert_eq!(db.credential(credential.id).await.unwrap().unwrap().used, 1);
+    let newer = Credential {
+        id: unknown,
+        issued: later(100),
+        expires: later(200),
+        ..credential
+    };
+    db.insert_credential(&newer).await.unwrap();
+    assert_eq!(db.credential(credential.id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_step_that_stops_leaves_nothing_or_all() {
+    use std::sync::{Arc, Mutex};
+    let World { db, folder: _folder } = world().await;
+    let plan = Arc::new(Mutex::new(None));
+    let asked = plan.clone();
+    let watched = db
+        .clone()
+        .with_steps(Arc::new(move |_, moment| match *asked.lock().unwrap() {
+            Some(stop) if stop == moment => Err(DbError::Crashed),
+            _ => Ok(()),
+        }));
+    for (number, moment, happened) in [(1, Moment::Before, false), (2, Moment::Committed, true)] {
+        *plan.lock().unwrap() = Some(moment);
+        let row = vault_row(number, &format!("vault-{number}"));
+        assert!(matches!(watched.insert_vault(&row).await, Err(DbError::Crashed)));
+        assert_eq!(db.vault(row.id).await.unwrap().is_some(), happened, "{moment:?}");
+    }
+}

@@ -1,0 +1,41 @@
+//! The service: one HTTPS port for administrators and machines.
+//!
+//! [`Service::start`] takes possession of a data folder, makes there what the first start needs (authority, certificate,
+//! administrator, keys), and serves the routes of `strongroom_api::routes`: [`router`] matches a handler to each row, and
+//! the gate before each handler asks for the row's permission. Handlers parse, call the vault, and render; the rules of
+//! keeping are in the `vault` crate. Nothing here can open what machines send: `seal` is not among the dependencies.
+
+#![forbid(unsafe_code)]
+
+mod attempts;
+mod authority;
+mod body;
+mod config;
+mod data_dir;
+mod fetch;
+mod gate;
+mod health;
+mod key_sets;
+mod limits;
+mod listener;
+mod machines;
+mod metrics;
+mod parse;
+mod password;
+mod points;
+mod principal;
+mod refusal;
+mod router;
+mod service;
+mod sessions;
+mod shared;
+mod sign_in;
+mod token;
+mod vault_refusal;
+mod vaults;
+
+pub use authority::AuthorityError;
+pub use config::{Config, ConfigError, LogConfig, LogFormat};
+pub use data_dir::DataDirError;
+pub use limits::Limits;
+pub use service::{ServeOptions, Service, StartError};

@@ -1,0 +1,132 @@
+//! Connections: accepted within a bound, given TLS and HTTP/1.1 within a time, and ended in good order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Extension;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+
+/// How many connections may be open at once; more wait in the system's queue.
+const CONNECTIONS_MAX: usize = 1024;
+
+/// How long a client may take for the TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How long requests may go on after the service was told to stop.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// hyper's buffer for one connection, in bytes: large enough that a pack arrives in few pieces.
+const BUFFER_BYTES: usize = 256 << 10;
+
+type Accepted = std::io::Result<(TcpStream, SocketAddr)>;
+
+/// The address of the other side of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// What every connection needs.
+#[derive(Clone)]
+pub(crate) struct Listener {
+    pub(crate) tls: TlsAcceptor,
+    pub(crate) router: Router,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) limits: Limits,
+}
+
+impl Listener {
+    /// Serves until told to stop, then until the last request is answered or the time for that is over.
+    pub(crate) async fn run(self, sockets: TcpListener) {
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let mut connections = JoinSet::new();
+        let mut stop = self.stop.clone();
+        loop {
+            let (place, accepted) = tokio::select! {
+                next = next(&places, &sockets) => next,
+                () = stopped(&mut stop) => break,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    let connection = self.clone().connection(stream, peer);
+                    connections.spawn(async move {
+                        connection.await;
+                        drop(place);
+                    });
+                }
+                Err(error) => refuse_for_a_moment(error).await,
+            }
+            while connections.try_join_next().is_some() {}
+        }
+        drop(sockets);
+        let finished = async { while connections.join_next().await.is_some() {} };
+        if timeout(FAREWELL, finished).await.is_err() {
+            tracing::warn!(
+                "requests still ran {} seconds after the stop; they were cut off",
+                FAREWELL.as_secs()
+            );
+        }
+    }
+
+    async fn connection(self, stream: TcpStream, peer: SocketAddr) {
+        self.metrics.connections.inc();
+        let metrics = self.metrics.clone();
+        // Without it small answers wait for the acknowledgement of earlier ones.
+        let _ = stream.set_nodelay(true);
+        match timeout(HANDSHAKE, self.tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.requests(stream, peer).await,
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS"),
+            Err(_) => tracing::debug!(%peer, "no TLS in time"),
+        }
+        metrics.connections.dec();
+    }
+
+    async fn requests(mut self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: SocketAddr) {
+        let router = self.router.layer(Extension(Peer(peer)));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.head)
+            .max_buf_size(BUFFER_BYTES)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        tokio::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stopped(&mut self.stop) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%peer, %error, "connection ended early");
+        }
+    }
+}
+
+/// The next connection, as soon as there is a place for one.
+async fn next(places: &Arc<Semaphore>, sockets: &TcpListener) -> (OwnedSemaphorePermit, Accepted) {
+    let place = places.clone().acquire_owned().await;
+    (place.expect("the semaphore is never closed"), sockets.accept().await)
+}
+
+/// Returns when the service is to stop, also when whoever would say so is gone.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|&stop| stop).await;
+}
+
+/// Out of descriptors, most likely: going on at once would only burn a processor.
+async fn refuse_for_a_moment(error: std::io::Error) {
+    tracing::warn!(%error, "cannot accept a connection");
+    sleep(Duration::from_millis(100)).await;
+}

@@ -1,0 +1,128 @@
+//! Passwords of people: argon2id hashes, made and checked off the asynchronous threads.
+
+use std::sync::Arc;
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use strongroom_api::Secret;
+use tokio::sync::Semaphore;
+
+/// Memory, passes and lanes: the smallest setting that OWASP's password storage advice lists, as each check occupies the
+/// memory on behalf of somebody who has not signed in yet.
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+
+const SALT_LENGTH: usize = 16;
+const HASH_LENGTH: usize = 32;
+
+/// The longest password, in bytes, that is looked at.
+const PASSWORD_BYTES_MAX: usize = 1024;
+
+/// How many checks may run at once: a bound on memory (19 MiB each) and on the processors that strangers can occupy.
+const CHECKS_AT_ONCE: usize = 2;
+
+/// Makes and checks hashes, a few at a time.
+#[derive(Debug, Clone)]
+pub(crate) struct PasswordHasher {
+    at_once: Arc<Semaphore>,
+}
+
+impl PasswordHasher {
+    pub(crate) fn new() -> Self {
+        Self {
+            at_once: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
+        }
+    }
+
+    /// The hash of a password, as a text for the database.
+    pub(crate) async fn hash(&self, password: Secret) -> String {
+        self.run(move || hash_with(&password, &random_bytes::<SALT_LENGTH>()))
+            .await
+    }
+
+    /// Whether the password is the one with that hash. Without a hash (no such user) it takes as long and says no, so
+    /// that the time does not tell which users exist.
+    pub(crate) async fn check(&self, password: Secret, hash: Option<String>) -> bool {
+        if password.reveal().len() > PASSWORD_BYTES_MAX {
+            return false;
+        }
+        self.run(move || {
+            let salt = hash.as_deref().and_then(salt_of);
+            let computed = hash_with(&password, &salt.unwrap_or([0; SALT_LENGTH]));
+            let expected = hash.unwrap_or_default();
+            let equal = aws_lc_rs::constant_time::verify_slices_are_equal(computed.as_bytes(), expected.as_bytes());
+            salt.is_some() && equal.is_ok()
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let _permit = self.at_once.acquire().await.expect("the semaphore is never closed");
+        let done = tokio::task::spawn_blocking(work).await;
+        done.expect("hashing does not panic")
+    }
+}
+
+/// A password for the first administrator: 160 random bits as 32 letters and digits, none of which look alike.
+pub(crate) fn random_password() -> Secret {
+    const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789A";
+    let letters = random_bytes::<32>().map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
+    Secret::new(letters.iter().collect::<String>())
+}
+
+/// Random bytes from the operating system.
+pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    fill_random(&mut bytes);
+    bytes
+}
+
+/// Fills bytes with randomness from the operating system.
+pub(crate) fn fill_random(bytes: &mut [u8]) {
+    aws_lc_rs::rand::fill(bytes).expect("the system gives random bytes");
+}
+
+/// The PHC string form, `$argon2id$v=19$m=…,t=…,p=…$salt$hash`: a later version that raises the figures can tell.
+fn hash_with(password: &Secret, salt: &[u8; SALT_LENGTH]) -> String {
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, Some(HASH_LENGTH)).expect("the figures are within bounds");
+    let mut hash = [0; HASH_LENGTH];
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into(password.reveal().as_bytes(), salt, &mut hash)
+        .expect("lengths of password, salt and hash are within bounds");
+    let (salt, hash) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(hash));
+    format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${salt}${hash}")
+}
+
+fn salt_of(hash: &str) -> Option<[u8; SALT_LENGTH]> {
+    let salt = hash.split('$').nth(4)?;
+    STANDARD_NO_PAD.decode(salt).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_right_password_and_no_other() {
+        let hasher = PasswordHasher::new();
+        let hash = hasher.hash(Secret::new("correct horse")).await;
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        for (password, hash, expected) in [
+            ("correct horse", Some(hash.clone()), true),
+            ("correct horse ", Some(hash.clone()), false),
+            ("", Some(hash), false),
+            ("correct horse", None, false),
+            ("correct horse", Some(String::new()), false),
+        ] {
+            assert_eq!(hasher.check(Secret::new(password), hash).await, expected);
+        }
+    }
+
+    #[test]
+    fn first_passwords_differ() {
+        assert_ne!(random_password(), random_password());
+        assert_eq!(random_password().reveal().len(), 32);
+    }
+}

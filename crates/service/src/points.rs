@@ -1,0 +1,120 @@
+//! Recovery points: listed, shown, given out, checked.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::header;
+use axum::response::IntoResponse;
+use serde::Deserialize;
+use strongroom_api::{Code, Damage, PointList, PointView, ScrubReport};
+use strongroom_format::point::Consistency;
+use strongroom_model::{MachineName, PointId};
+use strongroom_vault::{PointFilter, PointRow};
+
+use crate::parse::parse;
+use crate::principal::Machine;
+use crate::refusal::{Answer, Refusal};
+use crate::shared::Shared;
+use crate::vault_refusal::refuse;
+
+/// What a list of recovery points may be narrowed to.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ListQuery {
+    machine: Option<MachineName>,
+    all: Option<bool>,
+}
+
+/// `GET /api/v1/points`.
+pub(crate) async fn list(
+    State(shared): State<Arc<Shared>>,
+    machine: Machine,
+    query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
+) -> Answer<Json<PointList>> {
+    let Query(query) = query.map_err(|error| Refusal::new(Code::InvalidRequest, error.body_text()))?;
+    let filter = match (query.machine, query.all) {
+        (Some(name), _) => PointFilter::Machine(name),
+        (None, Some(true)) => PointFilter::All,
+        (None, _) => PointFilter::Own,
+    };
+    let rows = shared.vaults.points(machine.container, &filter).await.map_err(refuse)?;
+    Ok(Json(point_list(rows)))
+}
+
+/// `GET /api/v1/points/{point}`.
+pub(crate) async fn show(
+    State(shared): State<Arc<Shared>>,
+    machine: Machine,
+    Path(id): Path<String>,
+) -> Answer<Json<PointView>> {
+    let id: PointId = parse(&id)?;
+    let row = shared.vaults.point(machine.container, id).await.map_err(refuse)?;
+    Ok(Json(view(row)))
+}
+
+/// `GET /api/v1/points/{point}/object`.
+pub(crate) async fn object(
+    State(shared): State<Arc<Shared>>,
+    machine: Machine,
+    Path(id): Path<String>,
+) -> Answer<impl IntoResponse> {
+    let id: PointId = parse(&id)?;
+    let bytes = shared
+        .vaults
+        .point_object(machine.container, id)
+        .await
+        .map_err(refuse)?;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes))
+}
+
+/// `POST /api/v1/points/{point}/scrub`.
+pub(crate) async fn scrub(
+    State(shared): State<Arc<Shared>>,
+    machine: Machine,
+    Path(id): Path<String>,
+) -> Answer<Json<ScrubReport>> {
+    let id: PointId = parse(&id)?;
+    let found = shared.vaults.scrub_point(machine.container, id).await.map_err(refuse)?;
+    let damages = found.into_iter().map(|damage| Damage {
+        object: damage.object,
+        why: damage.why,
+    });
+    Ok(Json(ScrubReport {
+        damages: damages.collect(),
+    }))
+}
+
+/// The list, newest last.
+pub(crate) fn point_list(rows: Vec<PointRow>) -> PointList {
+    PointList {
+        points: rows.into_iter().map(view).collect(),
+    }
+}
+
+fn view(row: PointRow) -> PointView {
+    PointView {
+        id: row.id,
+        vault: row.vault,
+        item: row.item,
+        machine: row.machine,
+        key_set: row.key_set,
+        root: row.root,
+        created: row.created,
+        committed: row.committed,
+        consistency: consistency(row.consistency),
+        total_bytes: row.total_bytes,
+        new_bytes: row.new_bytes,
+        files: row.files,
+        digest: row.digest,
+        predecessor: row.predecessor,
+    }
+}
+
+fn consistency(number: u8) -> String {
+    use Consistency::*;
+    let known = [FileByFile, CrashConsistent, FileSystemConsistent, ApplicationConsistent];
+    match known.into_iter().find(|&known| known as u8 == number) {
+        Some(consistency) => format!("{consistency:?}"),
+        None => format!("Unknown{number}"),
+    }
+}

@@ -1,0 +1,66 @@
+//! The router: a handler and a gate for every row of the table of routes, and nothing else.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use strongroom_api::Code;
+use strongroom_api::routes::{Method, ROUTES, Route, RouteId};
+
+use crate::gate::{Gate, pass};
+use crate::refusal::Refusal;
+use crate::shared::Shared;
+use crate::{fetch, health, key_sets, machines, points, sessions, sign_in, vaults};
+
+/// Builds the router from the table of routes.
+pub(crate) fn router(shared: &Arc<Shared>) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES {
+        let shared = shared.clone();
+        let gate = from_fn_with_state(Gate { shared, route }, pass);
+        router = router.route(route.path, handler(route).layer(gate));
+    }
+    router
+        .fallback(async || Refusal::new(Code::NotFound, "There is nothing at this address"))
+        .method_not_allowed_fallback(async || {
+            Refusal::new(Code::MethodNotAllowed, "This cannot be done at this address")
+        })
+        .with_state(shared.clone())
+}
+
+/// The handler of a route. A route without one does not compile.
+fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
+    let method = filter(&route.method);
+    match route.id {
+        RouteId::Healthz => on(method, health::healthz),
+        RouteId::Readyz => on(method, health::readyz),
+        RouteId::Metrics => on(method, health::metrics),
+        RouteId::Token => on(method, sign_in::token),
+        RouteId::ListVaults => on(method, vaults::list),
+        RouteId::CreateVault => on(method, vaults::create),
+        RouteId::ShowVault => on(method, vaults::show),
+        RouteId::DeleteVault => on(method, vaults::delete),
+        RouteId::VaultPoints => on(method, vaults::points),
+        RouteId::IssueCredentials => on(method, machines::issue_credentials),
+        RouteId::Register => on(method, machines::register),
+        RouteId::ShowMachine => on(method, machines::show),
+        RouteId::ListKeySets => on(method, key_sets::list),
+        RouteId::AddKeySet => on(method, key_sets::add),
+        RouteId::JoinKeySet => on(method, key_sets::join),
+        RouteId::BeginSession => on(method, sessions::begin),
+        RouteId::EndSession => on(method, sessions::end),
+        RouteId::Missing => on(method, sessions::missing),
+        RouteId::PutPack => on(method, sessions::put_pack),
+        RouteId::Commit => on(method, sessions::commit),
+        RouteId::Fetch => on(method, fetch::fetch),
+        RouteId::ListPoints => on(method, points::list),
+        RouteId::ShowPoint => on(method, points::show),
+        RouteId::PointObject => on(method, points::object),
+        RouteId::ScrubPoint => on(method, points::scrub),
+    }
+}
+
+fn filter(method: &Method) -> MethodFilter {
+    MethodFilter::try_from(method.clone()).expect("the table of routes has common methods only")
+}

@@ -1,0 +1,144 @@
+//! Backup sessions: the part of the data plane that takes in.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use strongroom_api::routes::RouteId;
+use strongroom_api::{
+    Code, Committed, IDENTITIES_MAX, LatestPoint, PACK_BYTES_MAX, PackStored, Session, bitmap_from_bools, ids_from_body,
+};
+use strongroom_model::{BlobId, PackId, SessionId};
+use tokio::sync::SemaphorePermit;
+
+use crate::body;
+use crate::parse::parse;
+use crate::principal::Machine;
+use crate::refusal::{Answer, Refusal};
+use crate::shared::Shared;
+use crate::vault_refusal::refuse;
+
+/// `POST /api/v1/sessions`.
+pub(crate) async fn begin(State(shared): State<Arc<Shared>>, machine: Machine) -> Answer<(StatusCode, Json<Session>)> {
+    let begun = shared.vaults.begin_session(machine.container).await.map_err(refuse)?;
+    shared.metrics.sessions_begun.inc();
+    let session = Session {
+        id: begun.id,
+        lease_seconds: u64::try_from(begun.lease.as_secs()).unwrap_or(0),
+        server_time: begun.server_time,
+        latest: begun.latest.map(|(point, digest)| LatestPoint { point, digest }),
+    };
+    Ok((StatusCode::CREATED, Json(session)))
+}
+
+/// `DELETE /api/v1/sessions/{session}`.
+pub(crate) async fn end(
+    State(shared): State<Arc<Shared>>,
+    machine: Machine,
+    Path(session): Path<String>,
+) -> Answer<StatusCode> {
+    let session: SessionId = parse(&session)?;
+    shared
+        .vaults
+        .end_session(machine.container, session)
+        .await
+        .map_err(refuse)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /api/v1/sessions/{session}/missing`.
+pub(crate) async fn missing(
+    State(shared): State<Arc<Shared>>,
+    machine: Machine,
+    Path(session): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer<impl IntoResponse> {
+    let session: SessionId = parse(&session)?;
+    let ids = read_identities(&shared, RouteId::Missing, &headers, body).await?;
+    let missing = shared
+        .vaults
+        .missing(machine.container, session, &ids)
+        .await
+        .map_err(refuse)?;
+    let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
+    Ok((kind, bitmap_from_bools(&missing)))
+}
+
+/// `PUT /api/v1/sessions/{session}/packs/{pack}`.
+pub(crate) async fn put_pack(
+    State(shared): State<Arc<Shared>>,
+    machine: Machine,
+    Path((session, pack)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer<Json<PackStored>> {
+    let (session, pack): (SessionId, PackId) = (parse(&session)?, parse(&pack)?);
+    let (bytes, _memory) = receive_pack(&shared, &headers, body).await?;
+    let length = bytes.len() as u64;
+    let outcome = shared
+        .vaults
+        .put_pack(machine.container, session, pack, bytes)
+        .await
+        .map_err(refuse)?;
+    shared.metrics.packs_stored.inc();
+    shared.metrics.bytes_received.inc_by(length);
+    shared.metrics.blobs_stored.inc_by(outcome.new_blobs);
+    Ok(Json(PackStored {
+        new_blobs: outcome.new_blobs,
+        duplicate_blobs: outcome.duplicate_blobs,
+    }))
+}
+
+/// `POST /api/v1/sessions/{session}/commit`.
+pub(crate) async fn commit(
+    State(shared): State<Arc<Shared>>,
+    machine: Machine,
+    Path(session): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer<(StatusCode, Json<Committed>)> {
+    let session: SessionId = parse(&session)?;
+    let bytes_max = RouteId::Commit.route().request.bytes_max();
+    let object = body::read(&headers, body, bytes_max, shared.limits).await?;
+    let committed = shared
+        .vaults
+        .commit(machine.container, session, object)
+        .await
+        .map_err(refuse)?;
+    shared.metrics.points_committed.inc();
+    Ok((StatusCode::CREATED, Json(Committed { point: committed.point })))
+}
+
+/// A body that lists identities.
+pub(crate) async fn read_identities(
+    shared: &Shared,
+    route: RouteId,
+    headers: &HeaderMap,
+    body: Body,
+) -> Answer<Vec<BlobId>> {
+    let body = body::read(headers, body, route.route().request.bytes_max(), shared.limits).await?;
+    ids_from_body(&body).ok_or_else(|| {
+        let detail = format!("The request must list at most {IDENTITIES_MAX} identities of 32 bytes each");
+        Refusal::new(Code::InvalidRequest, detail)
+    })
+}
+
+/// Receives a pack, once there is memory for all of it. The permit is to be held as long as the bytes are.
+async fn receive_pack<'a>(shared: &'a Shared, headers: &HeaderMap, body: Body) -> Answer<(Bytes, SemaphorePermit<'a>)> {
+    let Some(length) = body::announced_length(headers, PACK_BYTES_MAX)? else {
+        return Err(Refusal::new(Code::LengthRequired, "A pack must come with its length"));
+    };
+    let kib = u32::try_from(length.div_ceil(1024)).expect("the largest pack has fewer KiB");
+    let memory = shared
+        .pack_memory
+        .acquire_many(kib)
+        .await
+        .expect("the semaphore is never closed");
+    let bytes = body::read(headers, body, PACK_BYTES_MAX, shared.limits).await?;
+    Ok((bytes, memory))
+}

@@ -1,0 +1,80 @@
+//! What all handlers share.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use strongroom_api::Trust;
+use strongroom_db::Db;
+use strongroom_model::{Clock, ContainerId};
+use strongroom_vault::Vaults;
+use tokio::sync::{Mutex, Semaphore};
+
+use crate::attempts::Attempts;
+use crate::data_dir::DataDir;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::password::PasswordHasher;
+use crate::principal::Machine;
+use crate::refusal::Answer;
+use crate::token::TokenKey;
+use crate::vault_refusal::refuse;
+
+/// How much memory packs may occupy while they arrive and are checked, in KiB: with it the whole process stays within
+/// 256 MiB. At least one pack of the largest size fits.
+const PACKS_KIB: usize = 96 << 10;
+
+/// How many fetches run at once; each occupies up to 16 MiB or so. More wait.
+const FETCHES_AT_ONCE: usize = 6;
+
+/// The state of the service.
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    pub(crate) db: Db,
+    pub(crate) vaults: Vaults,
+    pub(crate) folder: DataDir,
+    pub(crate) trust: Trust,
+    /// Where machines reach the service.
+    pub(crate) url: String,
+    pub(crate) tokens: TokenKey,
+    pub(crate) passwords: PasswordHasher,
+    pub(crate) attempts: Attempts,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) limits: Limits,
+    /// One permit for each KiB of packs in memory.
+    pub(crate) pack_memory: Semaphore,
+    /// One permit for each fetch that runs.
+    pub(crate) fetches: Arc<Semaphore>,
+    /// When the store was last found writable.
+    pub(crate) ready_since: Mutex<Option<Instant>>,
+}
+
+impl Shared {
+    pub(crate) fn pack_memory() -> Semaphore {
+        Semaphore::new(PACKS_KIB)
+    }
+
+    pub(crate) fn fetches() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(FETCHES_AT_ONCE))
+    }
+
+    /// The hash of a user's password, if there is such a user.
+    pub(crate) async fn password_hash(&self, user: &str) -> Answer<Option<String>> {
+        let found = self.db.user(user).await;
+        let found = found.map_err(|error| refuse(error.into()))?;
+        Ok(found.map(|user| user.password_hash))
+    }
+
+    /// A registered machine and the key that it signs in with.
+    pub(crate) async fn machine_key(&self, id: ContainerId) -> Answer<Option<(Machine, [u8; 32])>> {
+        let found = self.db.container(id).await;
+        let found = found.map_err(|error| refuse(error.into()))?;
+        Ok(found.map(|container| {
+            let machine = Machine {
+                vault: container.vault,
+                container: container.id,
+                item: container.item,
+            };
+            (machine, container.public_key)
+        }))
+    }
+}

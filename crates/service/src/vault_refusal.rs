@@ -1,0 +1,54 @@
+//! What a vault's refusals become on the wire.
+
+use strongroom_api::{Code, Problem};
+use strongroom_vault::VaultError;
+
+use crate::refusal::Refusal;
+
+/// The vault's sentences are for users already; only the insides of our own failures stay in the log.
+pub(crate) fn refuse(error: VaultError) -> Refusal {
+    let code = match &error {
+        VaultError::VaultNotFound => Code::VaultNotFound,
+        VaultError::VaultNameTaken { .. } => Code::VaultExists,
+        VaultError::VaultNotEmpty { .. } => Code::VaultNotEmpty,
+        VaultError::ContainerNotFound => Code::MachineNotFound,
+        VaultError::PointNotFound => Code::PointNotFound,
+        VaultError::KeySetNotFound => Code::KeySetNotFound,
+        VaultError::KeySetExists => Code::KeySetExists,
+        VaultError::SessionNotFound => Code::SessionNotFound,
+        VaultError::SessionExpired => Code::SessionExpired,
+        VaultError::BlobsMissing { .. } => Code::BlobsMissing,
+        VaultError::PredecessorMismatch { .. } => Code::PredecessorMismatch,
+        VaultError::PackRejected { .. } => Code::InvalidPack,
+        VaultError::PointRejected { .. } => Code::InvalidPoint,
+        VaultError::KeySetRejected { .. } => Code::InvalidKeySet,
+        VaultError::MembershipRefused => Code::MembershipRefused,
+        VaultError::TooManyIds => Code::InvalidRequest,
+        VaultError::NoSpace => Code::NoSpace,
+        VaultError::Damaged(_) => Code::ObjectDamaged,
+        VaultError::Internal { action, cause } => return Refusal::internal(action, cause),
+    };
+    log(&error);
+    let mut problem = Problem::new(code, sentence(&error.to_string()));
+    match error {
+        VaultError::BlobsMissing { missing, .. } => problem.missing = missing,
+        VaultError::PredecessorMismatch { expected } => problem.expected = expected,
+        _ => {}
+    }
+    problem.into()
+}
+
+/// What the administrator has to know although a client is told it.
+fn log(error: &VaultError) {
+    match error {
+        VaultError::NoSpace | VaultError::Damaged(_) => tracing::error!("{error}"),
+        VaultError::PackRejected { .. } | VaultError::PointRejected { .. } => tracing::warn!("{error}"),
+        _ => {}
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(characters).collect()
+}

@@ -1,0 +1,158 @@
+//! Starting, stopping, starting again.
+
+mod world;
+
+use jiff::SignedDuration;
+use strongroom_api::{CertificateFault, Client, ClientError, ClientOptions, SignIn};
+use strongroom_service::{ServeOptions, Service, StartError};
+use world::{World, options};
+
+#[tokio::test]
+async fn the_first_start_makes_everything_and_keeps_it_private() {
+    let world = World::new().await;
+    assert!(world.service.is_first_start());
+    assert_eq!(
+        world.service.password_file(),
+        Some(world.service.data().join("admin-password"))
+    );
+    let mode = |name: &str| {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::metadata(world.data().join(name)).unwrap().permissions().mode() & 0o777
+    };
+    for file in [
+        "tls/ca.key",
+        "tls/server.key",
+        "secrets/token.key",
+        "admin-password",
+        "strongroom.db",
+    ] {
+        assert_eq!(mode(file), 0o600, "{file}");
+    }
+    for folder in ["", "tls", "secrets", "objects"] {
+        assert_eq!(mode(folder), 0o700, "{folder}");
+    }
+    let address = std::fs::read_to_string(world.data().join("address")).unwrap();
+    assert_eq!(address.trim(), world.service.url());
+}
+
+#[tokio::test]
+async fn a_restart_keeps_authority_password_and_sessions() {
+    let world = World::new().await;
+    let session = Client::sign_in_administrator(world.client_options(), "admin", world.password())
+        .await
+        .unwrap();
+    let (authority, certificate) = (world.service.ca_fingerprint(), server_certificate(&world));
+    let world = world.restart().await;
+    assert!(!world.service.is_first_start());
+    assert_eq!(world.service.ca_fingerprint(), authority);
+    assert_eq!(server_certificate(&world), certificate);
+    let sign_in = SignIn::Administrator {
+        refresh_token: session.refresh_token,
+    };
+    Client::new(world.client_options(), sign_in)
+        .unwrap()
+        .vaults()
+        .await
+        .unwrap();
+    world.administrator().await.vaults().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_server_certificate_is_renewed_in_time_by_the_same_authority() {
+    let world = World::new().await;
+    let (authority, certificate) = (world.service.ca_fingerprint(), server_certificate(&world));
+    world.time.advance(SignedDuration::from_hours(24 * 340));
+    world.administrator().await.vaults().await.unwrap();
+    let world = world.restart().await;
+    assert_eq!(world.service.ca_fingerprint(), authority);
+    assert_ne!(server_certificate(&world), certificate);
+    world.time.advance(SignedDuration::from_hours(24 * 340));
+    world.administrator().await.vaults().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_expired_certificate_and_a_foreign_authority_are_told_apart() {
+    let (world, other) = (World::new().await, World::new().await);
+    let foreign = ClientOptions {
+        trust: other.trust(),
+        ..world.client_options()
+    };
+    assert_eq!(fault(foreign).await, CertificateFault::OtherAuthority);
+    let elsewhere = world.service.url().replace("127.0.0.1", "127.0.0.2");
+    world.time.advance(SignedDuration::from_hours(24 * 400));
+    assert_eq!(fault(world.client_options()).await, CertificateFault::NotNow);
+    let unreachable = ClientOptions {
+        url: elsewhere,
+        ..world.client_options()
+    };
+    let error = Client::new(unreachable, SignIn::Nobody)
+        .unwrap()
+        .vaults()
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
+}
+
+async fn fault(options: ClientOptions) -> CertificateFault {
+    let error = Client::new(options, SignIn::Nobody)
+        .unwrap()
+        .vaults()
+        .await
+        .unwrap_err();
+    match error {
+        ClientError::UnknownCertificate { fault, .. } => fault,
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn two_services_cannot_share_a_data_folder_or_an_address() {
+    let world = World::new().await;
+    let refused = Service::start(options(&world.data()), world.clock.clone())
+        .await
+        .unwrap_err();
+    assert!(
+        refused.to_string().contains("in use by another `strongroom serve`"),
+        "{refused}"
+    );
+    let elsewhere = ServeOptions {
+        listen: world.service.address().to_string(),
+        ..options(&world.folder.path().join("other"))
+    };
+    let refused = Service::start(elsewhere, world.clock.clone()).await.unwrap_err();
+    assert!(matches!(refused, StartError::AddressInUse { .. }), "{refused}");
+    assert!(refused.to_string().contains("--listen"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_start_that_was_cut_off_is_made_good() {
+    let world = World::new().await;
+    let data = world.data();
+    world.service.stop().await;
+    for lost in ["tls/server.pem", "tls/server.json", "address"] {
+        let _ = std::fs::remove_file(data.join(lost));
+    }
+    let service = Service::start(options(&data), world.clock.clone()).await.unwrap();
+    service.stop().await;
+    std::fs::remove_file(data.join("tls/ca.key")).unwrap();
+    let refused = Service::start(options(&data), world.clock.clone()).await.unwrap_err();
+    assert!(refused.to_string().contains("ca.key"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_stopped_service_is_gone_and_says_so() {
+    let world = World::new().await;
+    let (options, data) = (world.client_options(), world.data());
+    world.service.stop().await;
+    assert!(!data.join("address").exists());
+    let error = Client::new(options, SignIn::Nobody)
+        .unwrap()
+        .vaults()
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
+}
+
+fn server_certificate(world: &World) -> String {
+    std::fs::read_to_string(world.data().join("tls/server.pem")).unwrap()
+}

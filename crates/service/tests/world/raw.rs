@@ -1,0 +1,100 @@
+//! HTTP by hand, for requests that no decent client would send.
+
+use std::sync::Arc;
+
+use rustls_pki_types::ServerName;
+use strongroom_api::{AssertionClaims, Secret, TokenResponse};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::{Machine, World};
+
+/// What came back.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// The problem code, if it is a problem.
+    pub fn code(&self) -> Option<String> {
+        let value: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
+        Some(value.get("code")?.as_str()?.to_owned())
+    }
+}
+
+impl World {
+    pub async fn connect(&self) -> TlsStream<TcpStream> {
+        let config = self.trust().client_config(&self.clock).unwrap();
+        let stream = TcpStream::connect(self.service.address()).await.unwrap();
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await
+            .unwrap()
+    }
+
+    /// Sends a request as it stands and reads until the service closes.
+    pub async fn exchange(&self, request: &[u8]) -> Reply {
+        let mut stream = self.connect().await;
+        stream.write_all(request).await.unwrap();
+        read_reply(&mut stream).await
+    }
+
+    pub async fn call(&self, method: &str, path: &str, bearer: Option<&str>, body: &[u8]) -> Reply {
+        let authorization = bearer
+            .map(|token| format!("authorization: Bearer {token}\r\n"))
+            .unwrap_or_default();
+        let mut request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{authorization}content-length: {}\r\n\r\n",
+            body.len()
+        )
+        .into_bytes();
+        request.extend_from_slice(body);
+        self.exchange(&request).await
+    }
+
+    /// A machine's access token.
+    pub async fn machine_token(&self, machine: &Machine) -> String {
+        let assertion = AssertionClaims::new(machine.registered.container, self.now()).sign(&machine.key);
+        self.token(&format!(
+            "grant_type=client_credentials&client_assertion={}",
+            assertion.reveal()
+        ))
+        .await
+    }
+
+    /// The administrator's access token.
+    pub async fn administrator_token(&self) -> String {
+        self.token(&format!(
+            "grant_type=password&username=admin&password={}",
+            self.password().reveal()
+        ))
+        .await
+    }
+
+    async fn token(&self, form: &str) -> String {
+        let reply = self.call("POST", "/api/v1/token", None, form.as_bytes()).await;
+        let response: TokenResponse = serde_json::from_slice(&reply.body).unwrap();
+        Secret::reveal(&response.access_token).to_owned()
+    }
+}
+
+pub async fn read_reply(stream: &mut TlsStream<TcpStream>) -> Reply {
+    let mut bytes = Vec::new();
+    // The service may end the connection without TLS's farewell after it refused a body.
+    let _ = stream.read_to_end(&mut bytes).await;
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+    let end = end.unwrap_or_else(|| panic!("no head in {:?}", String::from_utf8_lossy(&bytes)));
+    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Reply {
+        status,
+        head,
+        body: bytes[end + 4..].to_vec(),
+    }
+}

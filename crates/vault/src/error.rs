@@ -1,0 +1,130 @@
+//! What can go wrong in a vault, by what a caller does about it.
+
+use strongroom_db::{DbError, IDS_MAX, VaultFigures};
+use strongroom_model::{BlobId, Digest, VaultName};
+use strongroom_store::StoreError;
+
+use crate::Damage;
+
+/// Why a vault refused or failed. The sentences are for users, with the way out; only [`Internal`](Self::Internal) tells
+/// about the insides, and is for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// There is no such vault.
+    #[error("there is no such vault: `strongroom vault list` shows the vaults")]
+    VaultNotFound,
+    /// Another vault has the name.
+    #[error("the name {name} is taken by another vault (upper and lower case are the same): choose another name")]
+    VaultNameTaken {
+        /// The name.
+        name: VaultName,
+    },
+    /// The vault cannot be deleted yet.
+    #[error(
+        "the vault {name} is not empty: it has {} registered machines and {} recovery points; unregister the machines and delete their recovery points first",
+        figures.containers,
+        figures.points
+    )]
+    VaultNotEmpty {
+        /// The vault.
+        name: VaultName,
+        /// What is in it.
+        figures: VaultFigures,
+    },
+    /// There is no such machine.
+    #[error("the machine is not registered: register it with a new vault credentials file")]
+    ContainerNotFound,
+    /// There is no such recovery point that the caller may read.
+    #[error("there is no such recovery point: `strongroom points` shows those that this machine can read")]
+    PointNotFound,
+    /// There is no such key set in the vault.
+    #[error("there is no such key set in the vault")]
+    KeySetNotFound,
+    /// Another key set has the id.
+    #[error("another key set of the vault has this id: make a new one")]
+    KeySetExists,
+    /// There is no such session of the caller.
+    #[error("there is no such backup session: begin a new one; what was sent is not sent again")]
+    SessionNotFound,
+    /// The session's lease ran out.
+    #[error("the backup session has expired: begin a new one; what was sent is not sent again")]
+    SessionExpired,
+    /// A recovery point refers to blobs that the vault lacks.
+    #[error("the vault lacks {} blobs that the recovery point needs: send them and commit again", missing.len())]
+    BlobsMissing {
+        /// Which, in no order; at most [`IDS_MAX`].
+        missing: Vec<BlobId>,
+        /// Whether there may be more.
+        truncated: bool,
+    },
+    /// The recovery point does not follow the item's latest one.
+    #[error("another recovery point of this item came first: back up again")]
+    PredecessorMismatch {
+        /// The digest of the item's latest point, if it has one.
+        expected: Option<Digest>,
+    },
+    /// A pack is not what it should be.
+    #[error("the pack was refused: {why}")]
+    PackRejected {
+        /// Why.
+        why: String,
+    },
+    /// A recovery point is not what it should be.
+    #[error("the recovery point was refused: {why}")]
+    PointRejected {
+        /// Why.
+        why: String,
+    },
+    /// A key set is not what it should be.
+    #[error("the key set was refused: {why}")]
+    KeySetRejected {
+        /// Why.
+        why: String,
+    },
+    /// The membership secret is wrong.
+    #[error("the key set was not joined: the proof that this machine opened it is wrong")]
+    MembershipRefused,
+    /// More identities at once than [`IDS_MAX`].
+    #[error("a request names at most {IDS_MAX} blobs")]
+    TooManyIds,
+    /// The disk of the database or of the objects is full.
+    #[error("the vault's disk is full: free some space there, then try again")]
+    NoSpace,
+    /// An object that is needed here is damaged.
+    #[error("a stored object is damaged: {0}")]
+    Damaged(Damage),
+    /// Our mistake, or our machine's.
+    #[error("could not {action}: {cause}")]
+    Internal {
+        /// What was tried.
+        action: &'static str,
+        /// For the log.
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl From<DbError> for VaultError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::NoSpace => Self::NoSpace,
+            DbError::NoVault => Self::VaultNotFound,
+            DbError::NoContainer => Self::ContainerNotFound,
+            error => Self::Internal {
+                action: "use the metadata database",
+                cause: error.into(),
+            },
+        }
+    }
+}
+
+impl From<StoreError> for VaultError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NoSpace { .. } => Self::NoSpace,
+            error => Self::Internal {
+                action: "use the store",
+                cause: error.into(),
+            },
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Key sets: objects that the vault cannot open, and who is a member.
+
+use bytes::Bytes;
+use strongroom_db::{KeySetAdded, KeySetRow, NewKeySet};
+use strongroom_format::keyset::KeySetObject;
+use strongroom_format::point::point_digest;
+use strongroom_model::{ContainerId, KeySetId};
+
+use crate::damage::read_whole;
+use crate::{Damage, VaultError, Vaults, key_set_key};
+
+/// How many key sets one machine may add. It makes a new one when none opens, so one is usual.
+pub const KEY_SETS_PER_CONTAINER_MAX: u64 = 16;
+
+/// A key set as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredKeySet {
+    /// Its id.
+    pub id: KeySetId,
+    /// Its object, checked; or what is wrong with it. One damaged set does not hide the others.
+    pub object: Result<Bytes, Damage>,
+    /// Whether the machine that asks is a member.
+    pub joined: bool,
+}
+
+impl Vaults {
+    /// The key sets of the machine's vault, oldest first.
+    pub async fn key_sets(&self, container: ContainerId) -> Result<Vec<StoredKeySet>, VaultError> {
+        let vault = self.container(container).await?.vault;
+        let store = self.store(vault).await?;
+        let joined = self.db().joined_key_sets(container).await?;
+        let mut sets = Vec::new();
+        for row in self.db().key_sets(vault).await? {
+            let object = read_whole(&*store, &key_set_key(row.id), row.size, row.digest).await?;
+            let joined = joined.contains(&row.id);
+            sets.push(StoredKeySet {
+                id: row.id,
+                object,
+                joined,
+            });
+        }
+        Ok(sets)
+    }
+
+    /// Adds a key set that the machine made, and makes the machine its first member. The same bytes again are fine.
+    pub async fn add_key_set(&self, container: ContainerId, id: KeySetId, bytes: Bytes) -> Result<(), VaultError> {
+        let object = parse(id, &bytes)?;
+        let vault = self.container(container).await?.vault;
+        let digest = point_digest(&bytes);
+        let new = NewKeySet {
+            row: KeySetRow {
+                id,
+                digest,
+                verifier: object.verifier,
+                size: bytes.len() as u64,
+                added: self.now(),
+            },
+            added_by: container,
+            per_container_max: KEY_SETS_PER_CONTAINER_MAX,
+        };
+        let _gate = self.0.gates.enter(id.as_bytes()).await;
+        if let Some(row) = self.db().key_set(vault, id).await? {
+            return same(row, digest);
+        }
+        // Before the object is stored: otherwise a machine could fill the vault with objects that have no row.
+        if self.db().key_sets_added_by(container).await? >= KEY_SETS_PER_CONTAINER_MAX {
+            return Err(too_many());
+        }
+        let store = self.store(vault).await?;
+        store.put(&key_set_key(id), bytes).await?;
+        match self.db().add_key_set(vault, new).await? {
+            KeySetAdded::Added => Ok(()),
+            KeySetAdded::Exists(row) => same(row, digest),
+            KeySetAdded::TooMany => Err(too_many()),
+        }
+    }
+
+    /// Makes a machine a member of a key set. `membership` is the secret that only who opened the set can know.
+    pub async fn join_key_set(
+        &self,
+        container: ContainerId,
+        id: KeySetId,
+        membership: &[u8; 32],
+    ) -> Result<(), VaultError> {
+        let vault = self.container(container).await?.vault;
+        let row = self.db().key_set(vault, id).await?.ok_or(VaultError::KeySetNotFound)?;
+        // Hashes of this type compare in constant time.
+        if blake3::hash(membership) != blake3::Hash::from_bytes(*row.verifier.as_bytes()) {
+            return Err(VaultError::MembershipRefused);
+        }
+        Ok(self.db().join_key_set(vault, id, container).await?)
+    }
+}
+
+fn too_many() -> VaultError {
+    VaultError::KeySetRejected {
+        why: format!("a machine may add {KEY_SETS_PER_CONTAINER_MAX} key sets, and this one has"),
+    }
+}
+
+fn parse(id: KeySetId, bytes: &[u8]) -> Result<KeySetObject, VaultError> {
+    let rejected = |why: String| VaultError::KeySetRejected { why };
+    let object = KeySetObject::decode(bytes).map_err(|error| rejected(error.to_string()))?;
+    match object.id == id {
+        true => Ok(object),
+        false => Err(rejected(format!("it says that its id is {}", object.id))),
+    }
+}
+
+fn same(row: KeySetRow, digest: strongroom_model::Digest) -> Result<(), VaultError> {
+    match row.digest == digest {
+        true => Ok(()),
+        false => Err(VaultError::KeySetExists),
+    }
+}

@@ -1,0 +1,220 @@
+//! All vaults of a service: create, list, show, delete.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use jiff::SignedDuration;
+use strongroom_db::{Db, VaultDeleted, VaultFigures, VaultRow};
+use strongroom_format::keyset::Hex;
+use strongroom_format::point::point_digest;
+use strongroom_format::vaultfile::VaultFile;
+use strongroom_model::{Clock, ContainerId, Redundancy, Region, VaultId, VaultName};
+use strongroom_store::{Store, StoreError};
+
+use crate::gate::Gates;
+use crate::{Container, Entropy, LEASE_DEFAULT, VaultError, fresh, vault_file_key};
+
+/// Opens the store of a vault in a region. It is called once for each vault that is used.
+pub type Stores = Box<dyn Fn(VaultId, &Region) -> Result<Arc<dyn Store>, StoreError> + Send + Sync>;
+
+/// What vaults stand on.
+pub struct Options {
+    /// Where their objects are.
+    pub stores: Stores,
+    /// What time it is.
+    pub clock: Clock,
+    /// Where ids and salts come from.
+    pub entropy: Entropy,
+    /// How long a session lives without a call.
+    pub lease: SignedDuration,
+}
+
+impl Options {
+    /// With the default lease.
+    pub fn new(stores: Stores, clock: Clock, entropy: Entropy) -> Self {
+        Self {
+            stores,
+            clock,
+            entropy,
+            lease: LEASE_DEFAULT,
+        }
+    }
+}
+
+/// All vaults of a service. A handle: clones are the same vaults.
+#[derive(Clone)]
+pub struct Vaults(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) db: Db,
+    pub(crate) options: Options,
+    pub(crate) gates: Gates,
+    opened: Mutex<HashMap<VaultId, Arc<dyn Store>>>,
+}
+
+impl fmt::Debug for Vaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Vaults({:?})", self.0.db)
+    }
+}
+
+/// A vault and how much is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VaultInfo {
+    /// The vault.
+    pub vault: VaultRow,
+    /// How much is in it.
+    pub figures: VaultFigures,
+}
+
+impl Vaults {
+    /// The vaults that `db` knows.
+    pub fn open(db: Db, options: Options) -> Vaults {
+        Vaults(Arc::new(Inner {
+            db,
+            options,
+            gates: Gates::new(),
+            opened: Mutex::default(),
+        }))
+    }
+
+    /// Makes a vault.
+    pub async fn create(
+        &self,
+        name: &VaultName,
+        region: &Region,
+        redundancy: Redundancy,
+    ) -> Result<VaultInfo, VaultError> {
+        let taken = || VaultError::VaultNameTaken { name: name.clone() };
+        if self.db().vault_by_name(name).await?.is_some() {
+            return Err(taken());
+        }
+        let (vault, file) = self.draft(name, region, redundancy);
+        let store = self.open_store(vault.id, region)?;
+        store.put(&vault_file_key(), file).await?;
+        if self.db().insert_vault(&vault).await? {
+            let figures = VaultFigures::default();
+            return Ok(VaultInfo { vault, figures });
+        }
+        // Its id was never told to anybody: nothing but this call knows of the object.
+        store.delete(&vault_file_key()).await?;
+        self.close_store(vault.id);
+        Err(taken())
+    }
+
+    /// A new vault, and its `vault.json`.
+    fn draft(&self, name: &VaultName, region: &Region, redundancy: Redundancy) -> (VaultRow, Bytes) {
+        let created = self.now();
+        let salt: [u8; 32] = fresh::bytes(self.entropy());
+        let file = VaultFile {
+            format: VaultFile::FORMAT,
+            id: VaultId::from_uuid(fresh::uuid(created, self.entropy())),
+            name: name.clone(),
+            created,
+            region: region.clone(),
+            redundancy,
+            salt: Hex(salt.to_vec()),
+        };
+        let bytes = file.encode();
+        let vault = VaultRow {
+            id: file.id,
+            name: file.name,
+            region: file.region,
+            redundancy,
+            created,
+            salt,
+            file_digest: point_digest(&bytes),
+        };
+        (vault, bytes.into())
+    }
+
+    /// All vaults, by name.
+    pub async fn list(&self) -> Result<Vec<VaultInfo>, VaultError> {
+        let mut infos = Vec::new();
+        for vault in self.db().vaults().await? {
+            let figures = self.db().vault_figures(vault.id).await?;
+            infos.push(VaultInfo { vault, figures });
+        }
+        Ok(infos)
+    }
+
+    /// The vault of this name, without regard to case.
+    pub async fn show(&self, name: &VaultName) -> Result<VaultInfo, VaultError> {
+        let vault = self.db().vault_by_name(name).await?;
+        let vault = vault.ok_or(VaultError::VaultNotFound)?;
+        let figures = self.db().vault_figures(vault.id).await?;
+        Ok(VaultInfo { vault, figures })
+    }
+
+    /// The vault with this id.
+    pub async fn vault(&self, id: VaultId) -> Result<VaultRow, VaultError> {
+        self.db().vault(id).await?.ok_or(VaultError::VaultNotFound)
+    }
+
+    /// Deletes a vault that has neither machines nor recovery points: first its rows, then its objects. A crash between
+    /// leaves objects that nothing refers to.
+    pub async fn delete(&self, name: &VaultName) -> Result<VaultRow, VaultError> {
+        let vault = self.db().vault_by_name(name).await?;
+        let vault = vault.ok_or(VaultError::VaultNotFound)?;
+        let store = self.open_store(vault.id, &vault.region)?;
+        match self.db().delete_vault(vault.id).await? {
+            VaultDeleted::Deleted => {}
+            VaultDeleted::Absent => return Err(VaultError::VaultNotFound),
+            VaultDeleted::NotEmpty(figures) => {
+                let name = vault.name;
+                return Err(VaultError::VaultNotEmpty { name, figures });
+            }
+        }
+        for object in store.list("").await? {
+            store.delete(&object.key).await?;
+        }
+        self.close_store(vault.id);
+        Ok(vault)
+    }
+
+    /// The container with this id.
+    pub async fn container(&self, id: ContainerId) -> Result<Container, VaultError> {
+        self.db().container(id).await?.ok_or(VaultError::ContainerNotFound)
+    }
+
+    /// The store of a vault.
+    pub(crate) async fn store(&self, vault: VaultId) -> Result<Arc<dyn Store>, VaultError> {
+        if let Some(store) = self.opened().get(&vault) {
+            return Ok(store.clone());
+        }
+        let row = self.vault(vault).await?;
+        self.open_store(vault, &row.region)
+    }
+
+    fn open_store(&self, vault: VaultId, region: &Region) -> Result<Arc<dyn Store>, VaultError> {
+        let mut opened = self.opened();
+        if let Some(store) = opened.get(&vault) {
+            return Ok(store.clone());
+        }
+        let store = (self.0.options.stores)(vault, region)?;
+        opened.insert(vault, store.clone());
+        Ok(store)
+    }
+
+    fn close_store(&self, vault: VaultId) {
+        self.opened().remove(&vault);
+    }
+
+    fn opened(&self) -> std::sync::MutexGuard<'_, HashMap<VaultId, Arc<dyn Store>>> {
+        self.0.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    pub(crate) fn entropy(&self) -> &Entropy {
+        &self.0.options.entropy
+    }
+
+    pub(crate) fn now(&self) -> jiff::Timestamp {
+        self.0.options.clock.now()
+    }
+}

@@ -1,0 +1,98 @@
+//! The command line as a whole: options for all commands, and the list of commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{
+    agent, backup, completions, login, ls, points, quickstart, rescue, restore, serve, vault, verify,
+};
+
+/// Backup into vaults that cannot read what they keep.
+#[derive(Debug, Parser)]
+#[command(
+    name = "strongroom",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+#[command(long_about = "\
+Backup into vaults that cannot read what they keep.
+
+A service keeps vaults; machines register in a vault and send encrypted recovery points to it.
+
+  strongroom quickstart FOLDER              try it all on one folder
+
+  strongroom serve                          the service (prints how to sign in)
+  strongroom login https://host:8443 …      sign in as an administrator
+  strongroom vault create main              make a vault
+  strongroom vault credentials main …       let a machine register in it
+
+  strongroom agent register …               register this machine in a vault
+  strongroom backup PATH…                   make a recovery point of it, now
+  strongroom points | ls | restore | verify look at recovery points, and get files back
+
+  strongroom rescue --store … restore …     get files back when the service is gone
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 done with warnings.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options that every command knows.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// The folder with this machine's state
+    ///
+    /// Default: /var/lib/strongroom for root, else the user's state folder.
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "STRONGROOM_STATE",
+        help_heading = "For all commands"
+    )]
+    pub(crate) state: Option<PathBuf>,
+    /// Print JSON, for programs
+    #[arg(long, global = true, help_heading = "For all commands")]
+    pub(crate) json: bool,
+    /// Print nothing but results and errors
+    #[arg(long, short, global = true, help_heading = "For all commands")]
+    pub(crate) quiet: bool,
+    /// Tell more about what happens; twice: everything
+    #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "For all commands")]
+    pub(crate) verbose: u8,
+}
+
+/// All commands; each is one file in `commands`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Quickstart(quickstart::Quickstart),
+    Serve(serve::Serve),
+    Login(login::Login),
+    Logout(login::Logout),
+    #[command(subcommand)]
+    Vault(vault::Vault),
+    #[command(subcommand)]
+    Agent(agent::Agent),
+    Backup(backup::Backup),
+    Points(points::Points),
+    Ls(ls::Ls),
+    Restore(restore::Restore),
+    Verify(verify::Verify),
+    Rescue(rescue::Rescue),
+    Completions(completions::Completions),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

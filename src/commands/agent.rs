@@ -1,0 +1,188 @@
+//! `strongroom agent`: this machine and its vault.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use strongroom_agent::{Machine, MachineState, StateFolder, register};
+use strongroom_api::{CREDENTIALS_BYTES_MAX, RetryPolicy, VaultCredentials};
+use strongroom_model::MachineName;
+
+use crate::cli::Global;
+use crate::clock;
+use crate::commands::block_on;
+use crate::failure::{Failure, Outcome};
+use crate::folders;
+use crate::passphrase;
+use crate::terminal::Terminal;
+
+/// Register this machine in a vault, and show how it is registered
+#[derive(Debug, Subcommand)]
+pub(crate) enum Agent {
+    Register(Register),
+    Status(Status),
+}
+
+/// Register this machine in a vault
+///
+/// Needs a vault credentials file, which an administrator makes with `strongroom vault credentials`, and a passphrase. The
+/// passphrase never leaves this machine. Machines with the same passphrase can restore each other's data; with another one
+/// they cannot. Whoever loses the passphrase and the machine has lost the data: nobody can help then, the service neither.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  strongroom agent register --credentials main.credentials --passphrase-file /root/passphrase
+  STRONGROOM_PASSPHRASE=… strongroom agent register --credentials main.credentials --name web-1")]
+pub(crate) struct Register {
+    /// The vault credentials file
+    #[arg(long, value_name = "FILE")]
+    credentials: PathBuf,
+    /// A file whose first line is the passphrase
+    ///
+    /// Without it, the environment variable STRONGROOM_PASSPHRASE or a prompt gives it.
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+    /// How this machine is called in the vault [default: its host name]
+    #[arg(long, value_name = "NAME")]
+    name: Option<MachineName>,
+}
+
+/// Show how this machine is registered, and whether its service answers
+#[derive(Debug, Args)]
+pub(crate) struct Status {}
+
+#[derive(Serialize)]
+struct RegisteredView {
+    machine: MachineName,
+    vault: String,
+    service: String,
+    key_set: String,
+    joined_key_set: bool,
+}
+
+#[derive(Serialize)]
+struct StatusView {
+    machine: MachineName,
+    vault: String,
+    service: String,
+    state: PathBuf,
+    reachable: bool,
+    problem: Option<String>,
+}
+
+impl Agent {
+    pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
+        match self {
+            Self::Register(register) => register.run(global, terminal),
+            Self::Status(Status {}) => status(global, terminal),
+        }
+    }
+}
+
+impl Register {
+    fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
+        let credentials = read_credentials(&self.credentials)?;
+        let name = match self.name {
+            Some(name) => name,
+            None => host_name()?,
+        };
+        let passphrase = passphrase::read(self.passphrase_file.as_deref(), true, terminal)?;
+        let folder = StateFolder::new(folders::state(global)?);
+        let registration =
+            block_on(async { Ok(register(&folder, &credentials, &name, &passphrase, clock::system()).await?) })?;
+        let MachineState {
+            name,
+            vault_name,
+            url,
+            key_set,
+            ..
+        } = registration.machine;
+        let view = RegisteredView {
+            machine: name,
+            vault: vault_name.to_string(),
+            service: url,
+            key_set: key_set.to_string(),
+            joined_key_set: registration.joined,
+        };
+        terminal.done(&view, |view| registered_text(view, registration.key_sets))?;
+        Ok(Outcome::Done)
+    }
+}
+
+fn registered_text(view: &RegisteredView, key_sets: usize) -> String {
+    let keys = match (view.joined_key_set, key_sets) {
+        (true, _) => "The passphrase is one that the vault knows: machines that use it can restore each other's data.",
+        (false, 0) => "Its passphrase is the first of this vault.",
+        (false, _) => {
+            "The passphrase is new to this vault: no other machine can restore this one's data, nor the other way."
+        }
+    };
+    format!(
+        "Machine {} is registered in vault {} at {}.\n{keys}\nKeep the passphrase where this machine's loss does not reach it. \
+         Next: strongroom backup PATH",
+        view.machine, view.vault, view.service
+    )
+}
+
+fn status(global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
+    let machine = open(global, RetryPolicy::NONE)?;
+    let shown = block_on(async { Ok(machine.client().machine().await) })?;
+    let state = machine.state();
+    let view = StatusView {
+        machine: state.name.clone(),
+        vault: state.vault_name.to_string(),
+        service: state.url.clone(),
+        state: folders::state(global)?,
+        reachable: shown.is_ok(),
+        problem: shown.err().map(|error| error.to_string()),
+    };
+    terminal.result(&view, |view| {
+        let answer = view.problem.as_deref().unwrap_or("The service answers.");
+        format!(
+            "Machine {} of vault {} at {}.\nIts state lies in {}.\n{answer}",
+            view.machine,
+            view.vault,
+            view.service,
+            view.state.display()
+        )
+    })?;
+    Ok(if view.reachable {
+        Outcome::Done
+    } else {
+        Outcome::Warnings
+    })
+}
+
+/// The machine that is registered with the state folder that the options name.
+pub(crate) fn open(global: &Global, retry: RetryPolicy) -> Result<Machine, Failure> {
+    let folder = StateFolder::new(folders::state(global)?);
+    Ok(Machine::open(folder, clock::system(), retry)?)
+}
+
+fn read_credentials(file: &Path) -> Result<VaultCredentials, Failure> {
+    let failed = |why: String| {
+        Failure::new(format!(
+            "cannot read the vault credentials file {}: {why}",
+            file.display()
+        ))
+    };
+    let length = std::fs::metadata(file)
+        .map_err(|error| failed(error.to_string()))?
+        .len();
+    if length > CREDENTIALS_BYTES_MAX as u64 {
+        return Err(failed("it is too large to be one".to_owned()));
+    }
+    let bytes = std::fs::read(file).map_err(|error| failed(error.to_string()))?;
+    Ok(VaultCredentials::parse(&bytes)?)
+}
+
+/// The machine's own name.
+pub(crate) fn host_name() -> Result<MachineName, Failure> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let name = name.parse::<MachineName>();
+    name.map_err(|error| {
+        Failure::new(format!(
+            "this machine's host name cannot be used: {error}. Give another with --name"
+        ))
+    })
+}

@@ -1,0 +1,153 @@
+//! `strongroom backup`: this machine, now.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde::Serialize;
+use strongroom_agent::Backup as Plan;
+use strongroom_api::RetryPolicy;
+use strongroom_engine::Progress;
+use strongroom_engine::backup::BackupReport;
+use strongroom_seal::Level;
+use strongroom_sources::files::{Rules, Selection};
+
+use crate::cli::Global;
+use crate::commands::{agent, block_on};
+use crate::failure::{Failure, Outcome};
+use crate::issues;
+use crate::progress::watch;
+use crate::shown_path::absolute;
+use crate::terminal::{Terminal, bytes};
+
+/// Back up files and folders of this machine, now
+///
+/// What has not changed since the last backup is neither read nor sent. The recovery point exists when the command ends
+/// with status 0, or with 3 when some files could not be taken as they should have been: these are listed, and the rest is
+/// safe. A backup that is interrupted goes on where it was when it is started again.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Patterns are those of .gitignore files: `*.o`, `cache/`, `/home/*/tmp`, `!keep.o`. One that begins with a slash is meant
+from the root of the file system, others below each PATH. Folders with a valid CACHEDIR.TAG are left out but for the tag.
+
+Examples:
+  strongroom backup /etc /home
+  strongroom backup /home --exclude '*.iso' --exclude '.cache/'
+  strongroom backup / --one-file-system")]
+pub(crate) struct Backup {
+    /// Files and folders
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Leave out what fits this pattern; may be given several times
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<String>,
+    /// Leave out what fits a pattern of this file, one on each line
+    #[arg(long, value_name = "FILE")]
+    exclude_from: Vec<PathBuf>,
+    /// Take the contents of folders with a CACHEDIR.TAG too
+    #[arg(long)]
+    include_caches: bool,
+    /// Do not enter other file systems
+    #[arg(long)]
+    one_file_system: bool,
+    /// Read every file again, whatever its size and times say
+    #[arg(long)]
+    force_rehash: bool,
+    /// How hard to compress: -7 (fast) to 19 (small)
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        default_value = "3",
+        allow_negative_numbers = true,
+        env = "STRONGROOM_COMPRESSION"
+    )]
+    compression: i32,
+    /// Give up at once when the service is away, instead of trying for some minutes
+    #[arg(long)]
+    no_retry: bool,
+}
+
+#[derive(Serialize)]
+struct BackupView {
+    #[serde(flatten)]
+    report: BackupReport,
+    seconds: f64,
+    #[serde(flatten)]
+    issues: issues::View,
+}
+
+impl Backup {
+    pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
+        let retry = if self.no_retry {
+            RetryPolicy::NONE
+        } else {
+            RetryPolicy::PATIENT
+        };
+        let machine = agent::open(global, retry)?;
+        let backup = Plan {
+            selection: self.selection()?,
+            level: Level::new(self.compression)?,
+            force_rehash: self.force_rehash,
+        };
+        let (progress, began) = (Progress::default(), Instant::now());
+        let report = block_on(async {
+            Ok(watch(
+                terminal,
+                "Backing up",
+                &progress,
+                machine.back_up(backup, progress.clone()),
+            )
+            .await?)
+        })?;
+        let issues = issues::View::new(&report.issues, report.issues_omitted);
+        issues.print(terminal);
+        let outcome = issues.outcome();
+        let view = BackupView {
+            seconds: began.elapsed().as_secs_f64(),
+            report,
+            issues,
+        };
+        terminal.done(&view, summary)?;
+        Ok(outcome)
+    }
+
+    fn selection(&self) -> Result<Selection, Failure> {
+        let mut patterns = self.exclude.clone();
+        for file in &self.exclude_from {
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| Failure::new(format!("cannot read the patterns in {}: {error}", file.display())))?;
+            patterns.extend(Rules::lines_of_file(&text).map(str::to_owned));
+        }
+        let mut rules = Rules::new(&patterns)?;
+        rules.skip_caches = !self.include_caches;
+        rules.one_file_system = self.one_file_system;
+        let roots = self.paths.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?;
+        Ok(Selection::new(roots, rules)?)
+    }
+}
+
+fn summary(view: &BackupView) -> String {
+    let BackupReport {
+        point,
+        entries,
+        bytes: total,
+        files_read,
+        new_bytes,
+        ..
+    } = &view.report;
+    format!(
+        "Recovery point {point}: {entries} entries, {} in all; {files_read} files read, {} added to the vault; {}",
+        bytes(*total),
+        bytes(*new_bytes),
+        pace(*total, Duration::from_secs_f64(view.seconds)),
+    )
+}
+
+/// How long something took, and how fast that was.
+pub(crate) fn pace(total: u64, time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    format!(
+        "{seconds:.1} s, {}/s",
+        bytes((total as f64 / seconds.max(0.001)) as u64)
+    )
+}

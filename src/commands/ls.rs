@@ -1,0 +1,73 @@
+//! `strongroom ls`: what is in a recovery point.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use strongroom_api::RetryPolicy;
+
+use crate::cli::Global;
+use crate::commands::points::Whose;
+use crate::commands::{agent, block_on};
+use crate::failure::{Failure, Outcome};
+use crate::listing::Collected;
+use crate::shown_path::stored;
+use crate::terminal::Terminal;
+
+/// List what is in a recovery point
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  strongroom ls latest
+  strongroom ls latest /etc/ssh
+  strongroom ls 0199f3a0-7c1e /home --json")]
+pub(crate) struct Ls {
+    /// The recovery point: an id, a unique beginning of one, or `latest`
+    #[arg(value_name = "POINT")]
+    point: String,
+    /// Only this and what lies below it
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    whose: Whose,
+}
+
+impl Ls {
+    pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
+        let machine = agent::open(global, RetryPolicy::NONE)?;
+        let paths = self
+            .paths
+            .iter()
+            .map(|path| stored(path))
+            .filter(|path| !path.is_empty())
+            .collect();
+        let mut collected = Collected::default();
+        block_on(async {
+            let id = machine.find_point(&self.point, &self.whose.filter()).await?;
+            let point = machine.open_point(id).await?;
+            Ok(machine.list(&point, paths, |listed| collected.add(listed)).await?)
+        })?;
+        show(&collected, terminal)
+    }
+}
+
+/// Prints a listing, for people or programs.
+pub(crate) fn show(collected: &Collected, terminal: &Terminal) -> Result<Outcome, Failure> {
+    let lines = |entries: &Vec<_>| {
+        let lines: Vec<String> = entries.iter().map(crate::listing::EntryView::line).collect();
+        lines.join("\n")
+    };
+    if terminal.is_json() || !collected.entries.is_empty() {
+        terminal.result(&collected.entries, lines)?;
+    } else if collected.lost.is_empty() {
+        return Err(Failure::new("the recovery point has nothing at that path"));
+    }
+    collected
+        .lost
+        .iter()
+        .for_each(|why| eprintln!("strongroom: warning: {why}"));
+    Ok(if collected.lost.is_empty() {
+        Outcome::Done
+    } else {
+        Outcome::Warnings
+    })
+}

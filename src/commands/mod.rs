@@ -1,0 +1,51 @@
+//! One file per command group: parse, make an options struct, call a library, print.
+
+pub(crate) mod agent;
+pub(crate) mod backup;
+pub(crate) mod completions;
+pub(crate) mod login;
+pub(crate) mod ls;
+pub(crate) mod points;
+pub(crate) mod quickstart;
+pub(crate) mod rescue;
+pub(crate) mod restore;
+pub(crate) mod serve;
+pub(crate) mod vault;
+pub(crate) mod verify;
+
+use crate::cli::{Cli, Command};
+use crate::failure::{Failure, Outcome};
+use crate::logging;
+use crate::terminal::Terminal;
+
+/// Runs the command that was given.
+pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
+    let Cli { global, command } = cli;
+    if let Command::Serve(serve) = command {
+        return serve.run(&global, terminal);
+    }
+    logging::start(logging::level(global.quiet, global.verbose, "warn"), Default::default())?;
+    match command {
+        Command::Serve(serve) => serve.run(&global, terminal),
+        Command::Login(login) => login.run(terminal),
+        Command::Logout(logout) => logout.run(terminal),
+        Command::Vault(vault) => vault.run(terminal),
+        Command::Quickstart(quickstart) => quickstart.run(terminal),
+        Command::Agent(agent) => agent.run(&global, terminal),
+        Command::Backup(backup) => backup.run(&global, terminal),
+        Command::Points(points) => points.run(&global, terminal),
+        Command::Ls(ls) => ls.run(&global, terminal),
+        Command::Restore(restore) => restore.run(&global, terminal),
+        Command::Verify(verify) => verify.run(&global, terminal),
+        Command::Rescue(rescue) => rescue.run(terminal),
+        Command::Completions(completions) => completions.run(),
+    }
+}
+
+/// Runs asynchronous work to its end.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}

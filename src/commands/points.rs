@@ -1,0 +1,71 @@
+//! `strongroom points`: the recovery points that this machine can restore.
+
+use clap::Args;
+use serde::Serialize;
+use strongroom_api::{PointFilter, PointView, RetryPolicy};
+use strongroom_model::MachineName;
+
+use crate::cli::Global;
+use crate::commands::{agent, block_on};
+use crate::failure::{Failure, Outcome};
+use crate::terminal::{Table, Terminal, bytes, moment};
+
+/// List this machine's recovery points, newest last
+#[derive(Debug, Args)]
+pub(crate) struct Points {
+    #[command(flatten)]
+    whose: Whose,
+}
+
+/// Whose recovery points are meant.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Whose {
+    /// Those of another machine of the vault that uses the same passphrase
+    #[arg(long, value_name = "NAME")]
+    machine: Option<MachineName>,
+    /// Those of all machines that use the same passphrase
+    #[arg(long, conflicts_with = "machine")]
+    all: bool,
+}
+
+impl Whose {
+    pub(crate) fn filter(&self) -> PointFilter {
+        match (&self.machine, self.all) {
+            (Some(name), _) => PointFilter::Machine(name.clone()),
+            (None, true) => PointFilter::All,
+            (None, false) => PointFilter::Own,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct PointsView {
+    points: Vec<PointView>,
+}
+
+impl Points {
+    pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
+        let machine = agent::open(global, RetryPolicy::NONE)?;
+        let points = block_on(async { Ok(machine.points(&self.whose.filter()).await?) })?;
+        terminal.result(&PointsView { points }, |view| table(&view.points))?;
+        Ok(Outcome::Done)
+    }
+}
+
+fn table(points: &[PointView]) -> String {
+    if points.is_empty() {
+        return "There are no recovery points yet: make one with `strongroom backup PATH`.".to_owned();
+    }
+    let mut table = Table::new(&["POINT", "CREATED", "MACHINE", ">ENTRIES", ">SIZE", ">ADDED"]);
+    for point in points {
+        table.row([
+            point.id.to_string(),
+            moment(point.created),
+            point.machine.to_string(),
+            point.files.to_string(),
+            bytes(point.total_bytes),
+            bytes(point.new_bytes),
+        ]);
+    }
+    table.to_text()
+}

@@ -1,0 +1,172 @@
+//! `strongroom serve`: the service.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use serde::Serialize;
+use strongroom_service::{Config, Limits, LogFormat, ServeOptions, Service};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::Global;
+use crate::commands::block_on;
+use crate::failure::{Failure, Outcome};
+use crate::terminal::Terminal;
+use crate::{clock, folders, logging, private_file};
+
+/// Where the service listens when nothing else is said.
+const LISTEN_DEFAULT: &str = "127.0.0.1:8443";
+
+/// Run the service: keep vaults, for administrators and machines
+///
+/// The first start makes everything that is needed in the data folder: a certificate authority, a certificate, the
+/// database, and an administrator called admin whose password is in the file admin-password there. It prints how to go
+/// on. Ctrl-C or SIGTERM ends the service; requests that are under way are finished first.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  strongroom serve
+  strongroom serve --data /srv/strongroom --listen 0.0.0.0:8443
+  strongroom serve --config /etc/strongroom.toml
+
+The configuration file, all of it optional:
+  data = \"/srv/strongroom\"
+  listen = \"0.0.0.0:8443\"
+  url = \"https://vault.example.org:8443\"     # what machines call; written into vault credentials files
+  hostnames = [\"vault.example.org\"]          # further names for the certificate
+  [log]
+  level = \"info\"
+  format = \"text\"                            # or \"json\"")]
+pub(crate) struct Serve {
+    /// The data folder
+    ///
+    /// Default: /var/lib/strongroom-service for root, else ~/.local/share/strongroom-service.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Address and port to listen on; port 0 takes any free one [default: 127.0.0.1:8443]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// A configuration file; options given here count more
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How log lines look: text or json
+    #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
+    log_format: Option<LogFormat>,
+}
+
+#[derive(Serialize)]
+struct ServeView {
+    url: String,
+    address: SocketAddr,
+    data: PathBuf,
+    ca_file: PathBuf,
+    ca_sha256: String,
+    first_start: bool,
+    password_file: Option<PathBuf>,
+}
+
+impl Serve {
+    pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
+        let config = self.configuration()?;
+        let level = config
+            .log
+            .level
+            .as_deref()
+            .filter(|_| !global.quiet && global.verbose == 0);
+        let level = level.unwrap_or(logging::level(global.quiet, global.verbose, "info"));
+        logging::start(level, self.log_format.unwrap_or(config.log.format))?;
+        let options = self.options(config)?;
+        block_on(serve(options, terminal))
+    }
+
+    fn configuration(&self) -> Result<Config, Failure> {
+        let Some(file) = &self.config else {
+            return Ok(Config::default());
+        };
+        let text = private_file::read(file)?;
+        Ok(Config::parse(&text).with_context(|| format!("cannot use {}", file.display()))?)
+    }
+
+    fn options(self, config: Config) -> Result<ServeOptions, Failure> {
+        let data = match self.data.or(config.data) {
+            Some(data) => data,
+            None => folders::default_data()?,
+        };
+        let listen = self
+            .listen
+            .or(config.listen)
+            .unwrap_or_else(|| LISTEN_DEFAULT.to_owned());
+        Ok(ServeOptions {
+            data,
+            listen,
+            url: config.url,
+            hostnames: config.hostnames,
+            limits: Limits::default(),
+        })
+    }
+}
+
+async fn serve(options: ServeOptions, terminal: &Terminal) -> Result<Outcome, Failure> {
+    // Before anything is announced, so that whoever reads the announcement can already stop us in good order.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let service = Service::start(options, clock::system()).await?;
+    terminal.result(&view(&service), announcement)?;
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("told to stop by SIGTERM"),
+        _ = interrupt.recv() => tracing::info!("told to stop by Ctrl-C"),
+    }
+    service.stop().await;
+    Ok(Outcome::Done)
+}
+
+fn view(service: &Service) -> ServeView {
+    ServeView {
+        url: service.url().to_owned(),
+        address: service.address(),
+        data: service.data().to_owned(),
+        ca_file: service.ca_file(),
+        ca_sha256: service.ca_fingerprint().to_string(),
+        first_start: service.is_first_start(),
+        password_file: service.password_file(),
+    }
+}
+
+fn announcement(view: &ServeView) -> String {
+    let mut text = format!("Strongroom serves at {}\n", view.url);
+    text += &format!("  data folder     {}\n", view.data.display());
+    text += &format!("  CA certificate  {}\n", view.ca_file.display());
+    if let Some(file) = &view.password_file {
+        text += &format!(
+            "  first password  {} (of the user admin; note it down, then delete the file)\n",
+            file.display()
+        );
+    }
+    if view.first_start {
+        text += &next_commands(view);
+    }
+    text += "Ctrl-C ends the service.\n";
+    text
+}
+
+fn next_commands(view: &ServeView) -> String {
+    let password = match &view.password_file {
+        Some(file) => format!(" --user admin --password-file {}", file.display()),
+        None => String::new(),
+    };
+    format!(
+        "\nNext, in another terminal:\n  strongroom login {} --ca {}{password}\n  strongroom vault create main\n  \
+         strongroom vault credentials main --output main.credentials\n\n",
+        view.url,
+        view.ca_file.display(),
+    )
+}
+
+fn parse_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("use text or json".to_owned()),
+    }
+}

@@ -1,0 +1,216 @@
+//! `strongroom vault`: what administrators do with vaults.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use strongroom_api::{CreateVault, VaultCredentials, VaultView};
+use strongroom_model::{Redundancy, Region, VaultName};
+
+use crate::admin_session::AdminSession;
+use crate::commands::block_on;
+use crate::failure::{Failure, Outcome};
+use crate::private_file;
+use crate::terminal::{self, Table, Terminal};
+
+/// Create, list, show and delete vaults, and let machines register in them
+///
+/// A vault holds the recovery points of the machines that are registered in it. These commands need a session: see
+/// `strongroom login`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Vault {
+    Create(Create),
+    List(List),
+    Show(Show),
+    Delete(Delete),
+    Credentials(Credentials),
+}
+
+/// Create a vault
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  strongroom vault create main
+  strongroom vault create archive --redundancy GRS")]
+pub(crate) struct Create {
+    /// Its name: 2 to 50 letters, digits and hyphens, a letter first
+    name: VaultName,
+    /// Where its objects are kept
+    #[arg(long, value_name = "R", default_value_t = Region::default())]
+    region: Region,
+    /// How many places keep them: LRS (one) or GRS (two)
+    #[arg(long, value_name = "LRS|GRS", default_value = "LRS")]
+    redundancy: Redundancy,
+}
+
+/// List the vaults
+#[derive(Debug, Args)]
+pub(crate) struct List {}
+
+/// Show one vault
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// Its name
+    name: VaultName,
+}
+
+/// Delete a vault that holds nothing
+///
+/// A vault in which machines are registered, or that holds recovery points, is not deleted.
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    /// Its name
+    name: VaultName,
+}
+
+/// Issue a file with which machines can register in a vault
+///
+/// The file is good for registering and for nothing else, and only for ten days. It carries the certificate of the
+/// service's authority, so that a machine knows the true service from the first byte. Keep it secret.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom vault credentials main --output main.credentials
+  scp main.credentials web-1:
+  ssh web-1 strongroom agent register --credentials main.credentials --passphrase-file secret")]
+pub(crate) struct Credentials {
+    /// The vault's name
+    name: VaultName,
+    /// The file to write, or - for the standard output
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+}
+
+#[derive(Serialize)]
+struct DeletedView {
+    deleted: VaultName,
+}
+
+#[derive(Serialize)]
+struct CredentialsView {
+    vault: VaultName,
+    file: PathBuf,
+    expires: jiff::Timestamp,
+    ca_sha256: String,
+}
+
+impl Vault {
+    pub(crate) fn run(self, terminal: &Terminal) -> Result<Outcome, Failure> {
+        match self {
+            Self::Create(create) => create.run(terminal)?,
+            Self::List(List {}) => list(terminal)?,
+            Self::Show(show) => show.run(terminal)?,
+            Self::Delete(delete) => delete.run(terminal)?,
+            Self::Credentials(credentials) => credentials.run(terminal)?,
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+impl Create {
+    fn run(self, terminal: &Terminal) -> Result<(), Failure> {
+        let client = AdminSession::client()?;
+        let Self {
+            name,
+            region,
+            redundancy,
+        } = self;
+        let create = CreateVault {
+            name,
+            region,
+            redundancy,
+        };
+        let vault = block_on(async { Ok(client.create_vault(&create).await?) })?;
+        terminal.done(&vault, |vault| {
+            format!("Created the vault {} ({}).", vault.name, vault.id)
+        })
+    }
+}
+
+fn list(terminal: &Terminal) -> Result<(), Failure> {
+    let client = AdminSession::client()?;
+    let list = block_on(async { Ok(client.vaults().await?) })?;
+    terminal.result(&list, |list| match list.vaults.is_empty() {
+        true => "There are no vaults: `strongroom vault create NAME` makes one.".to_owned(),
+        false => table(&list.vaults),
+    })
+}
+
+fn table(vaults: &[VaultView]) -> String {
+    let mut table = Table::new(&[
+        "NAME",
+        "REGION",
+        "REDUNDANCY",
+        ">MACHINES",
+        ">POINTS",
+        ">STORED",
+        "CREATED",
+    ]);
+    for vault in vaults {
+        table.row([
+            vault.name.to_string(),
+            vault.region.to_string(),
+            vault.redundancy.to_string(),
+            vault.machines.to_string(),
+            vault.points.to_string(),
+            terminal::bytes(vault.stored_bytes),
+            terminal::moment(vault.created),
+        ]);
+    }
+    table.to_text()
+}
+
+impl Show {
+    fn run(self, terminal: &Terminal) -> Result<(), Failure> {
+        let client = AdminSession::client()?;
+        let vault = block_on(async { Ok(client.vault(&self.name).await?) })?;
+        terminal.result(&vault, |vault| {
+            let line = |name: &str, value: String| format!("{name:<12}{value}\n");
+            [
+                line("name", vault.name.to_string()),
+                line("id", vault.id.to_string()),
+                line("region", vault.region.to_string()),
+                line("redundancy", vault.redundancy.to_string()),
+                line("machines", vault.machines.to_string()),
+                line("points", vault.points.to_string()),
+                line("stored", terminal::bytes(vault.stored_bytes)),
+                line("created", terminal::moment(vault.created)),
+            ]
+            .concat()
+        })
+    }
+}
+
+impl Delete {
+    fn run(self, terminal: &Terminal) -> Result<(), Failure> {
+        let client = AdminSession::client()?;
+        block_on(async { Ok(client.delete_vault(&self.name).await?) })?;
+        let view = DeletedView { deleted: self.name };
+        terminal.done(&view, |view| format!("Deleted the vault {}.", view.deleted))
+    }
+}
+
+impl Credentials {
+    fn run(self, terminal: &Terminal) -> Result<(), Failure> {
+        let client = AdminSession::client()?;
+        let credentials: VaultCredentials = block_on(async { Ok(client.issue_credentials(&self.name).await?) })?;
+        if self.output.as_os_str() == "-" {
+            return terminal.result(&credentials, VaultCredentials::to_json);
+        }
+        private_file::write(&self.output, &credentials.to_json())?;
+        let view = CredentialsView {
+            vault: self.name,
+            file: self.output,
+            expires: credentials.expires,
+            ca_sha256: credentials.ca_sha256.to_string(),
+        };
+        terminal.done(&view, |view| {
+            format!(
+                "Wrote {}: machines can register with it in the vault {} until {}. Keep it secret.",
+                view.file.display(),
+                view.vault,
+                terminal::moment(view.expires)
+            )
+        })
+    }
+}

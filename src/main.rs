@@ -1,0 +1,33 @@
+//! Strongroom's command line: parses, hands over to a library, prints what came of it.
+
+#![forbid(unsafe_code)]
+
+mod admin_session;
+mod cli;
+mod clock;
+mod commands;
+mod compare;
+mod failure;
+mod folders;
+mod interrupt;
+mod issues;
+mod listing;
+mod logging;
+mod passphrase;
+mod private_file;
+mod progress;
+mod shown_path;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let terminal = terminal::Terminal::new(&cli.global);
+    match commands::run(cli, &terminal) {
+        Ok(outcome) => outcome.into(),
+        Err(failure) => failure.report(),
+    }
+}
