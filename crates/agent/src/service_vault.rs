@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
-use strongroom_api::{Client, ClientError, Code, Fetched as ClientFetched};
+use strongroom_api::{Client, ClientError, Code, Damage, Fetched as ClientFetched, ScrubReport};
 use strongroom_engine::remote::{Begun, CommitOutcome, DamagedObject, Fetched, RemoteError, VaultReader, VaultWriter};
 use strongroom_model::{BlobId, PackId, PointId, SessionId};
 
@@ -58,17 +58,17 @@ impl VaultReader for ServiceVault {
     }
 
     async fn scrub_point(&self, point: PointId) -> Result<Vec<DamagedObject>, RemoteError> {
-        let report = self.client.scrub_point(point).await.map_err(remote)?;
-        let damaged = |damage: strongroom_api::Damage| DamagedObject {
-            object: damage.object,
-            why: damage.why,
-        };
-        Ok(report.damages.into_iter().map(damaged).collect())
+        Ok(damaged(self.client.scrub_point(point).await.map_err(remote)?))
     }
 
-    async fn check_point(&self, _point: PointId) -> Result<Vec<DamagedObject>, RemoteError> {
-        Ok(Vec::new())
+    async fn check_point(&self, point: PointId) -> Result<Vec<DamagedObject>, RemoteError> {
+        Ok(damaged(self.client.check_point(point).await.map_err(remote)?))
     }
+}
+
+fn damaged(report: ScrubReport) -> Vec<DamagedObject> {
+    let damaged = |damage: Damage| DamagedObject { object: damage.object, why: damage.why };
+    report.damages.into_iter().map(damaged).collect()
 }
 
 fn fetched(answer: ClientFetched) -> Fetched {

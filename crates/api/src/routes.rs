@@ -111,6 +111,7 @@ routes! {
     ListPoints: GET "/api/v1/points", Restore, Body::Empty => 200 Body::Json("PointList"), "Lists the recovery points that the machine may read";
     ShowPoint: GET "/api/v1/points/{point}", Restore, Body::Empty => 200 Body::Json("PointView"), "Shows one recovery point";
     PointObject: GET "/api/v1/points/{point}/object", Restore, Body::Empty => 200 Body::Octets { bytes_max: POINT_BYTES_MAX }, "Returns the stored object of a recovery point";
+    CheckPoint: GET "/api/v1/points/{point}/check", Restore, Body::Empty => 200 Body::Json("ScrubReport"), "Checks the few objects of a recovery point that its restore does not read";
     ScrubPoint: POST "/api/v1/points/{point}/scrub", Scrub, Body::Empty => 200 Body::Json("ScrubReport"), "Re-reads and checks every object that a recovery point needs";
 }
 

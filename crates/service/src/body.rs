@@ -34,14 +34,27 @@ pub(crate) fn announced_length(headers: &HeaderMap, bytes_max: usize) -> Answer<
 /// Reads a body of at most `bytes_max` bytes into one piece of memory.
 pub(crate) async fn read(headers: &HeaderMap, body: Body, bytes_max: usize, limits: Limits) -> Answer<Bytes> {
     let announced = announced_length(headers, bytes_max)?;
-    let expected = announced.unwrap_or(bytes_max) as u64;
-    let allowed = limits.silence + Duration::from_secs(expected / limits.bytes_per_second_min.max(1));
-    let reading = collect(
-        body.into_data_stream(),
-        announced.unwrap_or(0),
-        bytes_max,
-        limits.silence,
-    );
+    let mut bytes = Vec::with_capacity(announced.unwrap_or(0));
+    let take = |piece: &[u8]| {
+        let fits = bytes.len() + piece.len() <= bytes_max;
+        if fits {
+            bytes.extend_from_slice(piece);
+        }
+        fits
+    };
+    read_pieces(body, announced.unwrap_or(bytes_max), limits, take).await?;
+    Ok(bytes.into())
+}
+
+/// Hands a body of at most `bytes_max` bytes over, piece by piece; `take` says whether the piece still fits.
+pub(crate) async fn read_pieces(
+    body: Body,
+    bytes_max: usize,
+    limits: Limits,
+    take: impl FnMut(&[u8]) -> bool,
+) -> Answer<()> {
+    let allowed = limits.silence + Duration::from_secs(bytes_max as u64 / limits.bytes_per_second_min.max(1));
+    let reading = hand_over(body.into_data_stream(), bytes_max, limits.silence, take);
     timeout(allowed, reading).await.unwrap_or_else(|_| Err(too_slow()))
 }
 
@@ -61,15 +74,19 @@ pub(crate) async fn read_json<T: DeserializeOwned>(
     })
 }
 
-async fn collect(mut body: BodyDataStream, capacity: usize, bytes_max: usize, silence: Duration) -> Answer<Bytes> {
-    let mut bytes = Vec::with_capacity(capacity);
+async fn hand_over(
+    mut body: BodyDataStream,
+    bytes_max: usize,
+    silence: Duration,
+    mut take: impl FnMut(&[u8]) -> bool,
+) -> Answer<()> {
     loop {
         match timeout(silence, body.next()).await {
             Err(_) => return Err(too_slow()),
-            Ok(None) => return Ok(bytes.into()),
+            Ok(None) => return Ok(()),
             Ok(Some(Err(_))) => return Err(Refusal::new(Code::InvalidRequest, "The request broke off")),
-            Ok(Some(Ok(piece))) if bytes.len() + piece.len() > bytes_max => return Err(too_large(bytes_max)),
-            Ok(Some(Ok(piece))) => bytes.extend_from_slice(&piece),
+            Ok(Some(Ok(piece))) if take(&piece) => {}
+            Ok(Some(Ok(_))) => return Err(too_large(bytes_max)),
         }
     }
 }

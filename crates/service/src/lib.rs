@@ -20,6 +20,7 @@ mod limits;
 mod listener;
 mod machines;
 mod metrics;
+mod pack_memory;
 mod parse;
 mod password;
 mod points;

@@ -33,6 +33,9 @@ const BUFFER_BYTES: usize = 256 << 10;
 
 type Accepted = std::io::Result<(TcpStream, SocketAddr)>;
 
+/// The longest head of a request, in bytes.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+
 /// The address of the other side of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
@@ -99,6 +102,7 @@ impl Listener {
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head)
             .max_buf_size(BUFFER_BYTES)
+            .max_header_size(HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
         tokio::pin!(connection);
         let ended = tokio::select! {

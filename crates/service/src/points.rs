@@ -67,6 +67,17 @@ pub(crate) async fn object(
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes))
 }
 
+/// `GET /api/v1/points/{point}/check`.
+pub(crate) async fn check(
+    State(shared): State<Arc<Shared>>,
+    machine: Machine,
+    Path(id): Path<String>,
+) -> Answer<Json<ScrubReport>> {
+    let id: PointId = parse(&id)?;
+    let found = shared.vaults.check_point(machine.container, id).await.map_err(refuse)?;
+    Ok(Json(report(found)))
+}
+
 /// `POST /api/v1/points/{point}/scrub`.
 pub(crate) async fn scrub(
     State(shared): State<Arc<Shared>>,
@@ -75,13 +86,17 @@ pub(crate) async fn scrub(
 ) -> Answer<Json<ScrubReport>> {
     let id: PointId = parse(&id)?;
     let found = shared.vaults.scrub_point(machine.container, id).await.map_err(refuse)?;
+    Ok(Json(report(found)))
+}
+
+fn report(found: Vec<strongroom_vault::Damage>) -> ScrubReport {
     let damages = found.into_iter().map(|damage| Damage {
         object: damage.object,
         why: damage.why,
     });
-    Ok(Json(ScrubReport {
+    ScrubReport {
         damages: damages.collect(),
-    }))
+    }
 }
 
 /// The list, newest last.

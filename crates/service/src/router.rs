@@ -57,6 +57,7 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::ListPoints => on(method, points::list),
         RouteId::ShowPoint => on(method, points::show),
         RouteId::PointObject => on(method, points::object),
+        RouteId::CheckPoint => on(method, points::check),
         RouteId::ScrubPoint => on(method, points::scrub),
     }
 }

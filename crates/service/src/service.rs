@@ -25,6 +25,7 @@ use crate::data_dir::{DataDir, DataDirError};
 use crate::limits::Limits;
 use crate::listener::Listener;
 use crate::metrics::Metrics;
+use crate::pack_memory::PackMemory;
 use crate::password::{PasswordHasher, fill_random, random_bytes, random_password};
 use crate::router::router;
 use crate::shared::Shared;
@@ -135,7 +136,7 @@ impl Service {
             attempts: Attempts::default(),
             metrics: metrics.clone(),
             limits: options.limits,
-            pack_memory: Shared::pack_memory(),
+            pack_memory: PackMemory::new(),
             fetches: Shared::fetches(),
             ready_since: Mutex::new(None),
         });

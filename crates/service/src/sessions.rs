@@ -13,7 +13,6 @@ use strongroom_api::{
     Code, Committed, IDENTITIES_MAX, LatestPoint, PACK_BYTES_MAX, PackStored, Session, bitmap_from_bools, ids_from_body,
 };
 use strongroom_model::{BlobId, PackId, SessionId};
-use tokio::sync::SemaphorePermit;
 
 use crate::body;
 use crate::parse::parse;
@@ -78,7 +77,7 @@ pub(crate) async fn put_pack(
     body: Body,
 ) -> Answer<Json<PackStored>> {
     let (session, pack): (SessionId, PackId) = (parse(&session)?, parse(&pack)?);
-    let (bytes, _memory) = receive_pack(&shared, &headers, body).await?;
+    let bytes = receive_pack(&shared, &headers, body).await?;
     let length = bytes.len() as u64;
     let outcome = shared
         .vaults
@@ -128,17 +127,12 @@ pub(crate) async fn read_identities(
     })
 }
 
-/// Receives a pack, once there is memory for all of it. The permit is to be held as long as the bytes are.
-async fn receive_pack<'a>(shared: &'a Shared, headers: &HeaderMap, body: Body) -> Answer<(Bytes, SemaphorePermit<'a>)> {
+/// Receives a pack, once there is memory for all of it.
+async fn receive_pack(shared: &Shared, headers: &HeaderMap, body: Body) -> Answer<Bytes> {
     let Some(length) = body::announced_length(headers, PACK_BYTES_MAX)? else {
         return Err(Refusal::new(Code::LengthRequired, "A pack must come with its length"));
     };
-    let kib = u32::try_from(length.div_ceil(1024)).expect("the largest pack has fewer KiB");
-    let memory = shared
-        .pack_memory
-        .acquire_many(kib)
-        .await
-        .expect("the semaphore is never closed");
-    let bytes = body::read(headers, body, PACK_BYTES_MAX, shared.limits).await?;
-    Ok((bytes, memory))
+    let mut buffer = shared.pack_memory.take(length).await;
+    body::read_pieces(body, length, shared.limits, |piece| buffer.push(piece)).await?;
+    Ok(buffer.freeze())
 }

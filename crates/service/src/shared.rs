@@ -13,15 +13,12 @@ use crate::attempts::Attempts;
 use crate::data_dir::DataDir;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::pack_memory::PackMemory;
 use crate::password::PasswordHasher;
 use crate::principal::Machine;
 use crate::refusal::Answer;
 use crate::token::TokenKey;
 use crate::vault_refusal::refuse;
-
-/// How much memory packs may occupy while they arrive and are checked, in KiB: with it the whole process stays within
-/// 256 MiB. At least one pack of the largest size fits.
-const PACKS_KIB: usize = 96 << 10;
 
 /// How many fetches run at once; each occupies up to 16 MiB or so. More wait.
 const FETCHES_AT_ONCE: usize = 6;
@@ -40,8 +37,7 @@ pub(crate) struct Shared {
     pub(crate) attempts: Attempts,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
-    /// One permit for each KiB of packs in memory.
-    pub(crate) pack_memory: Semaphore,
+    pub(crate) pack_memory: PackMemory,
     /// One permit for each fetch that runs.
     pub(crate) fetches: Arc<Semaphore>,
     /// When the store was last found writable.
@@ -49,10 +45,6 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn pack_memory() -> Semaphore {
-        Semaphore::new(PACKS_KIB)
-    }
-
     pub(crate) fn fetches() -> Arc<Semaphore> {
         Arc::new(Semaphore::new(FETCHES_AT_ONCE))
     }

@@ -168,7 +168,6 @@ async fn crooked_packs_are_refused() {
     for (name, bytes) in [
         (good.name, Bytes::from(flipped)),
         (good.name, good.bytes.slice(1..)),
-        (good.name, Bytes::new()),
         (PackId::from_bytes([0; 32]), good.bytes.clone()),
     ] {
         let refused = machine.client.put_pack(session.id, name, bytes).await.unwrap_err();
@@ -223,7 +222,7 @@ async fn requests_are_bounded() {
         (head("POST", missing, "content-length: x"), 400, ""),
         (
             head("GET", format!("/{}", "x".repeat(1 << 20)), "connection: close"),
-            414,
+            431,
             "",
         ),
         (

@@ -175,6 +175,14 @@ impl Client {
         self.send_for_bytes(Call::new(RouteId::PointObject, &[&id])).await
     }
 
+    /// Has the few objects of a recovery point checked that its restore does not read.
+    ///
+    /// # Errors
+    /// When the call fails. Damage is no error of the call.
+    pub async fn check_point(&self, id: PointId) -> Result<ScrubReport, ClientError> {
+        self.send_for_json(Call::new(RouteId::CheckPoint, &[&id])).await
+    }
+
     /// Has every object that a recovery point needs re-read and checked. May take long.
     ///
     /// # Errors

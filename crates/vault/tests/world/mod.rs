@@ -4,13 +4,14 @@
 
 pub mod check;
 pub mod client;
+mod crowd;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use strongroom_db::{Db, DbError, Moment};
-use strongroom_model::{Clock, SimulatedTime, VaultId};
+use strongroom_model::{Clock, SimulatedTime};
 use strongroom_store::Store;
 use strongroom_store::sim::{Fact, Failure, Rng, Sim, Steps, Stop};
 use strongroom_vault::{Entropy, Options, Vaults, pack_key, point_key};
@@ -37,15 +38,26 @@ const DB: &str = "meta.db";
 impl World {
     /// A new world. Everything random in it comes from `seed`.
     pub async fn new(seed: u64, steps: Steps) -> World {
+        let sim = Sim::new(seed, steps.clone());
+        World::over(Arc::new(sim.clone()), sim, seed, steps).await
+    }
+
+    /// The same, where puts wait for each other, so that a crash finds many under way.
+    pub async fn crowded(seed: u64, steps: Steps) -> World {
+        let sim = Sim::new(seed, steps.clone());
+        World::over(Arc::new(crowd::Crowd::of(sim.clone())), sim, seed, steps).await
+    }
+
+    async fn over(store: Arc<dyn Store>, sim: Sim, seed: u64, steps: Steps) -> World {
         let start: Timestamp = "2026-11-21T04:00:00Z".parse().unwrap();
         let (clock, time) = Clock::simulated(start);
-        let sim = Sim::new(seed, steps.clone());
         let rng = Arc::new(Mutex::new(Rng::new(seed)));
-        World::start(folder(), sim, steps, clock, time, rng).await
+        World::start(folder(), store, sim, steps, clock, time, rng).await
     }
 
     async fn start(
         folder: TempDir,
+        store: Arc<dyn Store>,
         sim: Sim,
         steps: Steps,
         clock: Clock,
@@ -56,7 +68,6 @@ impl World {
         let db = Db::open_file(&folder.path().join(DB)).await.unwrap();
         let plain = db.clone();
         let db = db.with_steps(watch(steps.clone(), acting.clone()));
-        let store: Arc<dyn Store> = Arc::new(sim.clone());
         let random = rng.clone();
         let entropy: Entropy = Arc::new(move |bytes: &mut [u8]| {
             let length = bytes.len();
@@ -89,7 +100,7 @@ impl World {
         copy_database(self.folder.path(), copy.path());
         let (clock, time) = Clock::simulated(self.time.now());
         let rng = Arc::new(Mutex::new(self.rng.lock().unwrap().clone()));
-        let world = World::start(copy, sim, steps, clock, time, rng).await;
+        let world = World::start(copy, Arc::new(sim.clone()), sim, steps, clock, time, rng).await;
         world.log_rows().await;
         world
     }
@@ -130,10 +141,6 @@ impl World {
 
     pub async fn close(self) {
         self.db.close().await;
-    }
-
-    pub fn vault_id(&self, id: VaultId) -> VaultId {
-        id
     }
 }
 
