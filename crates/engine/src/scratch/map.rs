@@ -106,7 +106,7 @@ impl FingerprintMap {
     pub fn flush(&mut self) -> io::Result<()> {
         let (records, chunks) = self.take_fresh();
         if !records.is_empty() {
-            self.add_segment(records.len(), &mut records.into_iter(), &chunks)?;
+            self.add_segment(records.len(), records.into_iter(), chunks.into_iter())?;
         }
         if self.segments.len() > SEGMENTS_MAX {
             self.merge()
@@ -148,8 +148,8 @@ impl FingerprintMap {
     fn add_segment(
         &mut self,
         count: usize,
-        records: &mut dyn Iterator<Item = SegmentRecord>,
-        chunks: &[Chunk],
+        records: impl Iterator<Item = SegmentRecord>,
+        chunks: impl Iterator<Item = Chunk>,
     ) -> io::Result<()> {
         let path = self.folder.join(format!("{:08}.segment", self.next_number));
         write_segment(&path, count, records, chunks)?;
@@ -158,36 +158,64 @@ impl FingerprintMap {
         Ok(())
     }
 
-    /// Makes one segment of all; where two know the same contents, the newer one counts.
+    /// Makes one segment of all; where two know the same contents, the newer one counts. Nothing is loaded: all segments
+    /// are read side by side.
     fn merge(&mut self) -> io::Result<()> {
         let old = std::mem::take(&mut self.segments);
-        let mut newest: Vec<(Fingerprint, usize, usize)> = Vec::new();
-        for (age, (_, segment)) in old.iter().rev().enumerate() {
-            newest.extend((0..segment.len()).map(|at| (segment.record(at).fingerprint, age, at)));
-        }
-        newest.sort_unstable();
-        newest.dedup_by_key(|(fingerprint, ..)| *fingerprint);
-        let mut chunks = Vec::new();
-        let mut positions = HashMap::new();
-        let mut records = Vec::with_capacity(newest.len());
-        for (fingerprint, age, at) in newest {
-            let segment = &old[old.len() - 1 - age].1;
-            let Some(Placed { chunk, offset, length }) = segment.placed(segment.record(at)) else {
-                continue;
-            };
-            let chunk = *positions.entry(chunk.id).or_insert_with(|| {
-                chunks.push(chunk);
-                chunks.len() as u32 - 1
-            });
-            records.push(SegmentRecord {
-                fingerprint,
-                chunk,
-                offset,
-                length,
-            });
-        }
-        self.add_segment(records.len(), &mut records.into_iter(), &chunks)?;
+        let segments: Vec<&Segment> = old.iter().map(|(_, segment)| segment).collect();
+        let count = Merged::new(&segments).count();
+        let chunks = segments.iter().flat_map(|segment| segment.chunks());
+        self.add_segment(count, Merged::new(&segments), chunks)?;
         old.into_iter().try_for_each(|(path, _)| fs::remove_file(path))
+    }
+}
+
+/// The records of several segments in order. The chunk tables follow one another, so a record's position moves by the
+/// lengths of the tables before its own.
+struct Merged<'a> {
+    segments: &'a [&'a Segment],
+    /// The next record of each segment.
+    next: Vec<usize>,
+    /// Where the chunk table of each segment begins.
+    bases: Vec<u32>,
+}
+
+impl<'a> Merged<'a> {
+    fn new(segments: &'a [&'a Segment]) -> Self {
+        let bases = segments.iter().scan(0, |next, segment| {
+            let base = *next;
+            *next += segment.chunk_count() as u32;
+            Some(base)
+        });
+        Self {
+            segments,
+            bases: bases.collect(),
+            next: vec![0; segments.len()],
+        }
+    }
+
+    fn head(&self, at: usize) -> Option<SegmentRecord> {
+        (self.next[at] < self.segments[at].len()).then(|| self.segments[at].record(self.next[at]))
+    }
+}
+
+impl Iterator for Merged<'_> {
+    type Item = SegmentRecord;
+
+    fn next(&mut self) -> Option<SegmentRecord> {
+        let heads = (0..self.segments.len()).filter_map(|at| Some((self.head(at)?, at)));
+        // Of equal ones the last, which is the newest.
+        let (mut record, at) = heads.min_by_key(|(record, at)| (record.fingerprint, std::cmp::Reverse(*at)))?;
+        for other in 0..self.segments.len() {
+            if self
+                .head(other)
+                .is_some_and(|head| head.fingerprint == record.fingerprint)
+            {
+                self.next[other] += 1;
+            }
+        }
+        record.chunk += self.bases[at];
+        Some(record)
     }
 }
 

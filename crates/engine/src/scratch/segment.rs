@@ -1,7 +1,7 @@
 //! An immutable sorted file of fingerprints, mapped into memory.
 //!
 //! ```text
-//! segment := "SRMAP001" records:u64 chunks:u64 record* chunk* check[32]
+//! segment := "SRMAP002" records:u64 record* chunk* check[32]
 //! record  := fingerprint[16] chunk:u32 offset:u32 length:u32      sorted by fingerprint
 //! chunk   := identity[32] length:u32
 //! ```
@@ -16,8 +16,8 @@ use strongroom_model::BlobId;
 
 use super::map::Placed;
 
-const MAGIC: &[u8; 8] = b"SRMAP001";
-const HEAD: usize = 24;
+const MAGIC: &[u8; 8] = b"SRMAP002";
+const HEAD: usize = 16;
 const RECORD: usize = 28;
 const CHUNK: usize = 36;
 
@@ -83,62 +83,85 @@ impl Segment {
     }
 
     /// Where the contents of a record lie; `None` if the segment does not list the chunk.
-    pub fn placed(&self, record: SegmentRecord) -> Option<Placed> {
-        let start = HEAD + self.records * RECORD + record.chunk as usize * CHUNK;
-        let bytes = self.bytes[..self.bytes.len() - 32].get(start..start + CHUNK)?;
-        let id = BlobId::from_bytes(bytes[..32].try_into().expect("32 bytes"));
-        let length = u32::from_le_bytes(bytes[32..].try_into().expect("4 bytes"));
+    fn placed(&self, record: SegmentRecord) -> Option<Placed> {
+        let chunk = *self.chunk_table().get(record.chunk as usize)?;
         Some(Placed {
-            chunk: Chunk { id, length },
+            chunk: decode_chunk(chunk),
             offset: record.offset,
             length: record.length,
         })
+    }
+
+    /// How many chunks it lists.
+    pub fn chunk_count(&self) -> usize {
+        self.chunk_table().len()
+    }
+
+    /// The chunks that it lists.
+    pub fn chunks(&self) -> impl Iterator<Item = Chunk> {
+        self.chunk_table().iter().map(|chunk| decode_chunk(*chunk))
+    }
+
+    fn chunk_table(&self) -> &[[u8; CHUNK]] {
+        self.bytes[HEAD + self.records * RECORD..self.bytes.len() - 32]
+            .as_chunks()
+            .0
+    }
+}
+
+fn decode_chunk(bytes: [u8; CHUNK]) -> Chunk {
+    let (id, length) = bytes.split_first_chunk::<32>().expect("36 bytes");
+    let length = u32::from_le_bytes(length.try_into().expect("4 bytes"));
+    Chunk {
+        id: BlobId::from_bytes(*id),
+        length,
     }
 }
 
 fn checked_records(bytes: &[u8]) -> Option<usize> {
     let (body, check) = bytes.split_last_chunk::<32>()?;
-    let number = |at: usize| Some(u64::from_le_bytes(body.get(at..at + 8)?.try_into().ok()?));
-    let (records, chunks) = (usize::try_from(number(8)?).ok()?, usize::try_from(number(16)?).ok()?);
-    let expected = HEAD
-        .checked_add(records.checked_mul(RECORD)?)?
-        .checked_add(chunks.checked_mul(CHUNK)?)?;
-    let whole = body.starts_with(MAGIC) && body.len() == expected && blake3::hash(body) == *check;
+    let records = u64::from_le_bytes(body.get(8..HEAD)?.try_into().ok()?);
+    let records = usize::try_from(records).ok()?;
+    let chunks = body
+        .len()
+        .checked_sub(HEAD.checked_add(records.checked_mul(RECORD)?)?)?;
+    let whole = body.starts_with(MAGIC) && chunks % CHUNK == 0 && blake3::hash(body) == *check;
     whole.then_some(records)
 }
 
-/// Writes a segment of records sorted by fingerprint, first under another name.
+/// Writes a segment of `count` records sorted by fingerprint, first under another name.
 pub fn write_segment(
     path: &Path,
     count: usize,
     records: impl Iterator<Item = SegmentRecord>,
-    chunks: &[Chunk],
+    chunks: impl Iterator<Item = Chunk>,
 ) -> io::Result<()> {
     let temporary = path.with_extension("new");
+    let file = BufWriter::with_capacity(1 << 20, File::create(&temporary)?);
     let mut out = Checked {
-        file: BufWriter::with_capacity(1 << 20, File::create(&temporary)?),
-        hasher: <_>::default(),
+        file,
+        hasher: blake3::Hasher::new(),
     };
     out.put(MAGIC)?;
     out.put(&(count as u64).to_le_bytes())?;
-    out.put(&(chunks.len() as u64).to_le_bytes())?;
-    let mut written = 0;
     for record in records {
-        let mut bytes = [0; RECORD];
-        bytes[..16].copy_from_slice(&record.fingerprint.0);
-        bytes[16..20].copy_from_slice(&record.chunk.to_le_bytes());
-        bytes[20..24].copy_from_slice(&record.offset.to_le_bytes());
-        bytes[24..].copy_from_slice(&record.length.to_le_bytes());
-        out.put(&bytes)?;
-        written += 1;
+        out.put(&encode(record))?;
     }
-    debug_assert_eq!(written, count);
     for chunk in chunks {
         out.put(chunk.id.as_bytes())?;
         out.put(&chunk.length.to_le_bytes())?;
     }
     out.finish()?;
     fs::rename(temporary, path)
+}
+
+fn encode(record: SegmentRecord) -> [u8; RECORD] {
+    let mut bytes = [0; RECORD];
+    bytes[..16].copy_from_slice(&record.fingerprint.0);
+    bytes[16..20].copy_from_slice(&record.chunk.to_le_bytes());
+    bytes[20..24].copy_from_slice(&record.offset.to_le_bytes());
+    bytes[24..].copy_from_slice(&record.length.to_le_bytes());
+    bytes
 }
 
 struct Checked {
