@@ -120,10 +120,9 @@ impl Machine {
     pub async fn find_point(&self, text: &str, filter: &PointFilter) -> Result<PointId, AgentError> {
         if text == "latest" {
             let latest = self.points(filter).await?.pop();
-            let none = "there is no recovery point yet: make one with `strongroom backup PATH`";
             return latest
                 .map(|point| point.id)
-                .ok_or_else(|| AgentError::NoSuchPoint(none.to_owned()));
+                .ok_or_else(|| AgentError::NoSuchPoint(no_latest(filter)));
         }
         let all = match filter {
             PointFilter::Own => self.points(&PointFilter::All).await?,
@@ -187,6 +186,16 @@ impl Machine {
     }
 }
 
+fn no_latest(filter: &PointFilter) -> String {
+    match filter {
+        PointFilter::Own => "there is no recovery point yet: make one with `strongroom backup PATH`".to_owned(),
+        PointFilter::All => "there is no recovery point in this vault that this machine may read".to_owned(),
+        PointFilter::Machine(name) => format!(
+            "there is no recovery point of machine {name} that this machine may read: it has none yet, or uses another passphrase than this machine"
+        ),
+    }
+}
+
 /// The one point whose id begins with `text`.
 pub(crate) fn match_point(text: &str, points: impl Iterator<Item = PointId>) -> Result<PointId, AgentError> {
     let folded = text.to_ascii_lowercase();
@@ -200,7 +209,7 @@ pub(crate) fn match_point(text: &str, points: impl Iterator<Item = PointId>) -> 
         }
         (None, _) => {
             let why = format!(
-                "there is no recovery point \"{text}\" that this machine may read: see `strongroom points` and `strongroom points --all`"
+                "there is no recovery point \"{text}\" that this machine may read: none has this id, or it was made with another passphrase than this machine's (see `strongroom points --all`)"
             );
             Err(AgentError::NoSuchPoint(why))
         }

@@ -67,7 +67,10 @@ impl VaultReader for ServiceVault {
 }
 
 fn damaged(report: ScrubReport) -> Vec<DamagedObject> {
-    let damaged = |damage: Damage| DamagedObject { object: damage.object, why: damage.why };
+    let damaged = |damage: Damage| DamagedObject {
+        object: damage.object,
+        why: damage.why,
+    };
     report.damages.into_iter().map(damaged).collect()
 }
 

@@ -183,13 +183,13 @@ fn every_crash_keeps_the_promises_even_steps() {
 
 #[test]
 fn every_crash_keeps_the_promises_with_all_at_once() {
-    crash_at_every_step(1, 3, true);
+    crash_at_every_step(1, 5, true);
 }
 
 #[test]
 fn a_crash_while_recovering_keeps_the_promises() {
     let mut pairs = 0;
-    for n in (5..).step_by(23) {
+    for n in (5..).step_by(31) {
         let is_untouched = run(async {
             let (world, story, is_untouched) = story_with(n, Fault::stop_at(n), false).await;
             for second in (1 + n % 7..).step_by(17) {

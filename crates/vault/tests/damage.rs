@@ -99,11 +99,18 @@ impl Damaged {
 
     async fn read_key_sets(&self) -> Option<String> {
         let sets = self.world.vaults.key_sets(self.client.container).await.unwrap();
-        sets.into_iter().find_map(|set| set.object.err()).map(|damage| damage.object)
+        sets.into_iter()
+            .find_map(|set| set.object.err())
+            .map(|damage| damage.object)
     }
 
     async fn checked(&self) -> Option<String> {
-        let checked = self.world.vaults.check_point(self.client.container, self.point).await.unwrap();
+        let checked = self
+            .world
+            .vaults
+            .check_point(self.client.container, self.point)
+            .await
+            .unwrap();
         checked.into_iter().next().map(|damage| damage.object)
     }
 
@@ -181,7 +188,9 @@ fn truncations_extensions_removals_and_swaps_are_noticed_and_named() {
             let longer = [&bytes[..], b"x"].concat();
             let extend = |sim: &Sim| sim.replace(key, longer.into());
             damaged.damage(key, &format!("{key} extended"), extend).await;
-            damaged.damage(key, &format!("{key} removed"), |sim| sim.remove(key)).await;
+            damaged
+                .damage(key, &format!("{key} removed"), |sim| sim.remove(key))
+                .await;
             let other = keys.iter().find(|other| *other != key).unwrap();
             let stolen = damaged.sim().peek(other).unwrap();
             let steal = |sim: &Sim| sim.replace(key, stolen);
@@ -200,7 +209,9 @@ fn an_older_version_is_noticed() {
         let item = damaged.client.item;
         let stale = damaged.sim().peek(&point_key(item, older)).unwrap();
         let key = point_key(item, damaged.point);
-        damaged.damage(&key, "an older point", |sim| sim.replace(&key, stale)).await;
+        damaged
+            .damage(&key, "an older point", |sim| sim.replace(&key, stale))
+            .await;
     });
 }
 
@@ -213,7 +224,12 @@ fn a_lost_pack_is_mended_by_sending_it_again() {
         let key = strongroom_vault::pack_key(name);
         damaged.sim().remove(&key);
         damaged.scrubs_name(&key, "removed").await;
-        let session = damaged.world.vaults.begin_session(damaged.client.container).await.unwrap();
+        let session = damaged
+            .world
+            .vaults
+            .begin_session(damaged.client.container)
+            .await
+            .unwrap();
         let outcome = damaged.client.put(
             &damaged.world,
             session.id,

@@ -66,7 +66,10 @@ fn a_vault_with_machines_or_points_stays() {
         let refusal = world.vaults.delete(&name("main")).await.unwrap_err();
         assert!(matches!(refusal, VaultError::VaultNotEmpty { .. }));
         let sentence = refusal.to_string();
-        assert!(sentence.contains("1 registered machines and 1 recovery points"), "{sentence}");
+        assert!(
+            sentence.contains("1 registered machines and 1 recovery points"),
+            "{sentence}"
+        );
         assert_eq!(world.sim.keys(), before);
     });
 }
@@ -78,7 +81,11 @@ fn a_machine_that_registers_again_keeps_its_points() {
         let mut client = Client::register(&world, "web", 1).await.unwrap();
         let point = client.backup(&world, &source(0, 3)).await.unwrap();
         let name = "WEB".parse().unwrap();
-        let again = world.vaults.register_container(client.vault, &name, &[2; 32]).await.unwrap();
+        let again = world
+            .vaults
+            .register_container(client.vault, &name, &[2; 32])
+            .await
+            .unwrap();
         assert_eq!((again.id, again.item), (client.container, client.item));
         assert_eq!(world.vaults.container(again.id).await.unwrap().public_key, [2; 32]);
         assert_eq!(world.vaults.point(again.id, point).await.unwrap().machine, name);
@@ -100,7 +107,10 @@ fn key_sets_are_joined_by_who_has_opened_them() {
         assert_eq!((sets[0].joined, &sets[0].object), (false, &Ok(key_set(web.key_set))));
         let join = |id, secret| world.vaults.join_key_set(mail, id, secret);
         refused!(join(web.key_set, &[8; 32]).await, VaultError::MembershipRefused);
-        refused!(join(KeySetId::from_bytes([5; 16]), &SECRET).await, VaultError::KeySetNotFound);
+        refused!(
+            join(KeySetId::from_bytes([5; 16]), &SECRET).await,
+            VaultError::KeySetNotFound
+        );
         assert!(!world.vaults.key_sets(mail).await.unwrap()[0].joined);
         join(web.key_set, &SECRET).await.unwrap();
         assert!(world.vaults.key_sets(mail).await.unwrap()[0].joined);
@@ -120,13 +130,19 @@ fn a_key_set_is_never_replaced() {
         assert_eq!(world.sim.peek(&key_set_key(client.key_set)), Some(object.clone()));
         let elsewhere = KeySetId::from_bytes([6; 16]);
         refused!(add(elsewhere, object).await, VaultError::KeySetRejected { .. });
-        refused!(add(elsewhere, Bytes::from_static(b"{}")).await, VaultError::KeySetRejected { .. });
+        refused!(
+            add(elsewhere, Bytes::from_static(b"{}")).await,
+            VaultError::KeySetRejected { .. }
+        );
         for number in 10..9 + KEY_SETS_PER_CONTAINER_MAX as u8 {
             let id = KeySetId::from_bytes([number; 16]);
             add(id, key_set(id)).await.unwrap();
         }
         let before = world.sim.keys();
-        refused!(add(elsewhere, key_set(elsewhere)).await, VaultError::KeySetRejected { .. });
+        refused!(
+            add(elsewhere, key_set(elsewhere)).await,
+            VaultError::KeySetRejected { .. }
+        );
         assert_eq!(world.sim.keys(), before);
     });
 }
@@ -160,8 +176,14 @@ fn a_commit_in_an_expired_session_is_refused() {
         let mut client = Client::register(&world, "web", 1).await.unwrap();
         let first = world.vaults.begin_session(client.container).await.unwrap();
         let tree = tree(&source(0, 3));
-        client.send(&world, first.id, BlobKind::Chunk, &tree.chunks).await.unwrap();
-        client.send(&world, first.id, BlobKind::Page, &tree.pages).await.unwrap();
+        client
+            .send(&world, first.id, BlobKind::Chunk, &tree.chunks)
+            .await
+            .unwrap();
+        client
+            .send(&world, first.id, BlobKind::Page, &tree.pages)
+            .await
+            .unwrap();
         let (id, bytes) = client.point(tree.root, None);
         world.pass(SignedDuration::from_mins(15));
         refused!(
@@ -192,7 +214,10 @@ fn what_is_not_ones_own_is_like_nothing() {
             refused!(vaults.check_point(mail.container, id).await, VaultError::PointNotFound);
         }
         for id in [session, SessionId::from_bytes([77; 16])] {
-            refused!(vaults.missing(mail.container, id, &[]).await, VaultError::SessionNotFound);
+            refused!(
+                vaults.missing(mail.container, id, &[]).await,
+                VaultError::SessionNotFound
+            );
             let put = vaults.put_pack(mail.container, id, PackId::from_bytes([0; 32]), Bytes::new());
             refused!(put.await, VaultError::SessionNotFound);
             refused!(
@@ -275,7 +300,10 @@ fn a_pack_that_brings_nothing_is_not_stored() {
             new_blobs,
             duplicate_blobs,
         };
-        assert_eq!(put(&world, &client, Some(name), bytes.clone()).await.unwrap(), outcome(4, 0));
+        assert_eq!(
+            put(&world, &client, Some(name), bytes.clone()).await.unwrap(),
+            outcome(4, 0)
+        );
         assert_eq!(put(&world, &client, Some(name), bytes).await.unwrap(), outcome(0, 4));
         let before = world.sim.keys();
         let (name, bytes) = pack(BlobKind::Chunk, &blobs[1..3]);
@@ -327,10 +355,16 @@ fn a_point_needs_everything_below_it() {
         let mut chunks: Vec<BlobId> = tree.chunks.iter().map(|chunk| blob_id(chunk)).collect();
         chunks.sort();
         assert_eq!(missing(&mut client).await, chunks);
-        client.send(&world, session, BlobKind::Chunk, &tree.chunks[..8]).await.unwrap();
+        client
+            .send(&world, session, BlobKind::Chunk, &tree.chunks[..8])
+            .await
+            .unwrap();
         assert_eq!(missing(&mut client).await, [blob_id(&tree.chunks[8])]);
         assert_eq!(world.vaults.vault_points(client.vault).await.unwrap(), []);
-        client.send(&world, session, BlobKind::Chunk, &tree.chunks[8..]).await.unwrap();
+        client
+            .send(&world, session, BlobKind::Chunk, &tree.chunks[8..])
+            .await
+            .unwrap();
         commit(&world, &mut client, tree.root).await.unwrap();
     });
 }
@@ -343,7 +377,10 @@ fn the_list_of_missing_blobs_is_bounded() {
         let session = world.vaults.begin_session(client.container).await.unwrap().id;
         let absent: Vec<BlobId> = (0..IDS_MAX as u32 + 1).map(|n| blob_id(&n.to_le_bytes())).collect();
         let leaf = page(0, &absent);
-        client.send(&world, session, BlobKind::Page, std::slice::from_ref(&leaf)).await.unwrap();
+        client
+            .send(&world, session, BlobKind::Page, std::slice::from_ref(&leaf))
+            .await
+            .unwrap();
         match commit(&world, &mut client, blob_id(&leaf)).await {
             Err(VaultError::BlobsMissing { missing, truncated }) => {
                 assert_eq!((missing.len(), truncated), (IDS_MAX, true));
@@ -351,7 +388,10 @@ fn the_list_of_missing_blobs_is_bounded() {
             other => panic!("{other:?}"),
         }
         let container = client.container;
-        refused!(world.vaults.missing(container, session, &absent).await, VaultError::TooManyIds);
+        refused!(
+            world.vaults.missing(container, session, &absent).await,
+            VaultError::TooManyIds
+        );
         refused!(
             world.vaults.fetch(container, absent).await.map(drop),
             VaultError::TooManyIds
@@ -371,7 +411,10 @@ fn a_tree_that_is_none_is_refused() {
         let skips = page(2, &[blob_id(&leaf)]);
         let leaf_of_leaf = page(0, &[blob_id(&leaf)]);
         let pages = [leaf.clone(), of_chunk.clone(), skips.clone(), leaf_of_leaf.clone()];
-        client.send(&world, session, BlobKind::Chunk, std::slice::from_ref(&chunk)).await.unwrap();
+        client
+            .send(&world, session, BlobKind::Chunk, std::slice::from_ref(&chunk))
+            .await
+            .unwrap();
         client.send(&world, session, BlobKind::Page, &pages).await.unwrap();
         for root in [&chunk, &of_chunk, &skips, &leaf_of_leaf] {
             refused!(

@@ -36,7 +36,10 @@ async fn points_are_complete(world: &World, client: &Client, sources: &[Source])
     let listed = world.vaults.points(client.container, &PointFilter::Own).await.unwrap();
     let ids: Vec<PointId> = listed.iter().map(|point| point.id).collect();
     for acknowledged in client.points.keys() {
-        assert!(ids.contains(acknowledged), "acknowledged point {acknowledged} is not listed");
+        assert!(
+            ids.contains(acknowledged),
+            "acknowledged point {acknowledged} is not listed"
+        );
     }
     let mut predecessor = None;
     for point in listed {

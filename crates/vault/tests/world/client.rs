@@ -122,7 +122,11 @@ impl Client {
         let container = world.vaults.register_container(vault, &name, &[1; 32]).await?;
         let key_set = KeySetId::from_bytes([key_set_number; 16]);
         world.acting("add the key set", key_set_key(key_set));
-        match world.vaults.add_key_set(container.id, key_set, self::key_set(key_set)).await {
+        match world
+            .vaults
+            .add_key_set(container.id, key_set, self::key_set(key_set))
+            .await
+        {
             Ok(()) => {}
             Err(error) => return Err(error),
         }
@@ -178,7 +182,7 @@ impl Client {
         Ok(())
     }
 
-    /// Puts all packs at the same time, and each of them twice. The order watcher cannot tell the rows apart then, and
+    /// Puts each blob in a pack of its own, all at the same time, and each of them twice. The order watcher cannot tell the rows apart then, and
     /// learns of them with the acknowledgement.
     async fn put_at_once(
         &mut self,
@@ -187,7 +191,7 @@ impl Client {
         kind: BlobKind,
         blobs: &[Bytes],
     ) -> Result<(), VaultError> {
-        let packs: Vec<&[Bytes]> = blobs.chunks(FEW).flat_map(|blobs| [blobs, blobs]).collect();
+        let packs: Vec<&[Bytes]> = blobs.chunks(1).flat_map(|blobs| [blobs, blobs]).collect();
         self.sent.extend(blobs.iter().map(|blob| blob_id(blob)));
         let put = |blobs: &&[Bytes]| {
             let (name, bytes) = pack(kind, blobs);
@@ -199,7 +203,8 @@ impl Client {
                 if outcome.new_blobs > 0 {
                     world.steps.starts(Fact::Row(pack_key(pack(kind, blobs).0).to_string()));
                 }
-                self.acknowledged.extend(blobs.iter().map(|blob| (blob_id(blob), blob.clone())));
+                self.acknowledged
+                    .extend(blobs.iter().map(|blob| (blob_id(blob), blob.clone())));
             }
         }
         answers.into_iter().collect::<Result<Vec<_>, _>>().map(drop)
@@ -219,7 +224,8 @@ impl Client {
         if outcome.new_blobs > 0 {
             world.told(pack_key(name));
         }
-        self.acknowledged.extend(blobs.iter().map(|blob| (blob_id(blob), blob.clone())));
+        self.acknowledged
+            .extend(blobs.iter().map(|blob| (blob_id(blob), blob.clone())));
         Ok(outcome)
     }
 
@@ -302,11 +308,7 @@ impl Client {
 }
 
 /// The blobs, all of them right, or what was said of one.
-pub async fn fetch(
-    world: &World,
-    container: ContainerId,
-    ids: &[BlobId],
-) -> Result<BTreeMap<BlobId, Bytes>, String> {
+pub async fn fetch(world: &World, container: ContainerId, ids: &[BlobId]) -> Result<BTreeMap<BlobId, Bytes>, String> {
     let mut blobs = BTreeMap::new();
     let stream = world.vaults.fetch(container, ids.to_vec()).await;
     let mut stream = stream.map_err(|error| error.to_string())?;
@@ -331,7 +333,10 @@ async fn vault(world: &World) -> Result<VaultId, VaultError> {
         Err(error) => return Err(error),
     }
     world.acting("insert the vault", "vault");
-    let created = world.vaults.create(&name, &Region::default(), Redundancy::LocallyRedundant).await?;
+    let created = world
+        .vaults
+        .create(&name, &Region::default(), Redundancy::LocallyRedundant)
+        .await?;
     world.told("vault");
     Ok(created.vault.id)
 }
