@@ -4,9 +4,11 @@
 mod common;
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, symlink};
 
 use common::{World, noise};
+use strongroom_engine::restore::{RestoreOptions, restore};
 use strongroom_engine::verify::verify;
 
 fn a_little_of_everything(world: &World) {
@@ -284,4 +286,27 @@ async fn a_restore_goes_on_where_it_was_and_mends_what_is_wrong() {
     assert!(again.issues.is_empty(), "{:?}", again.issues);
     assert!(again.files_kept >= 5, "{}", again.files_kept);
     common::compare(&world.source(), &folder);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hard_link_is_restored_without_its_first_name() {
+    let world = World::new();
+    world.write("a/first", noise(700_000, 1));
+    fs::create_dir(world.source().join("b")).unwrap();
+    for name in ["b/second", "b/third"] {
+        fs::hard_link(world.source().join("a/first"), world.source().join(name)).unwrap();
+    }
+    let report = world.backup().await;
+    let target = tempfile::tempdir().unwrap();
+    let folder = world.source().strip_prefix("/").unwrap().join("b");
+    let options = RestoreOptions {
+        paths: vec![folder.as_os_str().as_bytes().to_vec()],
+        target: target.path().to_owned(),
+        workers: 2,
+    };
+    let restored = restore(&world.parts(), &world.open(report.point).await, &options)
+        .await
+        .unwrap();
+    assert!(restored.issues.is_empty(), "{:?}", restored.issues);
+    common::compare(&world.source().join("b"), &target.path().join(folder));
 }

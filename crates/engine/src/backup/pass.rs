@@ -72,12 +72,12 @@ impl Pass<'_> {
         // What the vault acknowledged is remembered also if the backup goes no further.
         let sent = sent?;
         let mut worked = worked;
-        self.remember(&mut worked.contents);
+        let contents_kept = self.remember(&mut worked.contents);
         let scanned = worked.scanned.map_err(|stop| self.stopped(stop))?;
         let mut pages = worked
             .pages
             .ok_or(EngineError::Internal("the page stage ended early"))?;
-        self.remember(&mut pages.map);
+        let kept = contents_kept.and(self.remember(&mut pages.map));
         let (issues, issues_omitted) = scanned.issues.finish();
         Ok(PassOutcome {
             root: pages.root,
@@ -89,13 +89,14 @@ impl Pass<'_> {
             files_read: scanned.files_read,
             issues,
             issues_omitted,
+            kept,
         })
     }
 
-    fn remember(&self, map: &mut FingerprintMap) {
-        if let Err(error) = map.flush() {
-            tracing::warn!(%error, "the scratch folder could not be updated");
-        }
+    /// The backup goes on without: only the next one has more to do.
+    fn remember(&self, map: &mut FingerprintMap) -> Result<(), EngineError> {
+        let flushed = map.flush().map_err(|error| self.scratch.failed("write to", error));
+        flushed.inspect_err(|error| tracing::debug!(%error, "the scratch folder could not be updated"))
     }
 
     fn stopped(&self, stop: Stop) -> EngineError {

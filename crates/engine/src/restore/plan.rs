@@ -1,9 +1,12 @@
 //! Turns the records of a recovery point into tasks, and asks for chunks ahead of them.
 
+use std::collections::HashMap;
+
 use crossbeam_channel::Sender;
 use strongroom_format::entry::{Chunk, Content, Entry, Extent, Kind, Node, Record};
 use strongroom_format::leaf::LeafReader;
 use strongroom_format::page::parse_visible;
+use strongroom_model::BlobId;
 use tokio::runtime::Handle;
 
 use super::present::Present;
@@ -51,6 +54,12 @@ impl Plan {
         let mut leaves = runtime.block_on(Leaves::begin(reader.clone(), &keys, root, wanted.clone()))?;
         let chunks = Chunks::start(reader, &keys, runtime.clone(), progress, self.options.workers);
         let mut planner = Planner {
+            finder: Finder {
+                runtime: runtime.clone(),
+                parts: self.parts.clone(),
+                root,
+            },
+            stand_ins: HashMap::new(),
             present: Present::look(&self.options.target, keys),
             wanted,
             chunks,
@@ -88,7 +97,37 @@ impl Plan {
     }
 }
 
+/// Finds the records of one path, apart from the walk.
+struct Finder {
+    runtime: Handle,
+    parts: RestoreParts,
+    root: BlobId,
+}
+
+impl Finder {
+    fn find(&self, path: &[u8]) -> Result<Vec<Entry>, EngineError> {
+        self.runtime.block_on(async {
+            let wanted = Wanted {
+                paths: vec![path.to_vec()],
+            };
+            let RestoreParts { reader, keys, .. } = &self.parts;
+            let mut leaves = Leaves::begin(reader.clone(), keys, self.root, wanted).await?;
+            let mut records = Vec::new();
+            while let Some(step) = leaves.next().await? {
+                let Step::Leaf(leaf) = step else { continue };
+                let page = parse_visible(&leaf.stored).expect("it was parsed when it was opened");
+                let found = LeafReader::new(page.refs, &leaf.plain).into_iter().flatten().flatten();
+                records.extend(found.filter(|entry| entry.path == path));
+            }
+            Ok(records)
+        })
+    }
+}
+
 struct Planner {
+    finder: Finder,
+    /// For a file that is not wanted under its first name, but under another: where it was restored.
+    stand_ins: HashMap<Vec<u8>, Vec<u8>>,
     present: Present,
     wanted: Wanted,
     chunks: Chunks,
@@ -161,6 +200,14 @@ impl Planner {
     }
 
     fn node(&mut self, path: Vec<u8>, mut node: Box<Node>) -> bool {
+        if let Kind::HardLink { target } = &mut node.kind
+            && !self.wanted.covers(target)
+        {
+            match self.stand_ins.get(target) {
+                Some(stand_in) => target.clone_from(stand_in),
+                None => return self.stand_in(path, std::mem::take(target)),
+            }
+        }
         let Kind::File { size, content } = &mut node.kind else {
             let above = !self.wanted.covers(&path);
             debug_assert!(!above || matches!(node.kind, Kind::Directory));
@@ -179,6 +226,25 @@ impl Planner {
             candidate,
         });
         began && self.content(content)
+    }
+
+    /// Restores what lies at `target` under the name `path`.
+    fn stand_in(&mut self, path: Vec<u8>, target: Vec<u8>) -> bool {
+        let records = match self.finder.find(&target) {
+            Ok(records) if !records.is_empty() => records,
+            Ok(_) => return self.unfound(path, "the file that it is another name of cannot be read"),
+            Err(error) => return self.unfound(path, &error.to_string()),
+        };
+        self.stand_ins.insert(target, path.clone());
+        records.into_iter().all(|entry| match entry.record {
+            Record::Node(node) => self.node(path.clone(), node),
+            Record::More(content) => self.content(content),
+        })
+    }
+
+    fn unfound(&mut self, path: Vec<u8>, why: &str) -> bool {
+        self.issues.push((path, why.to_owned()));
+        true
     }
 
     fn content(&mut self, content: Content) -> bool {

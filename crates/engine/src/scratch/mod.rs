@@ -92,7 +92,7 @@ impl Scratch {
             .map_err(|source| self.failed("read", source))
     }
 
-    fn failed(&self, action: &'static str, source: io::Error) -> EngineError {
+    pub(crate) fn failed(&self, action: &'static str, source: io::Error) -> EngineError {
         EngineError::Scratch {
             action,
             path: self.root.clone(),
