@@ -36,13 +36,43 @@ impl Failure {
 
     /// Tells the sentence on the error output.
     pub(crate) fn report(&self) -> ExitCode {
-        eprintln!("strongroom: {:#}", self.0);
+        eprintln!("strongroom: {}", sentence(&self.0));
         ExitCode::FAILURE
     }
+}
+
+/// An error and what caused it, as one sentence. Many errors tell their cause themselves; it is not told again then.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut sentence = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if sentence.is_empty() {
+            sentence = cause;
+        } else if !sentence.contains(&cause) {
+            sentence = format!("{sentence}: {cause}");
+        }
+    }
+    sentence
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sentence;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = || anyhow::anyhow!("no space");
+        for (error, expected) in [
+            (cause(), "no space"),
+            (cause().context("cannot write"), "cannot write: no space"),
+            (cause().context("cannot write: no space"), "cannot write: no space"),
+        ] {
+            assert_eq!(sentence(&error), expected);
+        }
     }
 }

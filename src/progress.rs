@@ -23,7 +23,9 @@ pub(crate) async fn watch<T>(
     let mut shown = Shown::new(terminal, verb);
     let mut ticks = tokio::time::interval(TICK);
     let mut stopping = false;
-    tokio::pin!(work);
+    // One for the whole time: another one in each round would not know of a signal that came in the round before.
+    let interrupted = crate::interrupt::requested();
+    tokio::pin!(work, interrupted);
     loop {
         tokio::select! {
             result = &mut work => {
@@ -31,7 +33,7 @@ pub(crate) async fn watch<T>(
                 return result;
             }
             _ = ticks.tick() => shown.draw(progress.figures()),
-            () = crate::interrupt::requested(), if !stopping => {
+            () = &mut interrupted, if !stopping => {
                 stopping = true;
                 shown.note("stopping; what was done so far is kept …");
                 progress.cancel();

@@ -121,9 +121,23 @@ impl Backup {
         let mut rules = Rules::new(&patterns)?;
         rules.skip_caches = !self.include_caches;
         rules.one_file_system = self.one_file_system;
-        let roots = self.paths.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?;
+        let roots = self.paths.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
+        refuse_nothing(&roots)?;
         Ok(Selection::new(roots, rules)?)
     }
+}
+
+/// One path of several may be absent, which is a warning; a recovery point of nothing at all is a slip of the finger.
+fn refuse_nothing(roots: &[PathBuf]) -> Result<(), Failure> {
+    for root in roots {
+        match root.symlink_metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            _ => return Ok(()),
+        }
+    }
+    let paths: Vec<String> = roots.iter().map(|root| root.display().to_string()).collect();
+    let why = format!("there is nothing to back up: {} does not exist", paths.join(", "));
+    Err(Failure::new(why))
 }
 
 fn summary(view: &BackupView) -> String {

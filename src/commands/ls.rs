@@ -56,11 +56,10 @@ pub(crate) fn show(collected: &Collected, terminal: &Terminal) -> Result<Outcome
         let lines: Vec<String> = entries.iter().map(crate::listing::EntryView::line).collect();
         lines.join("\n")
     };
-    if terminal.is_json() || !collected.entries.is_empty() {
-        terminal.result(&collected.entries, lines)?;
-    } else if collected.lost.is_empty() {
+    if collected.entries.is_empty() && collected.lost.is_empty() {
         return Err(Failure::new("the recovery point has nothing at that path"));
     }
+    terminal.result(&collected.entries, lines)?;
     collected
         .lost
         .iter()

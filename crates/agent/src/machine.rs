@@ -10,6 +10,7 @@ use strongroom_engine::listing::{Listed, list};
 use strongroom_engine::restore::{RestoreOptions, RestoreParts, RestoreReport, restore};
 use strongroom_engine::verify::{VerifyReport, verify};
 use strongroom_engine::{OpenPoint, Progress, Scratch};
+use strongroom_format::point::Issue;
 use strongroom_model::{Clock, PointId};
 use strongroom_seal::{DataKeys, Level};
 use strongroom_sources::files::Selection;
@@ -81,6 +82,8 @@ impl Machine {
 
     /// Makes a backup now.
     pub async fn back_up(&self, backup: Backup, progress: Progress) -> Result<BackupReport, AgentError> {
+        // A wrong address or a service that is away is told at once; later, a cut line is waited for.
+        self.client.with_retry(RetryPolicy::NONE).machine().await?;
         let scratch = Arc::new(Scratch::open(&self.folder.scratch())?);
         let vault = Arc::new(ServiceVault::new(self.client.clone()));
         let parts = BackupParts {
@@ -102,17 +105,30 @@ impl Machine {
             workers: workers(),
             remembered: self.folder.last_made()?.map(|last| last.digest),
         };
-        let report = back_up(&parts, scratch, &options).await?;
-        self.folder.remember(&LastMade {
+        let mut report = back_up(&parts, scratch, &options).await?;
+        let last = LastMade {
             point: report.point,
             digest: report.digest,
-        })?;
+        };
+        report.issues.extend(self.remember(&last).err());
         Ok(report)
+    }
+
+    /// The recovery point exists, whether it can be remembered or not.
+    fn remember(&self, last: &LastMade) -> Result<(), Issue> {
+        self.folder.remember(last).map_err(|error| {
+            // The one before would accuse the vault of withholding it.
+            self.folder.forget_last_made();
+            let why = format!(
+                "{error}; the recovery point is whole, but the next backup does not notice if the vault withholds it"
+            );
+            Issue { path: Vec::new(), why }
+        })
     }
 
     /// Its recovery points, or those of others that it may read, newest last.
     pub async fn points(&self, filter: &PointFilter) -> Result<Vec<PointView>, AgentError> {
-        Ok(self.client.points(filter).await?.points)
+        Ok(self.client.with_retry(RetryPolicy::NONE).points(filter).await?.points)
     }
 
     /// The point that a person means: an id, a unique beginning of one, or `latest` (of this machine, or of another one

@@ -100,7 +100,8 @@ fn client_of(
 /// The first key set that the passphrase opens.
 fn open_any(key_sets: &[KeySetView], passphrase: &Passphrase) -> Result<Option<(KeySetId, MasterKey)>, AgentError> {
     let mut opener = PassphraseOpener::new(passphrase);
-    for view in key_sets {
+    // A damaged key set may be the one that this passphrase opens; the others are usable all the same.
+    for view in key_sets.iter().filter(|view| view.damage.is_none()) {
         let object = KeySetObject::decode(&view.object).map_err(|error| AgentError::KeySet(error.to_string()))?;
         if let Some(master) = opener.open(&object)? {
             return Ok(Some((object.id, master)));

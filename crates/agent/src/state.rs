@@ -86,6 +86,11 @@ impl StateFolder {
         self.write("last.json", &to_json(last))
     }
 
+    /// Forgets it; then no point is missed.
+    pub fn forget_last_made(&self) {
+        let _there_may_be_none = fs::remove_file(self.0.join("last.json"));
+    }
+
     /// The key with which the machine signs in.
     pub fn machine_key(&self) -> Result<MachineKey, AgentError> {
         let bytes = Zeroizing::new(self.read("machine.key")?);

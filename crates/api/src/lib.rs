@@ -46,7 +46,10 @@ pub use vault::{CreateVault, VaultList, VaultView};
 /// The most identities in one `missing` or `fetch` request.
 pub const IDENTITIES_MAX: usize = 16_384;
 
-/// The longest JSON or form body, in bytes, that the service reads.
+/// The longest form, in bytes, that the service reads: anybody may send one.
+pub const FORM_BYTES_MAX: usize = 16 << 10;
+
+/// The longest JSON body, in bytes, that the service reads.
 pub const JSON_BYTES_MAX: usize = 1 << 20;
 
 /// The longest pack, in bytes; the same figure as in the format crate, which a test of the service compares.

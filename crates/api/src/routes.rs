@@ -5,7 +5,7 @@ use std::fmt::Display;
 pub use reqwest::Method;
 use strongroom_model::Permission;
 
-use crate::{IDENTITIES_MAX, JSON_BYTES_MAX, KEY_SET_BYTES_MAX, PACK_BYTES_MAX, POINT_BYTES_MAX};
+use crate::{FORM_BYTES_MAX, IDENTITIES_MAX, JSON_BYTES_MAX, KEY_SET_BYTES_MAX, PACK_BYTES_MAX, POINT_BYTES_MAX};
 
 /// One route of the service.
 #[derive(Debug, Clone)]
@@ -53,7 +53,8 @@ impl Body {
     pub const fn bytes_max(self) -> usize {
         match self {
             Body::Empty => 0,
-            Body::Json(_) | Body::Form(_) | Body::Text => JSON_BYTES_MAX,
+            Body::Form(_) => FORM_BYTES_MAX,
+            Body::Json(_) | Body::Text => JSON_BYTES_MAX,
             Body::Octets { bytes_max } => bytes_max,
             Body::Frames => usize::MAX,
         }

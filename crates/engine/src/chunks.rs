@@ -1,7 +1,7 @@
 //! Fetching and opening chunks ahead of whoever needs them.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
@@ -33,7 +33,22 @@ pub struct Chunks {
     kept_bytes: u64,
     wanted: Vec<(Chunk, Promise<Opened>)>,
     wanted_bytes: u64,
-    remarks: Arc<std::sync::Mutex<Vec<String>>>,
+    remarks: Remarks,
+}
+
+/// What the vault remarked about its objects, each remark once.
+#[derive(Clone, Debug, Default)]
+pub struct Remarks(Arc<Mutex<BTreeSet<String>>>);
+
+impl Remarks {
+    fn add(&self, remark: String) {
+        self.0.lock().expect("no thread panicked here").insert(remark);
+    }
+
+    /// All so far. A pack's remark comes before its blobs.
+    pub fn take(&self) -> BTreeSet<String> {
+        std::mem::take(&mut self.0.lock().expect("no thread panicked here"))
+    }
 }
 
 struct OpenJob {
@@ -67,7 +82,7 @@ impl Chunks {
             kept_bytes: 0,
             wanted: Vec::new(),
             wanted_bytes: 0,
-            remarks: Arc::default(),
+            remarks: Remarks::default(),
         }
     }
 
@@ -120,7 +135,7 @@ impl Chunks {
                             promise.keep(Err(why));
                         }
                     }
-                    Ok(Fetched::Remark(remark)) => remarks.lock().expect("no thread panicked here").push(remark),
+                    Ok(Fetched::Remark(remark)) => remarks.add(remark),
                     Err(error) => {
                         let why = error.to_string();
                         waiting
@@ -136,9 +151,9 @@ impl Chunks {
         });
     }
 
-    /// What the vault remarked about its objects on the way.
-    pub fn take_remarks(&self) -> Vec<String> {
-        std::mem::take(&mut self.remarks.lock().expect("no thread panicked here"))
+    /// Where remarks come together; all are there when all that was asked for has come.
+    pub fn remarks(&self) -> Remarks {
+        self.remarks.clone()
     }
 
     fn keep(&mut self, chunk: Chunk, slot: Slot<Opened>) {

@@ -119,7 +119,7 @@ fn compare(
     let remarks: BTreeSet<String> = leaves
         .take_remarks()
         .into_iter()
-        .chain(comparison.chunks.take_remarks())
+        .chain(comparison.chunks.remarks().take())
         .collect();
     remarks
         .into_iter()

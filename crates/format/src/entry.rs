@@ -5,10 +5,22 @@ use std::sync::Arc;
 
 use strongroom_model::BlobId;
 
+pub use crate::rules::MalformedEntry;
+
 /// Disk images and data files of databases are identified in blocks of this many bytes.
 pub const BLOCK_BYTES: usize = 64 << 10;
-/// No path is longer.
+/// No path and no link's target is longer.
 pub const PATH_BYTES_MAX: usize = 1 << 20;
+/// No name of a user, a group or an extended attribute is longer.
+pub const NAME_BYTES_MAX: usize = 256;
+/// No value of an extended attribute is longer.
+pub const VALUE_BYTES_MAX: usize = 1 << 20;
+/// No chunk is longer when opened.
+pub const CHUNK_PLAIN_BYTES_MAX: usize = 8 << 20;
+/// Path, link target, owner and attributes of a record take no more together: see [`Node::check_facts`].
+pub const NODE_BYTES_MAX: usize = 2 << 20;
+/// No record takes more: see [`Entry::check`].
+pub const RECORD_BYTES_MAX: usize = 3 << 20;
 
 /// A keyed hash of plain contents, 128 bits: private to the key set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,7 +132,7 @@ pub enum Kind {
         /// What it says.
         target: Vec<u8>,
     },
-    /// One more name of an entry before this one.
+    /// One more name of an entry before this one, which is no hard link itself.
     HardLink {
         /// The path of that entry.
         target: Vec<u8>,
@@ -152,6 +164,14 @@ pub struct Content {
     pub extents: Vec<Extent>,
     /// Whether a [`Record::More`] follows.
     pub continues: bool,
+}
+
+impl Content {
+    /// Bytes of the file that these extents stand for; of sums that no file can have, the largest number.
+    pub fn length(&self) -> u64 {
+        let lengths = self.extents.iter().map(Extent::length);
+        lengths.fold(0, u64::saturating_add)
+    }
 }
 
 /// All that is recorded about one name.
@@ -191,32 +211,6 @@ pub struct Entry {
     pub path: Vec<u8>,
     /// What is there.
     pub record: Record,
-}
-
-/// Why an entry breaks a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum MalformedEntry {
-    /// The path is absolute, or has an empty, "." or ".." component, or a NUL.
-    #[error("a path is not a plain relative path")]
-    Path,
-    /// The path does not come after the one before it.
-    #[error("a path does not come after the one before it")]
-    Order,
-    /// Its kind or its flags are unknown.
-    #[error("a record has an unknown kind or flag")]
-    Kind,
-    /// An extent lies outside of its chunk, or is empty.
-    #[error("an extent lies outside of its chunk")]
-    Extent,
-    /// It refers to something that the page does not list.
-    #[error("a record refers to something that its page does not list")]
-    Reference,
-    /// A continuation without a beginning, or a beginning without the continuation that it promises.
-    #[error("a continuation is missing or is not expected")]
-    Continuation,
-    /// The nanoseconds are a second or more.
-    #[error("a time has a full second of nanoseconds")]
-    Time,
 }
 
 /// Compares paths as the tree orders them: component by component, so that a folder comes right before its contents.

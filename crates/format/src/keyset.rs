@@ -7,6 +7,9 @@ use strongroom_model::{Digest, KeySetId};
 /// No key set object is larger.
 pub const KEY_SET_BYTES_MAX: usize = 64 << 10;
 
+/// Bytes of a salt.
+pub const SALT_BYTES: usize = 32;
+
 const FORMAT: u32 = 1;
 
 /// Who can unwrap the master key.
@@ -38,6 +41,9 @@ pub enum KeySetError {
     /// A newer program wrote it.
     #[error("the key set has format version {0}; this program reads version 1: use a newer strongroom")]
     Version(u32),
+    /// The salt has another length than [`SALT_BYTES`].
+    #[error("the key set is damaged: its salt has not 32 bytes")]
+    Salt,
     /// Not the JSON of a key set.
     #[error("the key set is damaged: {0}")]
     Json(#[from] serde_json::Error),
@@ -57,7 +63,7 @@ pub struct KeySetObject {
     pub holder: Holder,
     /// What the passphrase is put through.
     pub kdf: Argon2Params,
-    /// 32 bytes, in hexadecimal: the salt of the vault.
+    /// 32 bytes, in hexadecimal, chosen by whoever made the set.
     pub salt: Hex,
     /// The master key, sealed with the key made from the passphrase; in hexadecimal.
     pub wrapped_master: Hex,
@@ -96,6 +102,15 @@ impl TryFrom<String> for Hex {
     }
 }
 
+/// The version of a JSON object: looked at before the other members, which a newer version may have changed.
+pub(crate) fn format_number(bytes: &[u8]) -> Result<u32, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Version {
+        format: u32,
+    }
+    serde_json::from_slice(bytes).map(|Version { format }| format)
+}
+
 impl KeySetObject {
     /// The format version that this program writes.
     pub const FORMAT: u32 = FORMAT;
@@ -110,19 +125,17 @@ impl KeySetObject {
         if bytes.len() > KEY_SET_BYTES_MAX {
             return Err(KeySetError::TooLarge);
         }
-        check_version(bytes)?.map_or(Ok(()), |version| Err(KeySetError::Version(version)))?;
-        Ok(serde_json::from_slice(bytes)?)
+        match format_number(bytes)? {
+            FORMAT => {}
+            newer => return Err(KeySetError::Version(newer)),
+        }
+        let object: Self = serde_json::from_slice(bytes)?;
+        if object.salt.0.len() == SALT_BYTES {
+            Ok(object)
+        } else {
+            Err(KeySetError::Salt)
+        }
     }
-}
-
-/// The version, if it is not ours: looked at before the fields, which a newer version may have changed.
-fn check_version(bytes: &[u8]) -> Result<Option<u32>, serde_json::Error> {
-    #[derive(Deserialize)]
-    struct Version {
-        format: u32,
-    }
-    let Version { format } = serde_json::from_slice(bytes)?;
-    Ok((format != FORMAT).then_some(format))
 }
 
 #[cfg(test)]
@@ -163,6 +176,8 @@ mod tests {
         );
         let odd = text.replace("00ff", "00f");
         assert!(KeySetObject::decode(odd.as_bytes()).is_err());
+        let short = text.replace(&"01".repeat(32), &"01".repeat(31));
+        assert!(matches!(KeySetObject::decode(short.as_bytes()), Err(KeySetError::Salt)));
         let extra = text.replacen('{', "{\"more\": 1,", 1);
         assert!(KeySetObject::decode(extra.as_bytes()).is_err());
     }

@@ -13,6 +13,7 @@ pub mod leaf;
 pub mod pack;
 pub mod page;
 pub mod point;
+mod rules;
 pub mod tree;
 pub mod vaultfile;
 mod wire;

@@ -235,7 +235,10 @@ impl PackBuilder {
 pub fn toc_range(pack_length: u64, footer: &[u8; FOOTER_LENGTH]) -> Result<Range<u64>, PackError> {
     let (length, magic) = footer.split_first_chunk::<4>().expect("a footer has twelve bytes");
     if magic != MAGIC {
-        return Err(PackError::Structure("it does not end as a pack"));
+        return Err(PackError::Structure(not_ours(magic)));
+    }
+    if pack_length > PACK_BYTES_MAX as u64 {
+        return Err(PackError::Structure("it is above the largest size"));
     }
     let end = pack_length
         .checked_sub(FOOTER_LENGTH as u64)
@@ -252,6 +255,15 @@ pub fn parse_toc(name: PackId, pack_length: u64, toc: &[u8]) -> Result<Toc, Pack
         return Err(PackError::Name { name });
     }
     decode_toc(pack_length, toc)
+}
+
+/// Why a magic is refused: a newer one differs in its last two digits.
+fn not_ours(magic: &[u8]) -> &'static str {
+    if magic.starts_with(&MAGIC[..6]) {
+        "it has another format than this program reads: use a newer strongroom"
+    } else {
+        "it does not end as a pack"
+    }
 }
 
 fn decode_toc(pack_length: u64, toc: &[u8]) -> Result<Toc, PackError> {
@@ -283,9 +295,6 @@ pub fn verify_pack(name: PackId, bytes: &[u8]) -> Result<Toc, PackError> {
 }
 
 fn toc_bytes(bytes: &[u8]) -> Result<&[u8], PackError> {
-    if bytes.len() > PACK_BYTES_MAX {
-        return Err(PackError::Structure("it is above the largest size"));
-    }
     let footer = bytes.last_chunk().ok_or(PackError::Structure("it ends too early"))?;
     let range = toc_range(bytes.len() as u64, footer)?;
     Ok(&bytes[range.start as usize..range.end as usize])

@@ -25,6 +25,9 @@ pub enum PageError {
     /// The bytes do not begin with the page magic.
     #[error("the bytes do not begin as a page")]
     Magic,
+    /// The magic is that of another version.
+    #[error("the page has another format than this program reads: use a newer strongroom")]
+    Version,
     /// The level is above [`LEVEL_MAX`].
     #[error("the page has level {0}, above the highest")]
     Level(u8),
@@ -86,8 +89,10 @@ impl<'a> Refs<'a> {
 /// Reads the visible part of a page.
 pub fn parse_visible(bytes: &[u8]) -> Result<VisiblePage<'_>, PageError> {
     let mut reader = Reader::new(bytes);
-    if reader.array::<4>().ok() != Some(*MAGIC) {
-        return Err(PageError::Magic);
+    match reader.array::<4>() {
+        Ok(magic) if magic == *MAGIC => {}
+        Ok(magic) if magic.starts_with(&MAGIC[..3]) => return Err(PageError::Version),
+        _ => return Err(PageError::Magic),
     }
     let level = reader.u8()?;
     if level > LEVEL_MAX {
@@ -155,6 +160,9 @@ mod tests {
         let mut high = good.clone();
         high[4] = LEVEL_MAX + 1;
         assert_eq!(parse_visible(&high).unwrap_err(), PageError::Level(17));
+        let mut newer = good.clone();
+        newer[3] = b'2';
+        assert_eq!(parse_visible(&newer).unwrap_err(), PageError::Version);
         let mut many = good.clone();
         many[8] = 0xff;
         assert_eq!(parse_visible(&many).unwrap_err(), PageError::Refs);

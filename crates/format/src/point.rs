@@ -21,6 +21,9 @@ use crate::wire::{Malformed, Reader, put_counted, put_varint, put_zigzag};
 pub const POINT_BYTES_MAX: usize = 4 << 20;
 /// No plain body is larger.
 pub const BODY_BYTES_MAX: usize = 16 << 20;
+/// Issues are listed while the plain body stays below this, so that the object keeps its bound even if nothing of it can be
+/// compressed; the others are counted.
+pub const BODY_BYTES_TARGET: usize = 3 << 20;
 /// More issues than this are counted, not listed.
 pub const ISSUES_MAX: usize = 10_000;
 
@@ -224,30 +227,45 @@ fn parse_header(bytes: &[u8]) -> Result<PointHeader, PointError> {
 }
 
 impl PointBody {
-    /// The plain bytes of the body.
+    /// The plain bytes of the body. Issues that do not fit (see [`BODY_BYTES_TARGET`]) are counted as omitted, and texts
+    /// and paths longer than a reader takes are cut: an issue must not cost the recovery point.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        put_counted(&mut out, self.machine.as_bytes());
-        put_counted(&mut out, self.program.as_bytes());
+        put_text(&mut out, &self.machine);
+        put_text(&mut out, &self.program);
         put_zigzag(&mut out, self.started);
         put_zigzag(&mut out, self.finished);
         put_varint(&mut out, self.paths.len() as u64);
-        self.paths.iter().for_each(|path| put_counted(&mut out, path));
+        self.paths.iter().for_each(|path| put_path(&mut out, path));
         put_varint(&mut out, self.exclusions.len() as u64);
-        self.exclusions
-            .iter()
-            .for_each(|pattern| put_counted(&mut out, pattern.as_bytes()));
-        put_varint(&mut out, self.issues.len() as u64);
-        for issue in &self.issues {
-            put_counted(&mut out, &issue.path);
-            put_counted(&mut out, issue.why.as_bytes());
-        }
-        put_varint(&mut out, self.issues_omitted);
+        self.exclusions.iter().for_each(|pattern| put_text(&mut out, pattern));
+        self.put_issues(&mut out);
         out
+    }
+
+    fn put_issues(&self, out: &mut Vec<u8>) {
+        let (mut listed, mut count) = (Vec::new(), 0);
+        for issue in self.issues.iter().take(ISSUES_MAX) {
+            let end = listed.len();
+            put_path(&mut listed, &issue.path);
+            put_text(&mut listed, &issue.why);
+            if out.len() + listed.len() > BODY_BYTES_TARGET {
+                listed.truncate(end);
+                break;
+            }
+            count += 1;
+        }
+        put_varint(out, count as u64);
+        out.extend_from_slice(&listed);
+        let omitted = (self.issues.len() - count) as u64;
+        put_varint(out, self.issues_omitted.saturating_add(omitted));
     }
 
     /// Reads the plain bytes of a body.
     pub fn decode(bytes: &[u8]) -> Result<Self, PointError> {
+        if bytes.len() > BODY_BYTES_MAX {
+            return Err(PointError::TooLarge);
+        }
         let mut reader = Reader::new(bytes);
         let body = Self {
             machine: text(&mut reader)?,
@@ -256,12 +274,7 @@ impl PointBody {
             finished: reader.zigzag()?,
             paths: list(&mut reader, |reader| Ok(reader.counted(TEXT_MAX)?.to_vec()))?,
             exclusions: list(&mut reader, text)?,
-            issues: list(&mut reader, |reader| {
-                Ok(Issue {
-                    path: reader.counted(TEXT_MAX)?.to_vec(),
-                    why: text(reader)?,
-                })
-            })?,
+            issues: issues(&mut reader)?,
             issues_omitted: reader.varint()?,
         };
         reader.end()?;
@@ -269,8 +282,30 @@ impl PointBody {
     }
 }
 
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_counted(out, &text.as_bytes()[..text.floor_char_boundary(TEXT_MAX)]);
+}
+
+fn put_path(out: &mut Vec<u8>, path: &[u8]) {
+    put_counted(out, &path[..path.len().min(TEXT_MAX)]);
+}
+
 fn text(reader: &mut Reader<'_>) -> Result<String, Malformed> {
-    Ok(String::from_utf8_lossy(reader.counted(TEXT_MAX)?).into_owned())
+    let text = std::str::from_utf8(reader.counted(TEXT_MAX)?).map_err(|_| Malformed::Text)?;
+    Ok(text.to_owned())
+}
+
+fn issues(reader: &mut Reader<'_>) -> Result<Vec<Issue>, Malformed> {
+    let issues = list(reader, |reader| {
+        Ok(Issue {
+            path: reader.counted(TEXT_MAX)?.to_vec(),
+            why: text(reader)?,
+        })
+    })?;
+    if issues.len() > ISSUES_MAX {
+        return Err(Malformed::TooLong);
+    }
+    Ok(issues)
 }
 
 fn list<'a, T>(
@@ -283,8 +318,8 @@ fn list<'a, T>(
 }
 
 fn nanoseconds(moment: Timestamp) -> i64 {
-    let limit = i128::from(i64::MAX);
-    moment.as_nanosecond().clamp(-limit, limit) as i64
+    let (least, most) = (i128::from(i64::MIN), i128::from(i64::MAX));
+    moment.as_nanosecond().clamp(least, most) as i64
 }
 
 fn moment(nanoseconds: i64) -> Timestamp {
@@ -349,6 +384,44 @@ mod tests {
         assert_eq!(PointBody::decode(&bytes), Ok(body()));
         for length in 0..bytes.len() {
             assert!(PointBody::decode(&bytes[..length]).is_err(), "length {length}");
+        }
+    }
+
+    #[test]
+    fn a_body_keeps_its_bounds_whatever_is_in_it() {
+        let issue = Issue {
+            path: vec![b'p'; 100_000],
+            why: "ä".repeat(50_000),
+        };
+        let body = PointBody {
+            issues: vec![issue; 200],
+            issues_omitted: 5,
+            ..body()
+        };
+        let bytes = body.encode();
+        assert!(bytes.len() <= BODY_BYTES_TARGET + 16, "{}", bytes.len());
+        let read = PointBody::decode(&bytes).unwrap();
+        assert_eq!(
+            (read.issues[0].path.len(), read.issues[0].why.len()),
+            (TEXT_MAX, TEXT_MAX)
+        );
+        assert_eq!(read.issues.len() as u64 + read.issues_omitted, 205);
+        assert_eq!(read.encode(), bytes);
+    }
+
+    #[test]
+    fn the_ends_of_time_come_back() {
+        for nanoseconds in [i64::MIN, i64::MAX] {
+            let created = moment(nanoseconds);
+            let mut bytes = Vec::new();
+            put_head(
+                &mut bytes,
+                &PointHeader {
+                    created,
+                    ..header(None)
+                },
+            );
+            assert_eq!(parse_point(&bytes).unwrap().header.created, created);
         }
     }
 

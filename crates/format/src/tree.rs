@@ -1,7 +1,7 @@
 //! The tree of pages: a B-tree whose shape depends on its contents only (a *prolly tree*).
 //!
 //! A page ends after an entry whose keyed hash says so, on average every [`FANOUT`] entries, so an insertion changes one
-//! page and its ancestors. Above the leaves the same rule cuts the lists of children.
+//! page and its ancestors. Above the leaves the same rule cuts the lists of children. What is hashed is at `boundary_key`.
 //!
 //! ```text
 //! inner := version:u8 child*      child := shared:varint suffix:counted offset:varint entries:varint bytes:varint
@@ -12,10 +12,10 @@
 
 use strongroom_model::BlobId;
 
-use crate::entry::{Entry, Kind, MalformedEntry, PATH_BYTES_MAX, Record, is_plain_path};
+use crate::entry::{Entry, Kind, MalformedEntry, PATH_BYTES_MAX, Record, compare_paths, is_plain_path};
 use crate::leaf::LeafBuilder;
 use crate::page::{LEVEL_MAX, Refs};
-use crate::wire::{Malformed, Reader, put_counted, put_varint};
+use crate::wire::{Malformed, Reader, put_path, put_varint};
 
 /// How many entries or children a page has on average.
 pub const FANOUT: u64 = 64;
@@ -23,8 +23,12 @@ pub const FANOUT: u64 = 64;
 pub const PAGE_BYTES_TARGET: usize = 64 << 10;
 /// A leaf ends when it refers to so many chunks, whatever the hash says.
 pub const LEAF_CHUNKS_TARGET: usize = 4096;
+/// A leaf ends when its paths, each counted in full, reach this, whatever the hash says.
+pub const LEAF_PATHS_TARGET: usize = 1 << 20;
 /// No inner page is longer when opened.
 pub const INNER_BYTES_MAX: usize = 4 << 20;
+/// The paths of one inner page, written out, have no more bytes: its children are two at least, whatever their paths.
+pub const INNER_PATH_BYTES_MAX: usize = PAGE_BYTES_TARGET + 2 * PATH_BYTES_MAX;
 
 const VERSION: u8 = 1;
 
@@ -111,7 +115,7 @@ impl<S: PageSink> TreeBuilder<S> {
         }
     }
 
-    /// Appends a record; they come in path order.
+    /// Appends a record that passes [`Entry::check`]; they come in path order.
     pub fn push(&mut self, entry: &Entry) -> Result<(), S::Error> {
         self.place(entry);
         if self.leaf.is_empty() {
@@ -119,11 +123,10 @@ impl<S: PageSink> TreeBuilder<S> {
         }
         self.leaf.push(entry);
         self.count(entry);
-        let full = self.leaf.len_bytes() >= PAGE_BYTES_TARGET || self.leaf.chunk_count() >= LEAF_CHUNKS_TARGET;
-        if full || self.sink.boundary(&boundary_key(0, &self.next)) % FANOUT == 0 {
+        if leaf_is_full(&self.leaf) || self.is_boundary(0, &self.next) {
             self.close_leaf()?;
         }
-        self.next.offset += content_length(entry);
+        self.next.offset = self.next.offset.saturating_add(content_length(entry));
         Ok(())
     }
 
@@ -148,6 +151,11 @@ impl<S: PageSink> TreeBuilder<S> {
     /// The sink, for what its owner wants to know of it meanwhile.
     pub fn sink(&mut self) -> &mut S {
         &mut self.sink
+    }
+
+    fn is_boundary(&self, level: u8, place: &Place) -> bool {
+        let hash = self.sink.boundary(&boundary_key(level, place));
+        hash.is_multiple_of(FANOUT)
     }
 
     fn place(&mut self, entry: &Entry) {
@@ -190,7 +198,7 @@ impl<S: PageSink> TreeBuilder<S> {
         let full = inner.bytes >= PAGE_BYTES_TARGET;
         // At least two children, so that every level is at most half as long as the one below.
         let may_end = inner.children.len() > 1 && level + 1 < usize::from(LEVEL_MAX);
-        let ends = full || self.sink.boundary(&boundary_key(level as u8 + 1, &place)) % FANOUT == 0;
+        let ends = full || self.is_boundary(level as u8 + 1, &place);
         if may_end && ends {
             self.close_inner(level)
         } else {
@@ -212,17 +220,24 @@ impl<S: PageSink> TreeBuilder<S> {
     }
 }
 
-fn content_length(entry: &Entry) -> u64 {
-    let extents = match &entry.record {
-        Record::More(content) => &content.extents,
-        Record::Node(node) => match &node.kind {
-            Kind::File { content, .. } => &content.extents,
-            _ => return 0,
-        },
-    };
-    extents.iter().map(|extent| extent.length()).sum()
+fn leaf_is_full(leaf: &LeafBuilder) -> bool {
+    leaf.len_bytes() >= PAGE_BYTES_TARGET
+        || leaf.chunk_count() >= LEAF_CHUNKS_TARGET
+        || leaf.path_bytes() >= LEAF_PATHS_TARGET
 }
 
+fn content_length(entry: &Entry) -> u64 {
+    match &entry.record {
+        Record::More(content) => content.length(),
+        Record::Node(node) => match &node.kind {
+            Kind::File { content, .. } => content.length(),
+            _ => 0,
+        },
+    }
+}
+
+/// What is hashed to tell whether a page ends: the level of the page, the path of its last record or child, a NUL, and how
+/// many bytes of that file come before it.
 fn boundary_key(level: u8, place: &Place) -> Vec<u8> {
     let mut key = Vec::with_capacity(place.path.len() + 10);
     key.push(level);
@@ -232,13 +247,12 @@ fn boundary_key(level: u8, place: &Place) -> Vec<u8> {
     key
 }
 
-fn encode_inner(children: &[Child]) -> Vec<u8> {
+/// The plain bytes of an inner page.
+pub fn encode_inner(children: &[Child]) -> Vec<u8> {
     let mut out = vec![VERSION];
     let mut before: &[u8] = &[];
     for child in children {
-        let shared = before.iter().zip(&child.path).take_while(|(a, b)| a == b).count();
-        put_varint(&mut out, shared as u64);
-        put_counted(&mut out, &child.path[shared..]);
+        put_path(&mut out, before, &child.path);
         for number in [child.offset, child.sums.entries, child.sums.bytes] {
             put_varint(&mut out, number);
         }
@@ -249,28 +263,41 @@ fn encode_inner(children: &[Child]) -> Vec<u8> {
 
 /// Reads an inner page: the references of its visible part, and the opened bytes of its sealed one.
 pub fn parse_inner(refs: Refs<'_>, plain: &[u8]) -> Result<Vec<Child>, Malformed> {
-    let mut reader = Reader::new(plain);
-    if reader.u8()? != VERSION {
-        return Err(MalformedEntry::Kind.into());
+    if plain.len() > INNER_BYTES_MAX {
+        return Err(Malformed::TooLong);
     }
-    let mut before = Vec::new();
-    let children = refs.iter().map(|id| {
-        let child = child(&mut reader, id, &before)?;
-        before.clone_from(&child.path);
-        Ok(child)
-    });
-    let children = children.collect::<Result<Vec<_>, Malformed>>()?;
+    let mut reader = Reader::new(plain);
+    reader.version(VERSION)?;
+    let mut children: Vec<Child> = Vec::new();
+    let mut path_bytes = 0;
+    for id in refs.iter() {
+        let child = child(&mut reader, id, children.last())?;
+        path_bytes += child.path.len();
+        if path_bytes > INNER_PATH_BYTES_MAX {
+            return Err(Malformed::TooLong);
+        }
+        children.push(child);
+    }
     reader.end()?;
+    if children.is_empty() {
+        return Err(MalformedEntry::Reference.into());
+    }
     Ok(children)
 }
 
-fn child(reader: &mut Reader<'_>, id: BlobId, before: &[u8]) -> Result<Child, Malformed> {
-    let shared = reader.bounded(before.len() as u64)? as usize;
-    let path = [&before[..shared], reader.counted(PATH_BYTES_MAX)?].concat();
+fn child(reader: &mut Reader<'_>, id: BlobId, before: Option<&Child>) -> Result<Child, Malformed> {
+    let path = reader.path(before.map_or(&[], |before| &before.path), PATH_BYTES_MAX)?;
     if !is_plain_path(&path) {
         return Err(MalformedEntry::Path.into());
     }
     let offset = reader.varint()?;
+    let comes_after = |before: &Child| {
+        let order = compare_paths(&before.path, &path);
+        order.then(before.offset.cmp(&offset)).is_lt()
+    };
+    if !before.is_none_or(comes_after) {
+        return Err(MalformedEntry::Order.into());
+    }
     let sums = Sums {
         entries: reader.varint()?,
         bytes: reader.varint()?,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strongroom_model::{Redundancy, Region, VaultId, VaultName};
 
-use crate::keyset::Hex;
+use crate::keyset::{Hex, SALT_BYTES, format_number};
 
 /// No vault file is larger.
 pub const VAULT_FILE_BYTES_MAX: usize = 64 << 10;
@@ -37,6 +37,9 @@ pub enum VaultFileError {
     /// A newer program wrote it.
     #[error("vault.json has format version {0}; this program reads version 1: use a newer strongroom")]
     Version(u32),
+    /// The salt has another length than [`SALT_BYTES`].
+    #[error("vault.json is damaged: its salt has not 32 bytes")]
+    Salt,
     /// Not the JSON of a vault.
     #[error("vault.json is damaged: {0}")]
     Json(#[from] serde_json::Error),
@@ -56,11 +59,15 @@ impl VaultFile {
         if bytes.len() > VAULT_FILE_BYTES_MAX {
             return Err(VaultFileError::TooLarge);
         }
+        match format_number(bytes)? {
+            Self::FORMAT => {}
+            newer => return Err(VaultFileError::Version(newer)),
+        }
         let file: Self = serde_json::from_slice(bytes)?;
-        if file.format == Self::FORMAT {
+        if file.salt.0.len() == SALT_BYTES {
             Ok(file)
         } else {
-            Err(VaultFileError::Version(file.format))
+            Err(VaultFileError::Salt)
         }
     }
 }
@@ -81,10 +88,17 @@ mod tests {
             salt: Hex(vec![2; 32]),
         };
         assert_eq!(VaultFile::decode(&file.encode()).unwrap(), file);
-        let newer = VaultFile { format: 2, ..file };
-        assert!(matches!(
-            VaultFile::decode(&newer.encode()),
-            Err(VaultFileError::Version(2))
-        ));
+        let newer = VaultFile {
+            format: 2,
+            ..file.clone()
+        };
+        for newer in [&newer.encode()[..], b"{\"format\": 2, \"else\": [1]}"] {
+            assert!(matches!(VaultFile::decode(newer), Err(VaultFileError::Version(2))));
+        }
+        let short = VaultFile {
+            salt: Hex(vec![2; 31]),
+            ..file
+        };
+        assert!(matches!(VaultFile::decode(&short.encode()), Err(VaultFileError::Salt)));
     }
 }

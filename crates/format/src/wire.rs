@@ -14,6 +14,15 @@ pub enum Malformed {
     /// A length or count is above its bound.
     #[error("a length is above its bound")]
     TooLong,
+    /// The same structure has another encoding, which is the right one.
+    #[error("something is not written in the one form that it has")]
+    Form,
+    /// Something else than UTF-8 where text belongs.
+    #[error("a text is not UTF-8")]
+    Text,
+    /// A newer program wrote it.
+    #[error("it has format version {0}; this program reads version 1: use a newer strongroom")]
+    Version(u8),
     /// Bytes follow where the structure ends.
     #[error("bytes follow the end of the structure")]
     Trailing,
@@ -100,6 +109,29 @@ impl<'a> Reader<'a> {
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
+    /// A varint of at most 32 bits.
+    pub fn number(&mut self) -> Result<u32, Malformed> {
+        Ok(self.bounded(u64::from(u32::MAX))? as u32)
+    }
+
+    /// The version of what follows, which must be `known`.
+    pub fn version(&mut self, known: u8) -> Result<(), Malformed> {
+        match self.u8()? {
+            version if version == known => Ok(()),
+            version => Err(Malformed::Version(version)),
+        }
+    }
+
+    /// A path as [`put_path`] wrote it after `before`.
+    pub fn path(&mut self, before: &[u8], max: usize) -> Result<Vec<u8>, Malformed> {
+        let shared = self.bounded(before.len() as u64)? as usize;
+        let suffix = self.counted(max - shared.min(max))?;
+        if before.get(shared).is_some_and(|next| suffix.first() == Some(next)) {
+            return Err(Malformed::Form);
+        }
+        Ok([&before[..shared], suffix].concat())
+    }
+
     /// A length of at most `max`, then that many bytes.
     pub fn counted(&mut self, max: usize) -> Result<&'a [u8], Malformed> {
         let length = self.bounded(max as u64)?;
@@ -124,6 +156,13 @@ pub fn put_counted(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// How many bytes the path has in common with the one before it, then the others.
+pub fn put_path(out: &mut Vec<u8>, before: &[u8], path: &[u8]) {
+    let shared = before.iter().zip(path).take_while(|(a, b)| a == b).count();
+    put_varint(out, shared as u64);
+    put_counted(out, &path[shared..]);
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -141,6 +180,17 @@ mod tests {
             prop_assert_eq!(reader.zigzag(), Ok(signed));
             prop_assert_eq!(reader.end(), Ok(()));
         }
+    }
+
+    #[test]
+    fn paths_share_as_much_as_they_can() {
+        let mut out = Vec::new();
+        put_path(&mut out, b"usr/bin", b"usr/bit");
+        assert_eq!(out, b"\x06\x01t");
+        assert_eq!(Reader::new(&out).path(b"usr/bin", 7), Ok(b"usr/bit".to_vec()));
+        assert_eq!(Reader::new(&out).path(b"usr/bin", 6), Err(Malformed::TooLong));
+        assert_eq!(Reader::new(b"\x05\x02it").path(b"usr/bin", 99), Err(Malformed::Form));
+        assert_eq!(Reader::new(b"\x08\0").path(b"usr/bin", 99), Err(Malformed::TooLong));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::http::header;
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -15,6 +15,7 @@ use strongroom_vault::{FetchStream, Fetched};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::timeout;
 
+use crate::incoming::Incoming;
 use crate::principal::Machine;
 use crate::refusal::{Answer, Refusal};
 use crate::sessions::read_identities;
@@ -39,10 +40,9 @@ struct Cut;
 pub(crate) async fn fetch(
     State(shared): State<Arc<Shared>>,
     machine: Machine,
-    headers: HeaderMap,
-    body: Body,
+    incoming: Incoming,
 ) -> Answer<impl IntoResponse> {
-    let ids = read_identities(&shared, RouteId::Fetch, &headers, body).await?;
+    let ids = read_identities(&shared, incoming, RouteId::Fetch).await?;
     let place = shared.fetches.clone().acquire_owned().await;
     let place = place.expect("the semaphore is never closed");
     let fetched = shared.vaults.fetch(machine.container, ids).await.map_err(refuse)?;

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use strongroom_api::routes::RouteId;
 use strongroom_api::{JoinRequest, KeySetList, KeySetView};
 use strongroom_model::KeySetId;
 use strongroom_vault::StoredKeySet;
 
-use crate::body;
+use crate::incoming::Incoming;
 use crate::parse::parse;
 use crate::principal::Machine;
 use crate::refusal::Answer;
@@ -43,12 +42,10 @@ pub(crate) async fn add(
     State(shared): State<Arc<Shared>>,
     machine: Machine,
     Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Body,
+    incoming: Incoming,
 ) -> Answer<StatusCode> {
     let id: KeySetId = parse(&id)?;
-    let bytes_max = RouteId::AddKeySet.route().request.bytes_max();
-    let object = body::read(&headers, body, bytes_max, shared.limits).await?;
+    let object = incoming.read(&shared, RouteId::AddKeySet).await?;
     shared
         .vaults
         .add_key_set(machine.container, id, object)
@@ -62,12 +59,10 @@ pub(crate) async fn join(
     State(shared): State<Arc<Shared>>,
     machine: Machine,
     Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Body,
+    incoming: Incoming,
 ) -> Answer<StatusCode> {
     let id: KeySetId = parse(&id)?;
-    let bytes_max = RouteId::JoinKeySet.route().request.bytes_max();
-    let request: JoinRequest = body::read_json(&headers, body, bytes_max, shared.limits).await?;
+    let request: JoinRequest = incoming.read_json(&shared, RouteId::JoinKeySet).await?;
     shared
         .vaults
         .join_key_set(machine.container, id, &request.membership)

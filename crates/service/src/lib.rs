@@ -9,21 +9,22 @@
 
 mod attempts;
 mod authority;
-mod body;
 mod config;
 mod data_dir;
 mod fetch;
 mod gate;
 mod health;
+mod incoming;
 mod key_sets;
 mod limits;
 mod listener;
 mod machines;
+mod memory;
 mod metrics;
-mod pack_memory;
 mod parse;
 mod password;
 mod points;
+mod prepare;
 mod principal;
 mod refusal;
 mod router;

@@ -3,19 +3,18 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use strongroom_api::routes::RouteId;
 use strongroom_api::{Code, MachineView, RegisterRequest, Registered, Secret, VaultCredentials};
 use strongroom_db::{Credential, CredentialId, CredentialUse};
-use strongroom_model::VaultName;
+use strongroom_model::{VaultId, VaultName};
 use uuid::Uuid;
 
-use crate::body;
+use crate::incoming::Incoming;
 use crate::parse::parse;
 use crate::password::random_bytes;
 use crate::principal::{Machine, Registration};
@@ -34,16 +33,7 @@ pub(crate) async fn issue_credentials(
     let name: VaultName = parse(&name)?;
     let vault = shared.vaults.show(&name).await.map_err(refuse)?.vault;
     let secret = Secret::new(URL_SAFE_NO_PAD.encode(random_bytes::<32>()));
-    let issued = shared.clock.now();
-    let expires = issued.saturating_add(SignedDuration::from_hours(24 * CREDENTIALS_DAYS));
-    let credential = Credential {
-        id: CredentialId::from_bytes(random_bytes()),
-        vault: vault.id,
-        secret_hash: *blake3::hash(secret.reveal().as_bytes()).as_bytes(),
-        issued,
-        expires: expires.expect("a signed duration carries no calendar units"),
-        used: 0,
-    };
+    let credential = new_credential(vault.id, &secret, shared.clock.now());
     let inserted = shared.db.insert_credential(&credential).await;
     inserted.map_err(|error| refuse(error.into()))?;
     tracing::info!(vault = %vault.name, expires = %credential.expires, "issued vault credentials");
@@ -62,15 +52,25 @@ pub(crate) async fn issue_credentials(
     Ok((StatusCode::CREATED, Json(file)))
 }
 
+fn new_credential(vault: VaultId, secret: &Secret, issued: Timestamp) -> Credential {
+    let expires = issued.saturating_add(SignedDuration::from_hours(24 * CREDENTIALS_DAYS));
+    Credential {
+        id: CredentialId::from_bytes(random_bytes()),
+        vault,
+        secret_hash: *blake3::hash(secret.reveal().as_bytes()).as_bytes(),
+        issued,
+        expires: expires.expect("a signed duration carries no calendar units"),
+        used: 0,
+    }
+}
+
 /// `POST /api/v1/register`.
 pub(crate) async fn register(
     State(shared): State<Arc<Shared>>,
     registration: Registration,
-    headers: HeaderMap,
-    body: Body,
+    incoming: Incoming,
 ) -> Answer<(StatusCode, Json<Registered>)> {
-    let bytes_max = RouteId::Register.route().request.bytes_max();
-    let request: RegisterRequest = body::read_json(&headers, body, bytes_max, shared.limits).await?;
+    let request: RegisterRequest = incoming.read_json(&shared, RouteId::Register).await?;
     let now = shared.clock.now();
     let used = shared.db.use_credential(registration.credential, now).await;
     if used.map_err(|error| refuse(error.into()))? == CredentialUse::Refused {

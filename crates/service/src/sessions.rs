@@ -3,18 +3,16 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use bytes::Bytes;
 use strongroom_api::routes::RouteId;
 use strongroom_api::{
-    Code, Committed, IDENTITIES_MAX, LatestPoint, PACK_BYTES_MAX, PackStored, Session, bitmap_from_bools, ids_from_body,
+    Code, Committed, IDENTITIES_MAX, LatestPoint, PackStored, Session, bitmap_from_bools, ids_from_body,
 };
 use strongroom_model::{BlobId, PackId, SessionId};
 
-use crate::body;
+use crate::incoming::Incoming;
 use crate::parse::parse;
 use crate::principal::Machine;
 use crate::refusal::{Answer, Refusal};
@@ -54,11 +52,10 @@ pub(crate) async fn missing(
     State(shared): State<Arc<Shared>>,
     machine: Machine,
     Path(session): Path<String>,
-    headers: HeaderMap,
-    body: Body,
+    incoming: Incoming,
 ) -> Answer<impl IntoResponse> {
     let session: SessionId = parse(&session)?;
-    let ids = read_identities(&shared, RouteId::Missing, &headers, body).await?;
+    let ids = read_identities(&shared, incoming, RouteId::Missing).await?;
     let missing = shared
         .vaults
         .missing(machine.container, session, &ids)
@@ -73,11 +70,10 @@ pub(crate) async fn put_pack(
     State(shared): State<Arc<Shared>>,
     machine: Machine,
     Path((session, pack)): Path<(String, String)>,
-    headers: HeaderMap,
-    body: Body,
+    incoming: Incoming,
 ) -> Answer<Json<PackStored>> {
     let (session, pack): (SessionId, PackId) = (parse(&session)?, parse(&pack)?);
-    let bytes = receive_pack(&shared, &headers, body).await?;
+    let bytes = incoming.read_announced(&shared, RouteId::PutPack).await?;
     let length = bytes.len() as u64;
     let outcome = shared
         .vaults
@@ -98,12 +94,10 @@ pub(crate) async fn commit(
     State(shared): State<Arc<Shared>>,
     machine: Machine,
     Path(session): Path<String>,
-    headers: HeaderMap,
-    body: Body,
+    incoming: Incoming,
 ) -> Answer<(StatusCode, Json<Committed>)> {
     let session: SessionId = parse(&session)?;
-    let bytes_max = RouteId::Commit.route().request.bytes_max();
-    let object = body::read(&headers, body, bytes_max, shared.limits).await?;
+    let object = incoming.read(&shared, RouteId::Commit).await?;
     let committed = shared
         .vaults
         .commit(machine.container, session, object)
@@ -113,26 +107,11 @@ pub(crate) async fn commit(
     Ok((StatusCode::CREATED, Json(Committed { point: committed.point })))
 }
 
-/// A body that lists identities.
-pub(crate) async fn read_identities(
-    shared: &Shared,
-    route: RouteId,
-    headers: &HeaderMap,
-    body: Body,
-) -> Answer<Vec<BlobId>> {
-    let body = body::read(headers, body, route.route().request.bytes_max(), shared.limits).await?;
+/// Reads a body that lists identities.
+pub(crate) async fn read_identities(shared: &Shared, incoming: Incoming, route: RouteId) -> Answer<Vec<BlobId>> {
+    let body = incoming.read(shared, route).await?;
     ids_from_body(&body).ok_or_else(|| {
         let detail = format!("The request must list at most {IDENTITIES_MAX} identities of 32 bytes each");
         Refusal::new(Code::InvalidRequest, detail)
     })
-}
-
-/// Receives a pack, once there is memory for all of it.
-async fn receive_pack(shared: &Shared, headers: &HeaderMap, body: Body) -> Answer<Bytes> {
-    let Some(length) = body::announced_length(headers, PACK_BYTES_MAX)? else {
-        return Err(Refusal::new(Code::LengthRequired, "A pack must come with its length"));
-    };
-    let mut buffer = shared.pack_memory.take(length).await;
-    body::read_pieces(body, length, shared.limits, |piece| buffer.push(piece)).await?;
-    Ok(buffer.freeze())
 }

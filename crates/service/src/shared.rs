@@ -12,8 +12,8 @@ use tokio::sync::{Mutex, Semaphore};
 use crate::attempts::Attempts;
 use crate::data_dir::DataDir;
 use crate::limits::Limits;
+use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::pack_memory::PackMemory;
 use crate::password::PasswordHasher;
 use crate::principal::Machine;
 use crate::refusal::Answer;
@@ -37,7 +37,7 @@ pub(crate) struct Shared {
     pub(crate) attempts: Attempts,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
-    pub(crate) pack_memory: PackMemory,
+    pub(crate) memory: Memory,
     /// One permit for each fetch that runs.
     pub(crate) fetches: Arc<Semaphore>,
     /// When the store was last found writable.

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{Extension, State};
-use axum::http::HeaderMap;
 use strongroom_api::routes::RouteId;
 use strongroom_api::{AssertionClaims, AssertionError, Code, Problem, Secret, TokenRequest, TokenResponse};
 
 use crate::attempts::Caller;
-use crate::body;
+use crate::incoming::Incoming;
 use crate::listener::Peer;
 use crate::principal::Machine;
 use crate::refusal::{Answer, Refusal};
@@ -21,11 +19,9 @@ use crate::token::{ACCESS_SECONDS, SESSION_SECONDS, TokenRefusal};
 pub(crate) async fn token(
     State(shared): State<Arc<Shared>>,
     Extension(Peer(peer)): Extension<Peer>,
-    headers: HeaderMap,
-    body: Body,
+    incoming: Incoming,
 ) -> Answer<Json<TokenResponse>> {
-    let bytes_max = RouteId::Token.route().request.bytes_max();
-    let form = body::read(&headers, body, bytes_max, shared.limits).await?;
+    let form = incoming.read(&shared, RouteId::Token).await?;
     let request: TokenRequest = serde_urlencoded::from_bytes(&form)
         .map_err(|_| Refusal::new(Code::InvalidRequest, "This is no sign-in that the service knows"))?;
     let response = match request {

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use strongroom_api::routes::RouteId;
 use strongroom_api::{CreateVault, PointList, VaultList, VaultView};
 use strongroom_model::VaultName;
 use strongroom_vault::VaultInfo;
 
-use crate::body;
+use crate::incoming::Incoming;
 use crate::parse::parse;
 use crate::points::point_list;
 use crate::refusal::Answer;
@@ -28,11 +27,9 @@ pub(crate) async fn list(State(shared): State<Arc<Shared>>) -> Answer<Json<Vault
 /// `POST /api/v1/vaults`.
 pub(crate) async fn create(
     State(shared): State<Arc<Shared>>,
-    headers: HeaderMap,
-    body: Body,
+    incoming: Incoming,
 ) -> Answer<(StatusCode, Json<VaultView>)> {
-    let bytes_max = RouteId::CreateVault.route().request.bytes_max();
-    let create: CreateVault = body::read_json(&headers, body, bytes_max, shared.limits).await?;
+    let create: CreateVault = incoming.read_json(&shared, RouteId::CreateVault).await?;
     let created = shared
         .vaults
         .create(&create.name, &create.region, create.redundancy)

@@ -290,3 +290,40 @@ async fn health_and_figures() {
         assert!(!figures.contains(&format!("\"{name}\"")), "{name} in {figures}");
     }
 }
+
+#[tokio::test]
+async fn a_token_that_is_refused_in_the_middle_of_a_pack_is_replaced() {
+    let world = World::new().await;
+    let machine = machine(&world).await;
+    // The client's clock stands still: it goes on using its token for as long as it is taken.
+    let mut options = world.client_options();
+    options.clock = strongroom_model::Clock::simulated(world.now()).0;
+    options.retry = strongroom_api::RetryPolicy::PATIENT;
+    let (container, key) = (machine.registered.container, machine.key.clone());
+    let client = Client::new(options, strongroom_api::SignIn::Machine { container, key }).unwrap();
+    client.machine().await.unwrap();
+    world.time.advance(jiff::SignedDuration::from_hours(1));
+    let session = client.begin_session().await.unwrap();
+    world.time.advance(jiff::SignedDuration::from_mins(10));
+    client.missing(session.id, &[]).await.unwrap();
+    world.time.advance(jiff::SignedDuration::from_mins(10));
+    let contents = vec![7; 8 << 20];
+    let large = pack(BlobKind::Chunk, &[&contents, &contents[1..], &contents[2..]]);
+    assert_eq!(
+        client
+            .put_pack(session.id, large.name, large.bytes)
+            .await
+            .unwrap()
+            .new_blobs,
+        3
+    );
+}
+
+#[tokio::test]
+async fn the_bounds_of_the_contract_are_those_of_the_format() {
+    use strongroom_format::{keyset, pack, point};
+    assert_eq!(strongroom_api::PACK_BYTES_MAX, pack::PACK_BYTES_MAX);
+    assert_eq!(strongroom_api::POINT_BYTES_MAX, point::POINT_BYTES_MAX);
+    assert_eq!(strongroom_api::KEY_SET_BYTES_MAX, keyset::KEY_SET_BYTES_MAX);
+    assert_eq!(strongroom_api::IDENTITIES_MAX, strongroom_vault::IDS_MAX);
+}

@@ -5,6 +5,7 @@ mod world;
 use jiff::SignedDuration;
 use strongroom_api::{CertificateFault, Client, ClientError, ClientOptions, SignIn};
 use strongroom_service::{ServeOptions, Service, StartError};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use world::{World, options};
 
 #[tokio::test]
@@ -155,4 +156,54 @@ async fn a_stopped_service_is_gone_and_says_so() {
 
 fn server_certificate(world: &World) -> String {
     std::fs::read_to_string(world.data().join("tls/server.pem")).unwrap()
+}
+
+#[tokio::test]
+async fn the_certificate_is_for_the_address_that_machines_use() {
+    let world = World::new().await;
+    let data = world.folder.path().join("named");
+    let named = |url: &str| ServeOptions {
+        url: Some(url.to_owned()),
+        ..options(&data)
+    };
+    for wrong in [
+        "vault.example.org",
+        "http://vault.example.org",
+        "https://vault.example.org/path",
+        "https://",
+    ] {
+        let refused = Service::start(named(wrong), world.clock.clone()).await.unwrap_err();
+        assert!(refused.to_string().contains("https://host:8443"), "{refused}");
+    }
+    let service = Service::start(named("https://vault.example.org:8443/"), world.clock.clone())
+        .await
+        .unwrap();
+    assert_eq!(service.url(), "https://vault.example.org:8443");
+    let facts = std::fs::read_to_string(data.join("tls/server.json")).unwrap();
+    assert!(facts.contains("\"vault.example.org\""), "{facts}");
+}
+
+#[tokio::test]
+async fn requests_under_way_are_finished_before_the_end() {
+    let world = World::new().await;
+    let form = format!(
+        "grant_type=password&username=admin&password={}",
+        world.password().reveal()
+    );
+    let (mut busy, mut idle) = (world.connect().await, world.connect().await);
+    let head = "POST /api/v1/token HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n";
+    let head = format!("{head}content-length: {}\r\n\r\n", form.len());
+    busy.write_all(head.as_bytes()).await.unwrap();
+    // Once the service asks for the body, the request is under way.
+    let mut go_on = [0; 25];
+    busy.read_exact(&mut go_on).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let finish = async {
+        // Once the idle connection was closed, the service is stopping.
+        let _ = idle.read_to_end(&mut Vec::new()).await;
+        busy.write_all(form.as_bytes()).await.unwrap();
+        world::raw::read_reply(&mut busy).await
+    };
+    let ((), reply) = tokio::join!(world.service.stop(), finish);
+    assert_eq!(reply.status, 200, "{}", reply.head);
 }

@@ -97,6 +97,10 @@ impl Client {
             let Some(wait) = may_pass(&error, call.idempotent) else {
                 return Err(error);
             };
+            // A service that refuses the token of a long request may close before its answer is read.
+            if matches!(error, ClientError::Interrupted { .. }) {
+                self.shared.tokens.forget().await;
+            }
             if !attempts.again(wait).await {
                 return Err(error);
             }
@@ -129,12 +133,15 @@ impl Client {
         self.send_for_bytes(call).await.map(drop)
     }
 
-    /// One attempt. A token that is no longer good, and a clock that is wrong, are put right once.
+    /// One attempt. A token that is no longer good, and then a clock that is wrong, are put right.
     async fn attempt(&self, call: &Call) -> Result<Response, ClientError> {
-        match self.attempt_signed(call).await {
-            Err(ClientError::Refused(problem)) if self.put_right(&problem).await => self.attempt_signed(call).await,
-            result => result,
+        for _ in 0..2 {
+            match self.attempt_signed(call).await {
+                Err(ClientError::Refused(problem)) if self.put_right(&problem).await => {}
+                result => return result,
+            }
         }
+        self.attempt_signed(call).await
     }
 
     async fn put_right(&self, problem: &Problem) -> bool {

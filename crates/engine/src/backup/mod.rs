@@ -35,6 +35,7 @@ use strongroom_seal::{DataKeys, Level, SealKind, Sealer};
 use strongroom_sources::files::Selection;
 
 use crate::error::EngineError;
+use crate::point::OpenPoint;
 use crate::progress::Progress;
 use crate::remote::{Begun, CommitOutcome, VaultReader, VaultWriter};
 use crate::scratch::{LastPoint, Scratch};
@@ -134,6 +135,7 @@ async fn passes(
     options: &BackupOptions,
     begun: &Begun,
 ) -> Result<BackupReport, EngineError> {
+    let withheld = withheld(parts, scratch, options, begun).await;
     let last = agree_on_last(parts, scratch, begun).await?;
     if let Some(last) = &last {
         parts.progress.expect(last.entries, last.bytes);
@@ -150,7 +152,7 @@ async fn passes(
             distrusted: &distrusted,
         };
         let mut outcome = pass.run().await?;
-        outcome.issues.extend(withheld(options, begun));
+        outcome.issues.extend(withheld.clone());
         sent = (sent.0 + outcome.new_bytes, sent.1 + outcome.new_blobs);
         let point = Uuid7(begun.now).point_id();
         let object = point_object(
@@ -167,7 +169,8 @@ async fn passes(
         match parts.writer.commit(object.clone()).await? {
             CommitOutcome::Committed => {
                 let digest = point_digest(&object);
-                keep(scratch, &outcome, point, digest);
+                let unkept = keep(scratch, &mut outcome, point, digest).err();
+                outcome.issues.extend(unkept.map(slower_next_time));
                 return Ok(report(
                     outcome,
                     Committed {
@@ -221,15 +224,31 @@ async fn agree_on_last(
 }
 
 /// A vault that does not show the last point that this machine made withholds it, or was put back to an older state.
-fn withheld(options: &BackupOptions, begun: &Begun) -> Option<Issue> {
-    let remembered = options.remembered?;
-    let shown = begun.latest.map(|(_, digest)| digest);
+async fn withheld(parts: &BackupParts, scratch: &Scratch, options: &BackupOptions, begun: &Begun) -> Option<Issue> {
+    let known = [options.remembered?, scratch.last().map_or(options.remembered?, |last| last.digest)];
+    let follows = match begun.latest {
+        None => false,
+        Some((_, digest)) if digest == known[0] => true,
+        Some((point, digest)) => names_as_predecessor(parts, point, digest, &known).await,
+    };
     let why = "the vault does not show the last recovery point that this machine made as its newest: it was put back to an \
                older state, another copy of this machine backs up too, or somebody removed recovery points";
-    (shown != Some(remembered)).then(|| Issue {
+    (!follows).then(|| Issue {
         path: Vec::new(),
         why: why.to_owned(),
     })
+}
+
+/// Whether the vault's newest point was made right after one of these: a run that is killed after its commit cannot
+/// remember its own, but nobody without the keys can make one up.
+async fn names_as_predecessor(parts: &BackupParts, point: PointId, digest: Digest, known: &[Digest]) -> bool {
+    match OpenPoint::open(&parts.reader, &parts.keys, point).await {
+        Ok(open) => open.digest == digest && open.header.predecessor.is_some_and(|before| known.contains(&before)),
+        Err(error) => {
+            tracing::warn!(%error, "the newest recovery point cannot be read");
+            false
+        }
+    }
 }
 
 struct Moments {
@@ -285,7 +304,7 @@ fn point_body(options: &BackupOptions, outcome: &PassOutcome, started: Timestamp
     }
 }
 
-fn keep(scratch: &Scratch, outcome: &PassOutcome, point: PointId, digest: Digest) {
+fn keep(scratch: &Scratch, outcome: &mut PassOutcome, point: PointId, digest: Digest) -> Result<(), EngineError> {
     let last = LastPoint {
         point,
         digest,
@@ -294,9 +313,15 @@ fn keep(scratch: &Scratch, outcome: &PassOutcome, point: PointId, digest: Digest
         tired: outcome.tired.clone(),
     };
     let log = outcome.log.lock().expect("no thread panicked with the log").take();
-    // The recovery point exists; without this the next run is slower, no more.
-    if let Some(Err(error)) = log.map(|log| scratch.keep(log, &last)) {
-        tracing::warn!(%error, "the scratch folder could not be updated");
+    let log_kept = log.map_or(Ok(()), |log| scratch.keep(log, &last));
+    std::mem::replace(&mut outcome.kept, Ok(())).and(log_kept)
+}
+
+/// The recovery point exists; without the scratch folder the next run takes longer, no more.
+fn slower_next_time(error: EngineError) -> Issue {
+    Issue {
+        path: Vec::new(),
+        why: format!("{error}; the recovery point is whole, but the next backup has to read more than what changed"),
     }
 }
 

@@ -44,6 +44,8 @@ pub struct PassOutcome {
     pub files_read: u64,
     pub issues: Vec<Issue>,
     pub issues_omitted: u64,
+    /// Whether the scratch folder took what was found.
+    pub kept: Result<(), EngineError>,
 }
 
 /// What the threads end with.

@@ -106,7 +106,9 @@ pub async fn restore(
     let planned = planned.map_err(|_| EngineError::Internal("the planning stage panicked"))?;
     // If both failed, the writer knows why.
     let mut report = written?;
-    for (path, why) in planned? {
+    let (issues, remarks) = planned?;
+    let remarks = remarks.take().into_iter().map(|remark| (Vec::new(), remark));
+    for (path, why) in issues.into_iter().chain(remarks) {
         report.add_issue(&path, why);
     }
     Ok(report)

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use super::present::Present;
 use super::task::{Part, Task};
 use super::{RestoreOptions, RestoreParts};
-use crate::chunks::Chunks;
+use crate::chunks::{Chunks, Remarks};
 use crate::error::EngineError;
 use crate::leaves::{Leaf, Leaves, LostPages, Step, Wanted};
 use crate::point::OpenPoint;
@@ -44,8 +44,9 @@ impl Plan {
         }
     }
 
-    /// Plans to the end. What could not be planned are issues; that the writer has ended is none.
-    pub fn run(self, runtime: &Handle) -> Result<Issues, EngineError> {
+    /// Plans to the end. What could not be planned are issues; that the writer has ended is none. The vault goes on
+    /// remarking while the writer waits for the last chunks.
+    pub fn run(self, runtime: &Handle) -> Result<(Issues, Remarks), EngineError> {
         let RestoreParts { reader, keys, progress } = self.parts.clone();
         let wanted = Wanted {
             paths: self.options.paths.clone(),
@@ -86,14 +87,7 @@ impl Plan {
         planner
             .issues
             .extend(leaves.take_remarks().into_iter().map(|remark| (Vec::new(), remark)));
-        planner.issues.extend(
-            planner
-                .chunks
-                .take_remarks()
-                .into_iter()
-                .map(|remark| (Vec::new(), remark)),
-        );
-        Ok(planner.issues)
+        Ok((planner.issues, planner.chunks.remarks()))
     }
 }
 

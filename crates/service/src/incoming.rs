@@ -1,0 +1,112 @@
+//! Reading request bodies: within a length, within a time, and with memory that was admitted.
+
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream};
+use axum::extract::{FromRequest, Request};
+use axum::http::header::CONTENT_LENGTH;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use serde::de::DeserializeOwned;
+use strongroom_api::Code;
+use strongroom_api::routes::RouteId;
+use strongroom_model::ContainerId;
+use tokio::time::timeout;
+
+use crate::memory::Buffer;
+use crate::principal::Principal;
+use crate::refusal::{Answer, Refusal};
+use crate::shared::Shared;
+
+/// A request's body that was not read yet.
+pub(crate) struct Incoming {
+    /// What the request says about its length.
+    announced: Option<u64>,
+    /// The machine that sends it, if it is one.
+    sender: Option<ContainerId>,
+    body: Body,
+}
+
+impl<S: Sync> FromRequest<S> for Incoming {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _: &S) -> Answer<Self> {
+        let length = request.headers().get(CONTENT_LENGTH);
+        let number = |text: &str| text.parse().ok();
+        let announced = match length.map(|value| value.to_str().ok().and_then(number)) {
+            Some(None) => {
+                let detail = "The length of the request is no number";
+                return Err(Refusal::new(Code::InvalidRequest, detail));
+            }
+            announced => announced.flatten(),
+        };
+        let sender = match request.extensions().get() {
+            Some(Principal::Machine(machine)) => Some(machine.container),
+            _ => None,
+        };
+        let body = request.into_body();
+        Ok(Self {
+            announced,
+            sender,
+            body,
+        })
+    }
+}
+
+impl Incoming {
+    /// Reads the body, as long as the route allows, into one piece of memory.
+    pub(crate) async fn read(self, shared: &Shared, route: RouteId) -> Answer<Bytes> {
+        let bytes_max = route.route().request.bytes_max();
+        let length = self.announced.unwrap_or(bytes_max as u64);
+        let Some(length) = usize::try_from(length).ok().filter(|&length| length <= bytes_max) else {
+            return Err(too_large(bytes_max));
+        };
+        let mut buffer = shared.memory.take(length, self.sender).await;
+        let limits = shared.limits;
+        let allowed = limits.silence + Duration::from_secs(length as u64 / limits.bytes_per_second_min.max(1));
+        let filled = timeout(allowed, fill(&mut buffer, self.body.into_data_stream(), limits.silence)).await;
+        match filled.unwrap_or_else(|_| Err(too_slow()))? {
+            true => Ok(buffer.freeze()),
+            false => Err(too_large(bytes_max)),
+        }
+    }
+
+    /// As [`Incoming::read`], but refuses a body whose length was not announced.
+    pub(crate) async fn read_announced(self, shared: &Shared, route: RouteId) -> Answer<Bytes> {
+        match self.announced {
+            Some(_) => self.read(shared, route).await,
+            None => Err(Refusal::new(Code::LengthRequired, "A pack must come with its length")),
+        }
+    }
+
+    /// Reads a body of JSON.
+    pub(crate) async fn read_json<T: DeserializeOwned>(self, shared: &Shared, route: RouteId) -> Answer<T> {
+        let bytes = self.read(shared, route).await?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            let detail = format!("The request is not what is expected here: {error}");
+            Refusal::new(Code::InvalidRequest, detail)
+        })
+    }
+}
+
+/// Reads until the end; `false` when there is more than fits.
+async fn fill(buffer: &mut Buffer, mut body: BodyDataStream, silence: Duration) -> Answer<bool> {
+    loop {
+        match timeout(silence, body.next()).await {
+            Err(_) => return Err(too_slow()),
+            Ok(None) => return Ok(true),
+            Ok(Some(Err(_))) => return Err(Refusal::new(Code::InvalidRequest, "The request broke off")),
+            Ok(Some(Ok(piece))) if buffer.push(&piece) => {}
+            Ok(Some(Ok(_))) => return Ok(false),
+        }
+    }
+}
+
+fn too_large(bytes_max: usize) -> Refusal {
+    let detail = format!("The request is longer than the {bytes_max} bytes that are allowed here");
+    Refusal::new(Code::BodyTooLarge, detail)
+}
+
+fn too_slow() -> Refusal {
+    Refusal::new(Code::RequestTimeout, "The request arrived too slowly")
+}

@@ -1,0 +1,13 @@
+//! What the tests of the whole share: a service, machines and trees, all of them real.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+pub mod canary;
+pub mod later;
+pub mod listing;
+pub mod machine;
+pub mod mount;
+pub mod program;
+pub mod random;
+pub mod service;
+pub mod tree;
+pub mod world;

@@ -1,0 +1,190 @@
+//! `kill -9` of either side at random moments: whatever is listed restores exactly, and nothing is sent twice.
+
+mod common;
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::Duration;
+
+use common::listing::Listing;
+use common::machine::{Machine, restored};
+use common::program::{Ended, Running, run, wait_for};
+use common::random::Random;
+use common::tree::{self, Size, bytes_below};
+use common::world::World;
+use strongroom_format::pack::parse_pack;
+
+const KILLS: usize = 50;
+/// Kills come so long after the start, at most.
+const KILL_MS_MAX: u64 = 600;
+const SIZE: Size = Size { small: 300, large: 20, large_bytes: 1 << 20 };
+
+/// A machine that is killed again and again, and what each recovery point must restore to.
+struct Ordeal {
+    world: World,
+    machine: Machine,
+    source: PathBuf,
+    random: Random,
+    expected: BTreeMap<String, Listing>,
+    number: usize,
+    killed: usize,
+}
+
+enum Work {
+    FirstBackup,
+    Incremental,
+    /// Of this point.
+    Restore(String),
+}
+
+impl Ordeal {
+    fn new() -> Self {
+        let (world, mut random) = (World::new(), Random::new());
+        let source = world.path("source");
+        tree::make(&source, &mut random, &SIZE);
+        let machine = world.machine("ordeal-0");
+        Self { world, machine, source, random, expected: BTreeMap::new(), number: 0, killed: 0 }
+    }
+
+    /// Something to do, in random order.
+    fn work(&mut self) -> Work {
+        match self.random.below(3) {
+            0 => Work::FirstBackup,
+            1 => Work::Incremental,
+            _ if self.expected.is_empty() => Work::FirstBackup,
+            _ => Work::Restore(self.any_point()),
+        }
+    }
+
+    fn start(&mut self, work: &Work) -> Running {
+        self.number += 1;
+        Running::start(match work {
+            Work::FirstBackup => {
+                // A machine that has forgotten all that it knew, and new large files for it to find.
+                fs::remove_dir_all(self.machine.state.join("scratch")).ok();
+                let large = self.random.below(SIZE.large);
+                let bytes = self.random.bytes(SIZE.large_bytes);
+                fs::write(self.source.join(format!("large-{large}")), bytes).unwrap();
+                self.machine.backup_command(&self.source)
+            }
+            Work::Incremental => {
+                tree::edit(&self.source, &mut self.random);
+                self.machine.backup_command(&self.source)
+            }
+            Work::Restore(point) => self.machine.restore_command(point, &self.target()),
+        })
+    }
+
+    fn any_point(&mut self) -> String {
+        let index = self.random.below(self.expected.len() as u64) as usize;
+        self.expected.keys().nth(index).expect("it is below the length").clone()
+    }
+
+    fn target(&self) -> PathBuf {
+        self.world.path(&format!("target-{}", self.number))
+    }
+
+    fn moment(&mut self) -> Duration {
+        Duration::from_micros(self.random.below(KILL_MS_MAX * 1000))
+    }
+
+    /// Points that appeared since the last look are of the source as it is now.
+    fn look(&mut self) {
+        let now = Listing::of(&self.source);
+        let mut new = 0;
+        for point in self.machine.points() {
+            if !self.expected.contains_key(&point) {
+                self.expected.insert(point, now.clone());
+                new += 1;
+            }
+        }
+        assert!(new <= 1, "{new} points from one backup");
+    }
+
+    /// After the fault the same command must do what it could not.
+    fn assert_goes_on(&mut self, work: &Work) {
+        match work {
+            Work::Restore(point) => {
+                let target = self.target();
+                run(self.machine.restore_command(point, &target)).done();
+                self.expected[point].assert_is(&restored(&target, &self.source), point);
+                fs::remove_dir_all(target).unwrap();
+            }
+            _ => {
+                let ended = run(self.machine.backup_command(&self.source));
+                ended.with_status(0);
+                self.look();
+            }
+        }
+    }
+
+    /// Every listed point restores exactly, and nothing lies about.
+    fn assert_is_whole(&mut self) {
+        assert_eq!(self.machine.points().len(), self.expected.len());
+        for (point, expected) in &self.expected {
+            let target = self.world.path("whole");
+            run(self.machine.restore_command(point, &target)).done();
+            expected.assert_is(&restored(&target, &self.source), point);
+            fs::remove_dir_all(target).unwrap();
+        }
+        self.machine.run(&["verify", "latest"]).done();
+        assert_eq!(self.world.service.leftovers(), Vec::<PathBuf>::new());
+    }
+
+    /// Blobs that lie in more than one pack.
+    fn doubled_blobs(&self) -> usize {
+        let (mut seen, mut doubled) = (HashSet::new(), 0);
+        for pack in self.world.service.packs() {
+            let toc = parse_pack(&fs::read(pack).unwrap()).unwrap();
+            doubled += toc.entries().iter().filter(|entry| !seen.insert(entry.id)).count();
+        }
+        doubled
+    }
+}
+
+#[test]
+fn of_the_client() {
+    let mut ordeal = Ordeal::new();
+    for _ in 0..KILLS {
+        let work = ordeal.work();
+        let running = ordeal.start(&work);
+        let ended: Ended = running.kill_after(ordeal.moment());
+        ordeal.killed += usize::from(ended.was_killed());
+        ordeal.look();
+        ordeal.assert_goes_on(&work);
+    }
+    println!("{} of {KILLS} kills came in time", ordeal.killed);
+    assert!(ordeal.killed > KILLS / 4, "hardly anything was killed: the times do not fit");
+    ordeal.assert_is_whole();
+    assert_eq!(ordeal.doubled_blobs(), 0, "something was stored twice");
+    // Were what a killed run sent thrown away, about that much more would be there.
+    let (stored, scratch) = (bytes_below(&ordeal.world.service.vault_folder()), ordeal.machine.state.join("scratch"));
+    println!("{stored} bytes stored, {} of scratch", bytes_below(&scratch));
+    assert!(bytes_below(&scratch) < 4 << 20, "the scratch folder grows: {:?}", tree::names_below(&scratch));
+}
+
+#[test]
+fn of_the_server() {
+    let mut ordeal = Ordeal::new();
+    for _ in 0..KILLS {
+        let work = ordeal.work();
+        let mut running = ordeal.start(&work);
+        sleep(ordeal.moment());
+        ordeal.killed += usize::from(!running.has_ended());
+        ordeal.world.service.kill();
+        ordeal.world.service.start_again();
+        // The client tries again by itself; it may also give up, and must say so.
+        let ended = running.wait();
+        ended.with_status(0);
+        ordeal.look();
+    }
+    println!("{} of {KILLS} kills came in time", ordeal.killed);
+    assert!(ordeal.killed > KILLS / 4, "hardly anything was killed: the times do not fit");
+    wait_for("leftovers to go", || ordeal.world.service.leftovers().is_empty().then_some(()));
+    ordeal.assert_is_whole();
+    // A pack whose row was not written is sent again, under the same name or with other neighbours.
+    let doubled = ordeal.doubled_blobs();
+    println!("{doubled} blobs are stored twice");
+}
