@@ -162,7 +162,12 @@ fn paths_that_are_not_there() {
     machine.run(&["ls", "latest", absent.to_str().unwrap()]).refused(&["nothing at"]);
     let mut command = machine.restore_command("latest", &world.path("target"));
     command.arg(&absent);
-    run(command).refused(&["nothing at"]);
+    run(command).refused(&["nothing at", absent.to_str().unwrap()]);
+    let mut command = machine.restore_command("latest", &world.path("target"));
+    command.arg(&absent).arg(source.join("large-0"));
+    let ended = run(command);
+    ended.with_status(3);
+    assert!(ended.stdout.contains(absent.to_str().unwrap()), "{ended}");
 }
 
 #[test]

@@ -89,12 +89,10 @@ pub(crate) fn show(
 ) -> Result<Outcome, Failure> {
     let issues = issues::View::new(&report.issues, report.issues_omitted);
     issues.print(terminal);
-    let outcome = issues.outcome();
-    if report.entries == 0 && outcome == Outcome::Done {
-        return Err(Failure::new(
-            "the recovery point has nothing at that path: nothing was restored",
-        ));
-    }
+    let outcome = match report.entries {
+        0 => Outcome::Failed,
+        _ => issues.outcome(),
+    };
     let view = RestoreView {
         target,
         report,

@@ -22,7 +22,9 @@ struct Fact {
 impl Listing {
     pub fn of(folder: &Path) -> Self {
         let mut facts = BTreeMap::new();
-        add(folder, folder, &mut facts);
+        if folder.exists() {
+            add(folder, folder, &mut facts);
+        }
         Self(facts)
     }
 

@@ -29,6 +29,9 @@ pub enum EngineError {
     /// The target of a restore is not usable.
     #[error("{0}")]
     Target(String),
+    /// The recovery point has nothing at the paths that were asked for.
+    #[error("the recovery point has nothing at {0}: nothing was restored")]
+    Absent(String),
     /// The recovery point itself is damaged or was made with other keys.
     #[error("{0}")]
     Point(String),

@@ -95,7 +95,7 @@ impl Wanted {
     }
 }
 
-fn is_at_or_below(path: &[u8], folder: &[u8]) -> bool {
+pub(crate) fn is_at_or_below(path: &[u8], folder: &[u8]) -> bool {
     path.strip_prefix(folder)
         .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
 }

@@ -7,6 +7,7 @@ use strongroom_format::entry::{Chunk, Content, Entry, Extent, Kind, Node, Record
 use strongroom_format::leaf::LeafReader;
 use strongroom_format::page::parse_visible;
 use strongroom_model::BlobId;
+use strongroom_sources::files::ShownPath;
 use tokio::runtime::Handle;
 
 use super::present::Present;
@@ -14,7 +15,7 @@ use super::task::{Part, Task};
 use super::{RestoreOptions, RestoreParts};
 use crate::chunks::{Chunks, Remarks};
 use crate::error::EngineError;
-use crate::leaves::{Leaf, Leaves, LostPages, Step, Wanted};
+use crate::leaves::{Leaf, Leaves, LostPages, Step, Wanted, is_at_or_below};
 use crate::point::OpenPoint;
 
 /// A batch is handed on when it needs chunks of so many bytes; three batches are in memory at most.
@@ -60,6 +61,7 @@ impl Plan {
                 parts: self.parts.clone(),
                 root,
             },
+            unseen: self.options.paths.clone(),
             stand_ins: HashMap::new(),
             present: Present::look(&self.options.target, keys),
             wanted,
@@ -83,6 +85,7 @@ impl Plan {
                 break;
             }
         }
+        planner.look_at_unseen()?;
         planner.finish();
         planner
             .issues
@@ -120,6 +123,8 @@ impl Finder {
 
 struct Planner {
     finder: Finder,
+    /// Wanted paths at and below which nothing was found yet.
+    unseen: Vec<Vec<u8>>,
     /// For a file that is not wanted under its first name, but under another: where it was restored.
     stand_ins: HashMap<Vec<u8>, Vec<u8>>,
     present: Present,
@@ -170,7 +175,11 @@ impl Planner {
     }
 
     fn lost(&mut self, lost: LostPages) -> bool {
-        let why = format!("{} names from here on are lost: {}", lost.entries.max(1), lost.why);
+        let stretch = match lost.entries {
+            0 => "all names from here on".to_owned(),
+            entries => format!("{entries} names from here on"),
+        };
+        let why = format!("{stretch} are lost: {}", lost.why);
         self.issues.push((lost.from, why.clone()));
         if self.file.is_some() {
             self.open_issue = Some(why);
@@ -193,7 +202,20 @@ impl Planner {
         }
     }
 
+    /// What was asked for and is not there is an issue; if that is all, nothing is made at all.
+    fn look_at_unseen(&mut self) -> Result<(), EngineError> {
+        let unseen = std::mem::take(&mut self.unseen);
+        if !unseen.is_empty() && unseen.len() == self.wanted.paths.len() && self.issues.is_empty() {
+            let paths: Vec<String> = unseen.iter().map(|path| format!("/{}", ShownPath(path))).collect();
+            return Err(EngineError::Absent(paths.join(", ")));
+        }
+        let why = "the recovery point has nothing there";
+        self.issues.extend(unseen.into_iter().map(|path| (path, why.to_owned())));
+        Ok(())
+    }
+
     fn node(&mut self, path: Vec<u8>, mut node: Box<Node>) -> bool {
+        self.unseen.retain(|wanted| !is_at_or_below(&path, wanted));
         if let Kind::HardLink { target } = &mut node.kind
             && !self.wanted.covers(target)
         {
