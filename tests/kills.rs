@@ -19,7 +19,11 @@ use strongroom_format::pack::parse_pack;
 const KILLS: usize = 50;
 /// Kills come so long after the start, at most.
 const KILL_MS_MAX: u64 = 600;
-const SIZE: Size = Size { small: 300, large: 20, large_bytes: 1 << 20 };
+const SIZE: Size = Size {
+    small: 300,
+    large: 20,
+    large_bytes: 1 << 20,
+};
 
 /// A machine that is killed again and again, and what each recovery point must restore to.
 struct Ordeal {
@@ -30,6 +34,7 @@ struct Ordeal {
     expected: BTreeMap<String, Listing>,
     number: usize,
     killed: usize,
+    gave_up: usize,
 }
 
 enum Work {
@@ -45,7 +50,16 @@ impl Ordeal {
         let source = world.path("source");
         tree::make(&source, &mut random, &SIZE);
         let machine = world.machine("ordeal-0");
-        Self { world, machine, source, random, expected: BTreeMap::new(), number: 0, killed: 0 }
+        Self {
+            world,
+            machine,
+            source,
+            random,
+            expected: BTreeMap::new(),
+            number: 0,
+            killed: 0,
+            gave_up: 0,
+        }
     }
 
     /// Something to do, in random order.
@@ -95,10 +109,10 @@ impl Ordeal {
         let now = Listing::of(&self.source);
         let mut new = 0;
         for point in self.machine.points() {
-            if !self.expected.contains_key(&point) {
-                self.expected.insert(point, now.clone());
+            self.expected.entry(point).or_insert_with(|| {
                 new += 1;
-            }
+                now.clone()
+            });
         }
         assert!(new <= 1, "{new} points from one backup");
     }
@@ -133,14 +147,34 @@ impl Ordeal {
         assert_eq!(self.world.service.leftovers(), Vec::<PathBuf>::new());
     }
 
-    /// Blobs that lie in more than one pack.
-    fn doubled_blobs(&self) -> usize {
+    /// Bytes of blobs that lie in more than one pack.
+    fn doubled_bytes(&self) -> u64 {
         let (mut seen, mut doubled) = (HashSet::new(), 0);
         for pack in self.world.service.packs() {
             let toc = parse_pack(&fs::read(pack).unwrap()).unwrap();
-            doubled += toc.entries().iter().filter(|entry| !seen.insert(entry.id)).count();
+            let again = toc.entries().iter().filter(|entry| !seen.insert(entry.id));
+            doubled += again.map(|entry| u64::from(entry.length)).sum::<u64>();
         }
         doubled
+    }
+
+    /// What was acknowledged is never sent again. What was on its way when its sender was killed can come twice, as the
+    /// service may have it only after the next run has asked what is missing: the packs of the first backup at worst,
+    /// and then small ones.
+    fn assert_little_is_doubled(&self) {
+        let (doubled, whole) = (self.doubled_bytes(), bytes_below(&self.source));
+        println!("{doubled} bytes are stored twice");
+        assert!(
+            doubled < whole + (self.killed as u64) * (2 << 20),
+            "{doubled} bytes are stored twice"
+        );
+    }
+
+    fn assert_kills_came_in_time(&self) {
+        let Self { killed, gave_up, .. } = self;
+        println!("{killed} of {KILLS} kills came in time, {gave_up} runs gave up");
+        assert!(*killed > KILLS / 6, "hardly anything was killed: the times do not fit");
+        assert!(gave_up < killed, "nothing survives a restart of the service");
     }
 }
 
@@ -155,14 +189,12 @@ fn of_the_client() {
         ordeal.look();
         ordeal.assert_goes_on(&work);
     }
-    println!("{} of {KILLS} kills came in time", ordeal.killed);
-    assert!(ordeal.killed > KILLS / 4, "hardly anything was killed: the times do not fit");
+    ordeal.assert_kills_came_in_time();
     ordeal.assert_is_whole();
-    assert_eq!(ordeal.doubled_blobs(), 0, "something was stored twice");
-    // Were what a killed run sent thrown away, about that much more would be there.
-    let (stored, scratch) = (bytes_below(&ordeal.world.service.vault_folder()), ordeal.machine.state.join("scratch"));
-    println!("{stored} bytes stored, {} of scratch", bytes_below(&scratch));
-    assert!(bytes_below(&scratch) < 4 << 20, "the scratch folder grows: {:?}", tree::names_below(&scratch));
+    ordeal.assert_little_is_doubled();
+    let scratch = ordeal.machine.state.join("scratch");
+    let grown = bytes_below(&scratch) > 4 << 20;
+    assert!(!grown, "the scratch folder grows: {:?}", tree::names_below(&scratch));
 }
 
 #[test]
@@ -175,16 +207,19 @@ fn of_the_server() {
         ordeal.killed += usize::from(!running.has_ended());
         ordeal.world.service.kill();
         ordeal.world.service.start_again();
-        // The client tries again by itself; it may also give up, and must say so.
+        // The client tries again by itself, unless the service was away when it began: then it says so at once.
         let ended = running.wait();
-        ended.with_status(0);
         ordeal.look();
+        if !ended.is_done() {
+            ended.refused(&["cannot reach the service"]);
+            ordeal.gave_up += 1;
+            ordeal.assert_goes_on(&work);
+        }
     }
-    println!("{} of {KILLS} kills came in time", ordeal.killed);
-    assert!(ordeal.killed > KILLS / 4, "hardly anything was killed: the times do not fit");
-    wait_for("leftovers to go", || ordeal.world.service.leftovers().is_empty().then_some(()));
+    ordeal.assert_kills_came_in_time();
+    wait_for("leftovers to go", || {
+        ordeal.world.service.leftovers().is_empty().then_some(())
+    });
     ordeal.assert_is_whole();
-    // A pack whose row was not written is sent again, under the same name or with other neighbours.
-    let doubled = ordeal.doubled_blobs();
-    println!("{doubled} blobs are stored twice");
+    ordeal.assert_little_is_doubled();
 }

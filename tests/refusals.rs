@@ -17,8 +17,16 @@ use common::tree::{self, Size, assert_same};
 use common::world::{PASSPHRASE, World};
 use tempfile::TempDir;
 
-const SMALL: Size = Size { small: 20, large: 1, large_bytes: 100 << 10 };
-const LARGE: Size = Size { small: 20, large: 12, large_bytes: 2 << 20 };
+const SMALL: Size = Size {
+    small: 20,
+    large: 1,
+    large_bytes: 100 << 10,
+};
+const LARGE: Size = Size {
+    small: 20,
+    large: 12,
+    large_bytes: 2 << 20,
+};
 
 /// A source that is backed up once.
 fn backed_up(world: &World, size: &Size) -> (Machine, PathBuf) {
@@ -30,7 +38,10 @@ fn backed_up(world: &World, size: &Size) -> (Machine, PathBuf) {
 }
 
 fn unregistered(world: &World, name: &str) -> Machine {
-    Machine { name: name.to_owned(), state: world.path(&format!("{name}.state")) }
+    Machine {
+        name: name.to_owned(),
+        state: world.path(&format!("{name}.state")),
+    }
 }
 
 #[test]
@@ -42,7 +53,9 @@ fn names_that_are_none() {
         assert!(refused.stderr.contains("letter"), "{refused}");
     }
     world.admin(&["vault", "create", "main"]).refused(&["main", "taken"]);
-    world.admin(&["vault", "show", "nothing"]).refused(&["no such vault", "strongroom vault list"]);
+    world
+        .admin(&["vault", "show", "nothing"])
+        .refused(&["no such vault", "strongroom vault list"]);
 }
 
 #[test]
@@ -53,11 +66,17 @@ fn passphrases_that_are_none() {
     let short = world.passphrase_file("short", "fifteen letters");
     world.register(&machine, &credentials, &short).refused(&["16"]);
     let absent = world.path("absent");
-    world.register(&machine, &credentials, &absent).refused(&["passphrase", absent.to_str().unwrap()]);
-    world.register(&machine, &credentials, &world.folder("folder")).refused(&["passphrase", "folder"]);
+    world
+        .register(&machine, &credentials, &absent)
+        .refused(&["passphrase", absent.to_str().unwrap()]);
+    world
+        .register(&machine, &credentials, &world.folder("folder"))
+        .refused(&["passphrase", "folder"]);
     let binary = world.path("binary");
     fs::write(&binary, [0xff; 40]).unwrap();
-    world.register(&machine, &credentials, &binary).refused(&["passphrase", "binary"]);
+    world
+        .register(&machine, &credentials, &binary)
+        .refused(&["passphrase", "binary"]);
     let refused = run(machine.command(&["agent", "register", "--credentials", credentials.to_str().unwrap()]));
     refused.refused(&["no passphrase"]);
     // The credentials are as good as before.
@@ -74,12 +93,18 @@ fn vault_credentials_that_are_none() {
     let machine = unregistered(&world, "machine");
     let passphrase = world.passphrase_file("good", PASSPHRASE);
     let good = fs::read_to_string(world.credentials()).unwrap();
-    let secret = serde_json::from_str::<serde_json::Value>(&good).unwrap()["secret"].as_str().unwrap().to_owned();
+    let secret = serde_json::from_str::<serde_json::Value>(&good).unwrap()["secret"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let altered = [
         ("garbage", "these are no credentials".to_owned()),
         ("empty", String::new()),
         ("cut", good[..good.len() / 2].to_owned()),
-        ("other secret", good.replace(&secret, &secret.chars().rev().collect::<String>())),
+        (
+            "other secret",
+            good.replace(&secret, &secret.chars().rev().collect::<String>()),
+        ),
         ("other authority", good.replacen("\\nMII", "\\nMIJ", 1)),
         ("newer", good.replace("\"version\": 1", "\"version\": 2")),
     ];
@@ -89,7 +114,9 @@ fn vault_credentials_that_are_none() {
         assert_ne!(text, good, "{what}");
         world.register(&machine, &file, &passphrase).refused(&["credentials"]);
     }
-    world.register(&machine, &world.path("absent"), &passphrase).refused(&["credentials", "absent"]);
+    world
+        .register(&machine, &world.path("absent"), &passphrase)
+        .refused(&["credentials", "absent"]);
     assert!(fs::read_dir(&machine.state).is_err() || !machine.state.join("machine.json").exists());
 }
 
@@ -101,7 +128,9 @@ fn vault_credentials_that_have_expired() {
     let later = Later::compile(&world.folder("later"));
     world.service.stop();
     world.service.start_as(|command| later.put_forward(command, 9));
-    world.register(&unregistered(&world, "in-time"), &credentials, &passphrase).done();
+    world
+        .register(&unregistered(&world, "in-time"), &credentials, &passphrase)
+        .done();
     let unused = world.path("unused");
     fs::copy(&credentials, &unused).unwrap();
     world.service.stop();
@@ -115,8 +144,15 @@ fn a_machine_that_is_not_registered() {
     let world = World::new();
     let machine = unregistered(&world, "nobody");
     let target = world.path("target");
-    for arguments in [vec!["points"], vec!["ls", "latest"], vec!["verify", "latest"], vec!["backup", "/etc"]] {
-        machine.run(&arguments).refused(&["not registered", "strongroom agent register"]);
+    for arguments in [
+        vec!["points"],
+        vec!["ls", "latest"],
+        vec!["verify", "latest"],
+        vec!["backup", "/etc"],
+    ] {
+        machine
+            .run(&arguments)
+            .refused(&["not registered", "strongroom agent register"]);
     }
     run(machine.restore_command("latest", &target)).refused(&["not registered"]);
     assert!(!target.exists() && !machine.state.exists());
@@ -135,12 +171,20 @@ fn a_machine_that_is_registered_twice() {
 fn recovery_points_that_are_not_there() {
     let world = World::new();
     let machine = world.machine("empty");
-    machine.run(&["ls", "latest"]).refused(&["no recovery point yet", "strongroom backup"]);
+    machine
+        .run(&["ls", "latest"])
+        .refused(&["no recovery point yet", "strongroom backup"]);
     let (machine, source) = backed_up(&world, &SMALL);
     machine.back_up(&source);
     let points = machine.points();
-    let shared = points[0].chars().zip(points[1].chars()).take_while(|(one, other)| one == other).count();
-    machine.run(&["ls", &points[0][..shared]]).refused(&["several recovery points", &points[0][..shared]]);
+    let shared = points[0]
+        .chars()
+        .zip(points[1].chars())
+        .take_while(|(one, other)| one == other)
+        .count();
+    machine
+        .run(&["ls", &points[0][..shared]])
+        .refused(&["several recovery points", &points[0][..shared]]);
     machine.run(&["ls", &points[0][..=shared]]).done();
     for nonsense in ["ffffffff", "yesterday", "01a1fc94-7066-7d86-bb47-66e1b57b2b6c"] {
         machine.run(&["ls", nonsense]).refused(&[nonsense, "strongroom points"]);
@@ -148,7 +192,9 @@ fn recovery_points_that_are_not_there() {
     }
     let target = world.path("target");
     run(machine.restore_command("ffffffff", &target)).refused(&["ffffffff"]);
-    machine.run(&["ls", "latest", "--machine", "stranger"]).refused(&["stranger"]);
+    machine
+        .run(&["ls", "latest", "--machine", "stranger"])
+        .refused(&["stranger"]);
     assert!(!target.exists());
 }
 
@@ -159,7 +205,9 @@ fn paths_that_are_not_there() {
     let absent = source.join("absent");
     run(machine.backup_command(&absent)).refused(&[absent.to_str().unwrap()]);
     assert_eq!(machine.points().len(), 1);
-    machine.run(&["ls", "latest", absent.to_str().unwrap()]).refused(&["nothing at"]);
+    machine
+        .run(&["ls", "latest", absent.to_str().unwrap()])
+        .refused(&["nothing at"]);
     let mut command = machine.restore_command("latest", &world.path("target"));
     command.arg(&absent);
     run(command).refused(&["nothing at", absent.to_str().unwrap()]);
@@ -189,7 +237,11 @@ fn a_service_with_another_certificate() {
     let (machine, source) = backed_up(&world, &SMALL);
     let mut command = world.admin_command(&["login", &world.service.url]);
     let other = Service::start(&world.path("other"));
-    command.arg("--ca").arg(&other.ca_file).arg("--password-file").arg(&world.service.password_file);
+    command
+        .arg("--ca")
+        .arg(&other.ca_file)
+        .arg("--password-file")
+        .arg(&world.service.password_file);
     run(command).refused(&["certificate"]);
     // Nobody is asked for the password of a service that cannot be known.
     let mut command = world.admin_command(&["login", &other.url, "--password-file"]);
@@ -273,7 +325,10 @@ fn a_full_disk_for_the_service() {
     }
     // What was acknowledged is there.
     assert_eq!(machine.points().len(), 1);
-    assert_same(&before, &machine.restore("latest", &source, &world.path("restored-before")));
+    assert_same(
+        &before,
+        &machine.restore("latest", &source, &world.path("restored-before")),
+    );
     mount.remount("size=64m");
     machine.back_up(&source);
     assert_eq!(machine.points().len(), 2);
@@ -314,7 +369,9 @@ fn a_target_that_cannot_be_written_to() {
 /// Root without the capabilities that let it read everything is like anybody else.
 fn without_privilege(command: &Command) -> Ended {
     let mut unprivileged = Command::new("setpriv");
-    unprivileged.arg("--bounding-set=-dac_override,-dac_read_search").arg(command.get_program());
+    unprivileged
+        .arg("--bounding-set=-dac_override,-dac_read_search")
+        .arg(command.get_program());
     unprivileged.args(command.get_args());
     run(unprivileged)
 }
@@ -327,12 +384,16 @@ fn files_that_cannot_be_read() {
     fs::write(&file, "x").unwrap();
     fs::create_dir(&folder).unwrap();
     for path in [&file, &folder] {
-        fs::set_permissions(path, Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o0)).unwrap();
     }
     let ended = without_privilege(&machine.backup_command(&source));
     ended.with_status(3);
     for path in [&file, &folder] {
-        assert!(ended.stdout.contains(path.to_str().unwrap()), "{} is not named: {ended}", path.display());
+        assert!(
+            ended.stdout.contains(path.to_str().unwrap()),
+            "{} is not named: {ended}",
+            path.display()
+        );
     }
     assert_eq!(machine.points().len(), 2, "the rest is safe");
     let there = machine.restore("latest", &source, &world.path("target"));
@@ -341,5 +402,7 @@ fn files_that_cannot_be_read() {
     let mut command = common::program::strongroom(["backup", "--state"]);
     command.arg(&machine.state).arg(&source);
     let ended = without_privilege(&command);
-    ended.with_status(3).said(&["strongroom: warning: ", "closed file", "closed folder"]);
+    ended
+        .with_status(3)
+        .said(&["strongroom: warning: ", "closed file", "closed folder"]);
 }

@@ -15,7 +15,11 @@ use common::world::World;
 use rustix::process::Signal;
 
 /// Some packs' worth of files that do not compress.
-const SIZE: Size = Size { small: 50, large: 60, large_bytes: 2 << 20 };
+const SIZE: Size = Size {
+    small: 50,
+    large: 60,
+    large_bytes: 2 << 20,
+};
 
 struct Interrupted {
     world: World,
@@ -35,7 +39,9 @@ impl Interrupted {
     /// Starts a backup and stops the clock for it when the service has its first pack.
     fn backup_frozen_after_a_pack(&self) -> Running {
         let running = Running::start(self.machine.backup_command(&self.source));
-        wait_for("the first pack", || (!self.world.service.packs().is_empty()).then_some(()));
+        wait_for("the first pack", || {
+            (!self.world.service.packs().is_empty()).then_some(())
+        });
         running.signal(Signal::STOP);
         running
     }
@@ -51,7 +57,9 @@ impl Interrupted {
 
     /// Bytes of the packs that the service has taken over; one that is just being written is none of them.
     fn acknowledged_bytes(&self) -> u64 {
-        self.world.admin(&["vault", "show", "main"]).done()["stored_bytes"].as_u64().unwrap()
+        self.world.admin(&["vault", "show", "main"]).done()["stored_bytes"]
+            .as_u64()
+            .unwrap()
     }
 
     /// The backup that follows an interrupted one sends what is not there yet, and no more.
@@ -60,7 +68,10 @@ impl Interrupted {
         assert!(there > 10 << 20, "{there} bytes were there");
         let report = self.machine.back_up(&self.source);
         let sent = report["new_bytes"].as_u64().unwrap();
-        assert!(sent + there < whole + (whole >> 5), "{there} bytes were there, {sent} were sent, {whole} are needed");
+        assert!(
+            sent + there < whole + (whole >> 5),
+            "{there} bytes were there, {sent} were sent, {whole} are needed"
+        );
         let stored = bytes_below(&self.world.service.vault_folder());
         assert!(stored < whole + (whole >> 5), "{stored} bytes are stored for {whole}");
         assert_eq!(self.machine.points().len(), 1);
@@ -117,7 +128,9 @@ fn a_backup_outlives_its_service() {
     let ended = running.wait();
     ended.with_status(0);
     assert_eq!(interrupted.machine.points().len(), 1);
-    let there = interrupted.machine.restore("latest", &interrupted.source, &interrupted.world.path("after"));
+    let there = interrupted
+        .machine
+        .restore("latest", &interrupted.source, &interrupted.world.path("after"));
     assert_same(&interrupted.source, &there);
 }
 
@@ -150,8 +163,14 @@ fn a_restore_goes_on_and_keeps_what_is_there() {
         let report = run(interrupted.machine.restore_command("latest", &target)).done();
         assert!(report["files_kept"].as_u64() >= Some(finished.len() as u64), "{report}");
         assert_same(&interrupted.source, &there);
-        let inodes = finished.iter().map(|(file, _)| (file.clone(), fs::metadata(file).unwrap().ino()));
-        assert_eq!(inodes.collect::<Vec<_>>(), finished, "files that were right were written again");
+        let inodes = finished
+            .iter()
+            .map(|(file, _)| (file.clone(), fs::metadata(file).unwrap().ino()));
+        assert_eq!(
+            inodes.collect::<Vec<_>>(),
+            finished,
+            "files that were right were written again"
+        );
     }
 }
 

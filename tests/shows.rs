@@ -16,7 +16,11 @@ use common::world::{PASSPHRASE, World};
 use serde_json::Value;
 use strongroom_sources::museum;
 
-const SIZE: Size = Size { small: 150, large: 3, large_bytes: 2 << 20 };
+const SIZE: Size = Size {
+    small: 150,
+    large: 3,
+    large_bytes: 2 << 20,
+};
 
 /// A source that was backed up, changed, and backed up again; with copies of what it was each time.
 struct Twice {
@@ -36,7 +40,12 @@ impl Twice {
         tree::copy(&source, &before);
         (0..5).for_each(|_| tree::edit(&source, &mut random));
         machine.back_up(&source);
-        Self { world, machine, source, before }
+        Self {
+            world,
+            machine,
+            source,
+            before,
+        }
     }
 
     /// Both points, older first, and what each must restore to.
@@ -63,7 +72,11 @@ fn a_museum_of_every_kind_of_file_restores_exactly() {
     let world = World::new();
     let source = world.folder("museum");
     let missing = museum::build(&source).unwrap();
-    assert_eq!(missing, Vec::<&str>::new(), "run as root, on a file system with attributes");
+    assert_eq!(
+        missing,
+        Vec::<&str>::new(),
+        "run as root, on a file system with attributes"
+    );
     let machine = world.machine("museum");
     let report = machine.back_up(&source);
     assert_eq!(report["warnings"], Value::Array(vec![]));
@@ -94,9 +107,16 @@ fn ls_lists_what_a_point_holds() {
     let twice = Twice::new();
     for (point, expected) in twice.points() {
         let listed = twice.machine.run(&["ls", &point]).done();
-        let listed = listed.as_array().unwrap().iter().map(|entry| entry["path"].as_str().unwrap());
+        let listed = listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["path"].as_str().unwrap());
         let root = format!("{}/", twice.source.display());
-        let mut listed: Vec<PathBuf> = listed.filter_map(|path| path.strip_prefix(&root)).map(PathBuf::from).collect();
+        let mut listed: Vec<PathBuf> = listed
+            .filter_map(|path| path.strip_prefix(&root))
+            .map(PathBuf::from)
+            .collect();
         listed.retain(|path| !expected.join(path).is_dir());
         listed.sort();
         assert_eq!(listed, tree::names_below(expected));
@@ -112,12 +132,19 @@ fn a_part_of_a_point_is_restored_alone() {
     let twice = Twice::new();
     let target = twice.world.path("part");
     let mut command = twice.machine.restore_command("latest", &target);
-    command.arg(twice.source.join("folder-3")).arg(twice.source.join("large-1"));
+    command
+        .arg(twice.source.join("folder-3"))
+        .arg(twice.source.join("large-1"));
     run(command).done();
     let there = restored(&target, &twice.source);
-    let mut names: Vec<_> = fs::read_dir(&there).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut names: Vec<_> = fs::read_dir(&there)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     names.sort();
-    let expected = ["folder-3", "large-1"].into_iter().filter(|name| twice.source.join(name).exists());
+    let expected = ["folder-3", "large-1"]
+        .into_iter()
+        .filter(|name| twice.source.join(name).exists());
     assert_eq!(names, expected.collect::<Vec<_>>());
     assert_same(&twice.source.join("folder-3"), &there.join("folder-3"));
 }
@@ -151,7 +178,10 @@ fn another_machine_with_the_passphrase_restores_and_one_without_is_refused() {
 #[test]
 fn the_objects_alone_are_enough() {
     let mut twice = Twice::new();
-    let points = twice.points().into_iter().map(|(point, expected)| (point, expected.to_owned()));
+    let points = twice
+        .points()
+        .into_iter()
+        .map(|(point, expected)| (point, expected.to_owned()));
     let points: Vec<(String, PathBuf)> = points.collect();
     twice.world.service.stop();
     rescue_all(&twice, &twice.world.service.data, "whole", &points);
@@ -168,7 +198,10 @@ fn the_objects_alone_are_enough() {
 
 fn rescue_all(twice: &Twice, store: &Path, name: &str, points: &[(String, PathBuf)]) {
     let listed = ids(&twice.world.rescue(store, PASSPHRASE, &["points"]).done());
-    assert_eq!(listed, points.iter().map(|(point, _)| point.clone()).collect::<Vec<_>>());
+    assert_eq!(
+        listed,
+        points.iter().map(|(point, _)| point.clone()).collect::<Vec<_>>()
+    );
     for (index, (point, expected)) in points.iter().enumerate() {
         let target = twice.world.path(&format!("{name}-{index}"));
         let arguments = ["restore", point, "--to", target.to_str().unwrap()];
@@ -183,7 +216,10 @@ fn nothing_of_the_source_is_in_the_data_folder() {
     let mut canaries = Canaries::default();
     let passphrase = random.text(24);
     canaries.add("the passphrase", passphrase.as_bytes());
-    let source = world.path(&format!("source-{}", secret("a root's name", &mut random, &mut canaries)));
+    let source = world.path(&format!(
+        "source-{}",
+        secret("a root's name", &mut random, &mut canaries)
+    ));
     let machine = world.machine_with("discreet", &passphrase);
     plant(&source, &mut random, &mut canaries);
     machine.back_up(&source);
@@ -195,7 +231,10 @@ fn nothing_of_the_source_is_in_the_data_folder() {
     run(machine.restore_command("latest", &world.path("restored"))).done();
     machine.run(&["verify", "latest"]).done();
     canaries.add("the master key", &fs::read(machine.state.join("master.key")).unwrap());
-    canaries.add("the machine's key", &fs::read(machine.state.join("machine.key")).unwrap()[36..68]);
+    canaries.add(
+        "the machine's key",
+        &fs::read(machine.state.join("machine.key")).unwrap()[36..68],
+    );
 
     world.service.stop();
     let seen_by_service = world.folder("seen-by-service");
@@ -253,6 +292,9 @@ fn the_search_for_secrets_recognises_every_guise() {
 /// Nothing that would have somebody look after the service.
 fn assert_says_nothing_unexpected(world: &World) {
     let log = world.service.log();
-    let loud: Vec<&str> = log.lines().filter(|line| line.contains(" WARN ") || line.contains(" ERROR ")).collect();
+    let loud: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains(" WARN ") || line.contains(" ERROR "))
+        .collect();
     assert_eq!(loud, Vec::<&str>::new());
 }

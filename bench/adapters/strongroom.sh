@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # strongroom: a real service over HTTPS on 127.0.0.1:$PORT with its own certificate authority; a registered machine.
 # $STRONGROOM names the binary; ./run sets it. There is no local mode: a folder is always backed up through a service.
 T=${STRONGROOM:?names the binary}

@@ -121,7 +121,11 @@ impl Backup {
         let mut rules = Rules::new(&patterns)?;
         rules.skip_caches = !self.include_caches;
         rules.one_file_system = self.one_file_system;
-        let roots = self.paths.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
+        let roots = self
+            .paths
+            .iter()
+            .map(|path| absolute(path))
+            .collect::<Result<Vec<_>, _>>()?;
         refuse_nothing(&roots)?;
         Ok(Selection::new(roots, rules)?)
     }

@@ -53,11 +53,20 @@ impl Canaries {
 pub fn encodings(secret: &[u8]) -> Vec<(String, Vec<u8>)> {
     assert!(secret.len() >= WINDOW, "a secret that short is found everywhere");
     let hex = |upper: bool| -> Vec<u8> {
-        let digits = secret.iter().map(|byte| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") });
+        let digits = secret.iter().map(|byte| {
+            if upper {
+                format!("{byte:02X}")
+            } else {
+                format!("{byte:02x}")
+            }
+        });
         digits.collect::<String>().into_bytes()
     };
     let wide = |big: bool| -> Vec<u8> {
-        secret.iter().flat_map(|&byte| if big { [0, byte] } else { [byte, 0] }).collect()
+        secret
+            .iter()
+            .flat_map(|&byte| if big { [0, byte] } else { [byte, 0] })
+            .collect()
     };
     let mut all = vec![
         ("as it is".to_owned(), secret.to_owned()),
@@ -76,7 +85,11 @@ pub fn encodings(secret: &[u8]) -> Vec<(String, Vec<u8>)> {
 
 /// The part of a base64 text that depends on nothing but the secret, if `skipped` bytes modulo 3 stand before it.
 fn base64(secret: &[u8], skipped: usize, last: &[u8; 2]) -> Vec<u8> {
-    let letters: Vec<u8> = (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(*last).collect();
+    let letters: Vec<u8> = (b'A'..=b'Z')
+        .chain(b'a'..=b'z')
+        .chain(b'0'..=b'9')
+        .chain(*last)
+        .collect();
     let whole = &secret[(3 - skipped) % 3..];
     let group = |three: &[u8]| {
         let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);

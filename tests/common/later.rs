@@ -11,13 +11,20 @@ impl Later {
     pub fn compile(folder: &Path) -> Self {
         let library = folder.join("later.so");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/later.c");
-        let compiled = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).arg("-ldl").status();
+        let compiled = Command::new("cc")
+            .args(["-shared", "-fPIC", "-o"])
+            .arg(&library)
+            .arg(source)
+            .arg("-ldl")
+            .status();
         assert!(compiled.unwrap().success());
         Self(library)
     }
 
     /// Puts the command's clock forward.
     pub fn put_forward(&self, command: &mut Command, days: i64) {
-        command.env("LD_PRELOAD", &self.0).env("LATER_SECONDS", (days * 24 * 60 * 60).to_string());
+        command
+            .env("LD_PRELOAD", &self.0)
+            .env("LATER_SECONDS", (days * 24 * 60 * 60).to_string());
     }
 }

@@ -31,7 +31,10 @@ impl Listing {
     /// What is different in `other`, or is only in one of them.
     pub fn differences(&self, other: &Self) -> Vec<PathBuf> {
         let all = self.0.keys().chain(other.0.keys());
-        let mut differences: Vec<PathBuf> = all.filter(|path| self.0.get(*path) != other.0.get(*path)).cloned().collect();
+        let mut differences: Vec<PathBuf> = all
+            .filter(|path| self.0.get(*path) != other.0.get(*path))
+            .cloned()
+            .collect();
         differences.sort();
         differences.dedup();
         differences
@@ -40,7 +43,11 @@ impl Listing {
     #[track_caller]
     pub fn assert_is(&self, folder: &Path, what: &str) {
         let differences = self.differences(&Self::of(folder));
-        assert!(differences.is_empty(), "{what}: {} differs in {differences:?}", folder.display());
+        assert!(
+            differences.is_empty(),
+            "{what}: {} differs in {differences:?}",
+            folder.display()
+        );
     }
 }
 
@@ -60,6 +67,8 @@ fn add(root: &Path, path: &Path, facts: &mut BTreeMap<PathBuf, Fact>) {
     };
     facts.insert(path.strip_prefix(root).unwrap().to_owned(), fact);
     if meta.is_dir() {
-        fs::read_dir(path).unwrap().for_each(|entry| add(root, &entry.unwrap().path(), facts));
+        fs::read_dir(path)
+            .unwrap()
+            .for_each(|entry| add(root, &entry.unwrap().path(), facts));
     }
 }

@@ -10,7 +10,10 @@ impl Mount {
     /// Mounts one of `size` (such as `8m`) on a folder.
     pub fn tmpfs(at: &Path, size: &str) -> Self {
         std::fs::create_dir_all(at).unwrap();
-        mount(&["-t", "tmpfs", "-o", &format!("size={size},mode=755"), "strongroom-test"], at);
+        mount(
+            &["-t", "tmpfs", "-o", &format!("size={size},mode=755"), "strongroom-test"],
+            at,
+        );
         Self(at.to_owned())
     }
 
@@ -33,5 +36,8 @@ impl Drop for Mount {
 fn mount(arguments: &[&str], at: &Path) {
     let mounted = Command::new("mount").args(arguments).arg(at).output().unwrap();
     let why = String::from_utf8_lossy(&mounted.stderr).into_owned();
-    assert!(mounted.status.success(), "these tests need root, to mount small file systems: {why}");
+    assert!(
+        mounted.status.success(),
+        "these tests need root, to mount small file systems: {why}"
+    );
 }

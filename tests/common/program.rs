@@ -18,7 +18,12 @@ const POLL: Duration = Duration::from_millis(2);
 /// The program with these arguments, and nothing of the tester's own environment that changes what it does.
 pub fn strongroom<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_strongroom"));
-    for variable in ["STRONGROOM_PASSPHRASE", "STRONGROOM_STATE", "STRONGROOM_COMPRESSION", "RUST_BACKTRACE"] {
+    for variable in [
+        "STRONGROOM_PASSPHRASE",
+        "STRONGROOM_STATE",
+        "STRONGROOM_COMPRESSION",
+        "RUST_BACKTRACE",
+    ] {
         command.env_remove(variable);
     }
     command.args(arguments);
@@ -54,11 +59,18 @@ impl Running {
     pub fn start(mut command: Command) -> Self {
         let (stdout, stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
         command.stdin(Stdio::null());
-        command.stdout(stdout.try_clone().unwrap()).stderr(stderr.try_clone().unwrap());
+        command
+            .stdout(stdout.try_clone().unwrap())
+            .stderr(stderr.try_clone().unwrap());
         let what = [command.get_program()].into_iter().chain(command.get_args());
         let what = what.map(|part| part.to_string_lossy()).collect::<Vec<_>>().join(" ");
         let child = command.spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
-        Self { what, child, stdout, stderr }
+        Self {
+            what,
+            child,
+            stdout,
+            stderr,
+        }
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -92,7 +104,12 @@ impl Running {
             sleep(POLL);
         };
         let (stdout, stderr) = self.output();
-        Ended { what: self.what.clone(), status, stdout, stderr }
+        Ended {
+            what: self.what.clone(),
+            status,
+            stdout,
+            stderr,
+        }
     }
 
     fn output(&mut self) -> (String, String) {
@@ -171,13 +188,20 @@ impl Ended {
         self.with_status(status);
         assert_eq!(self.stderr.trim_end().lines().count(), 1, "not one line: {self}");
         assert!(self.stderr.starts_with("strongroom: "), "{self}");
-        assert_eq!(self.stderr.matches("strongroom: ").count(), 1, "not one sentence: {self}");
+        assert_eq!(
+            self.stderr.matches("strongroom: ").count(),
+            1,
+            "not one sentence: {self}"
+        );
         for ours in ["Error {", "Custom {", "Os {", "kind:", "Some(", "None", "::"] {
             assert!(!self.stderr.contains(ours), "{ours:?} is about our insides: {self}");
         }
         let parts: Vec<&str> = self.stderr.trim().split(": ").collect();
         assert!(parts.windows(2).all(|two| two[0] != two[1]), "it is said twice: {self}");
-        assert!(parts.len() < 3 || !parts[1..parts.len() - 1].contains(&parts[parts.len() - 1]), "twice: {self}");
+        assert!(
+            parts.len() < 3 || !parts[1..parts.len() - 1].contains(&parts[parts.len() - 1]),
+            "twice: {self}"
+        );
         assert!(self.stdout.is_empty(), "{self}");
         self.said(words);
     }
@@ -193,7 +217,12 @@ impl Ended {
 
 impl std::fmt::Display for Ended {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { what, status, stdout, stderr } = self;
+        let Self {
+            what,
+            status,
+            stdout,
+            stderr,
+        } = self;
         let shown: String = stdout.chars().take(4000).collect();
         write!(f, "{what}\n{status}\nstdout: {shown}\nstderr: {stderr}")
     }

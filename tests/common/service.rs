@@ -52,12 +52,18 @@ impl Service {
         assert!(self.process.is_none(), "it runs already");
         let log = OpenOptions::new().create(true).append(true).open(&self.log).unwrap();
         let mut command = strongroom(["serve", "--json", "-vv", "--listen", &self.listen, "--data"]);
-        command.arg(&self.data).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        command
+            .arg(&self.data)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log);
         change(&mut command);
         let mut process = command.spawn().unwrap();
         let stdout = process.stdout.take().expect("it is piped");
         self.process = Some(process);
-        let announced = serde_json::Deserializer::from_reader(stdout).into_iter::<Value>().next();
+        let announced = serde_json::Deserializer::from_reader(stdout)
+            .into_iter::<Value>()
+            .next();
         let announced = announced.unwrap_or_else(|| panic!("the service did not start:\n{}", self.log()));
         let announced = announced.unwrap();
         self.url = announced["url"].as_str().unwrap().to_owned();
@@ -112,7 +118,10 @@ impl Service {
 
     pub fn packs(&self) -> Vec<PathBuf> {
         let objects = self.objects().into_iter();
-        objects.filter(|(key, _)| key.starts_with("packs/")).map(|(_, file)| file).collect()
+        objects
+            .filter(|(key, _)| key.starts_with("packs/"))
+            .map(|(_, file)| file)
+            .collect()
     }
 
     /// Files that a write left behind unfinished.
@@ -129,7 +138,10 @@ impl Drop for Service {
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<&str> = log.lines().collect();
-            println!("the end of the service's log:\n{}", lines[lines.len().saturating_sub(30)..].join("\n"));
+            println!(
+                "the end of the service's log:\n{}",
+                lines[lines.len().saturating_sub(30)..].join("\n")
+            );
         }
     }
 }

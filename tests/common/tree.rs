@@ -20,7 +20,10 @@ pub struct Size {
 pub fn make(at: &Path, random: &mut Random, size: &Size) {
     for number in 0..size.small {
         let length = random.below(8 << 10) as usize;
-        write(&at.join(format!("folder-{}/small-{number}", number % 7)), &contents(random, length));
+        write(
+            &at.join(format!("folder-{}/small-{number}", number % 7)),
+            &contents(random, length),
+        );
     }
     for number in 0..size.large {
         write(&at.join(format!("large-{number}")), &random.bytes(size.large_bytes));
@@ -48,7 +51,9 @@ pub fn edit(at: &Path, random: &mut Random) {
 fn contents(random: &mut Random, length: usize) -> Vec<u8> {
     match random.below(2) {
         0 => random.bytes(length),
-        _ => format!("{} all work and no play\n", random.text(12)).repeat(length / 34 + 1).into_bytes(),
+        _ => format!("{} all work and no play\n", random.text(12))
+            .repeat(length / 34 + 1)
+            .into_bytes(),
     }
 }
 
@@ -102,18 +107,27 @@ fn rsync(options: &[&str], from: &Path, to: &Path) -> String {
     from.push("/");
     to.push("/");
     let output = Command::new("rsync").args(options).args([from, to]).output().unwrap();
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 /// Bytes that all files of a folder take on disk.
 pub fn bytes_below(folder: &Path) -> u64 {
-    files_below(folder).iter().map(|file| fs::symlink_metadata(file).unwrap().len()).sum()
+    files_below(folder)
+        .iter()
+        .map(|file| fs::symlink_metadata(file).unwrap().len())
+        .sum()
 }
 
 /// All files of a folder, by path below it.
 pub fn names_below(folder: &Path) -> Vec<PathBuf> {
-    let mut names: Vec<PathBuf> =
-        files_below(folder).iter().map(|file| file.strip_prefix(folder).unwrap().to_owned()).collect();
+    let mut names: Vec<PathBuf> = files_below(folder)
+        .iter()
+        .map(|file| file.strip_prefix(folder).unwrap().to_owned())
+        .collect();
     names.sort();
     names
 }

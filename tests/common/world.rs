@@ -49,7 +49,10 @@ impl World {
 
     pub fn sign_in(&self) -> Ended {
         let mut command = self.admin_command(&["login", &self.service.url, "--ca"]);
-        command.arg(&self.service.ca_file).arg("--password-file").arg(&self.service.password_file);
+        command
+            .arg(&self.service.ca_file)
+            .arg("--password-file")
+            .arg(&self.service.password_file);
         run(command)
     }
 
@@ -59,7 +62,9 @@ impl World {
 
     pub fn admin_command(&self, arguments: &[&str]) -> Command {
         let mut command = strongroom(["--json"]);
-        command.args(arguments).env("STRONGROOM_CONFIG", self.path("administrator"));
+        command
+            .args(arguments)
+            .env("STRONGROOM_CONFIG", self.path("administrator"));
         command
     }
 
@@ -67,7 +72,8 @@ impl World {
     pub fn credentials(&self) -> PathBuf {
         let number = fs::read_dir(self.folder.path()).unwrap().count();
         let file = self.path(&format!("credentials-{number}"));
-        self.admin(&["vault", "credentials", "main", "--output", file.to_str().unwrap()]).done();
+        self.admin(&["vault", "credentials", "main", "--output", file.to_str().unwrap()])
+            .done();
         file
     }
 
@@ -84,7 +90,10 @@ impl World {
 
     pub fn machine_with(&self, name: &str, passphrase: &str) -> Machine {
         let file = self.passphrase_file(name, passphrase);
-        let machine = Machine { name: name.to_owned(), state: self.path(&format!("{name}.state")) };
+        let machine = Machine {
+            name: name.to_owned(),
+            state: self.path(&format!("{name}.state")),
+        };
         self.register(&machine, &self.credentials(), &file).done();
         machine
     }
@@ -98,7 +107,10 @@ impl World {
     /// `strongroom rescue` from a store.
     pub fn rescue(&self, store: &Path, passphrase: &str, arguments: &[&str]) -> Ended {
         let mut command = strongroom(["rescue", "--json", "--store"]);
-        command.arg(store).arg("--passphrase-file").arg(self.passphrase_file("rescue", passphrase));
+        command
+            .arg(store)
+            .arg("--passphrase-file")
+            .arg(self.passphrase_file("rescue", passphrase));
         command.args(arguments);
         run(command)
     }

@@ -6,8 +6,8 @@ use super::draft::{Draft, UNSETTLED};
 use crate::scratch::Known;
 use crate::slot::Slot;
 
-/// A record is closed when it has so many fingerprints, and continued in the next one.
-const RECORD_FINGERPRINTS: usize = 512;
+/// A record is closed when it has so many pieces, blocks, holes and zeros, and continued in the next one.
+const RECORD_PARTS: usize = 512;
 
 /// Collects the extents of one file.
 #[derive(Debug)]
@@ -17,7 +17,8 @@ pub struct FileContent {
     node: Option<Box<Node>>,
     extents: Vec<Extent>,
     pending: Vec<(usize, Slot<Chunk>)>,
-    fingerprints: usize,
+    /// Pieces, blocks, holes and zeros of the open record.
+    parts: usize,
     /// Bytes of the file that have their extents.
     covered: u64,
     done: Vec<Draft>,
@@ -32,7 +33,7 @@ impl FileContent {
             node: Some(Box::new(node)),
             extents,
             pending,
-            fingerprints: 0,
+            parts: 0,
             covered: 0,
             done,
         }
@@ -48,7 +49,10 @@ impl FileContent {
         self.covered += length;
         match self.extents.last_mut() {
             Some(Extent::Hole { length: last }) => *last += length,
-            _ if length > 0 => self.extents.push(Extent::Hole { length }),
+            _ if length > 0 => {
+                self.extents.push(Extent::Hole { length });
+                self.count();
+            }
             _ => {}
         }
     }
@@ -58,7 +62,10 @@ impl FileContent {
         self.covered += length;
         match self.extents.last_mut() {
             Some(Extent::Zero { length: last }) => *last += length,
-            _ if length > 0 => self.extents.push(Extent::Zero { length }),
+            _ if length > 0 => {
+                self.extents.push(Extent::Zero { length });
+                self.count();
+            }
             _ => {}
         }
     }
@@ -145,8 +152,8 @@ impl FileContent {
     }
 
     fn count(&mut self) {
-        self.fingerprints += 1;
-        if self.fingerprints >= RECORD_FINGERPRINTS {
+        self.parts += 1;
+        if self.parts >= RECORD_PARTS {
             self.close(true);
         }
     }
@@ -174,6 +181,6 @@ impl FileContent {
             entry,
             pending: std::mem::take(&mut self.pending),
         });
-        self.fingerprints = 0;
+        self.parts = 0;
     }
 }

@@ -225,7 +225,10 @@ async fn agree_on_last(
 
 /// A vault that does not show the last point that this machine made withholds it, or was put back to an older state.
 async fn withheld(parts: &BackupParts, scratch: &Scratch, options: &BackupOptions, begun: &Begun) -> Option<Issue> {
-    let known = [options.remembered?, scratch.last().map_or(options.remembered?, |last| last.digest)];
+    let known = [
+        options.remembered?,
+        scratch.last().map_or(options.remembered?, |last| last.digest),
+    ];
     let follows = match begun.latest {
         None => false,
         Some((_, digest)) if digest == known[0] => true,

@@ -250,11 +250,23 @@ impl Scan {
                 .issues
                 .add(&found.path, format!("its extended attributes are missing: {error}")),
         }
+        if self.refuses(found, &node) {
+            return Ok(());
+        }
         self.note_link(found);
         self.push(Draft::settled(Entry {
             path: found.path.clone(),
             record: Record::Node(Box::new(node)),
         }))
+    }
+
+    /// Whether no page can take a record of this: it is reported then, and left out.
+    fn refuses(&mut self, found: &Found, node: &Node) -> bool {
+        let refused = node.check_facts(&found.path).err();
+        if let Some(error) = refused {
+            self.issues.add(&found.path, format!("it cannot be recorded: {error}"));
+        }
+        refused.is_some()
     }
 
     // Files.
@@ -326,6 +338,10 @@ impl Scan {
         if !consistent {
             node.ctime = 0;
         }
+        if self.refuses(found, &node) {
+            self.bundle.plain().truncate(start);
+            return Ok(());
+        }
         self.progress.add_bytes(size);
         let mut content = FileContent::new(found.path.clone(), node);
         if length > 0 {
@@ -396,6 +412,9 @@ impl Scan {
             },
         );
         node.attributes = self.attributes(found, file.xattrs());
+        if self.refuses(found, &node) {
+            return Ok(Ok(Read::Consistent));
+        }
         let mut content = FileContent::new(found.path.clone(), node);
         let read = if is_image(found.name(), &meta, &head[..filled]) {
             self.read_blocks(file, &mut content)

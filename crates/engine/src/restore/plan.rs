@@ -180,9 +180,9 @@ impl Planner {
             entries => format!("{entries} names from here on"),
         };
         let why = format!("{stretch} are lost: {}", lost.why);
-        self.issues.push((lost.from, why.clone()));
+        self.issues.push((lost.from, why));
         if self.file.is_some() {
-            self.open_issue = Some(why);
+            self.open_issue = Some(format!("the rest of it is lost: {}", lost.why));
         }
         true
     }
@@ -210,7 +210,8 @@ impl Planner {
             return Err(EngineError::Absent(paths.join(", ")));
         }
         let why = "the recovery point has nothing there";
-        self.issues.extend(unseen.into_iter().map(|path| (path, why.to_owned())));
+        self.issues
+            .extend(unseen.into_iter().map(|path| (path, why.to_owned())));
         Ok(())
     }
 
@@ -311,9 +312,10 @@ impl Planner {
             self.file = Some(file);
             return self.give_up_candidate() && self.close_file();
         }
-        let broken = self.open_issue.take();
+        // A page that was lost after its last record is none of its business.
+        let issue = self.open_issue.take();
         let broken =
-            broken.or_else(|| (file.covered != file.size).then(|| "some of its records are missing".to_owned()));
+            (file.covered != file.size).then(|| issue.unwrap_or_else(|| "some of its records are missing".to_owned()));
         self.push(broken.map_or(Task::Finish, Task::Abandon))
     }
 
