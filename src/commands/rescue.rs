@@ -83,11 +83,8 @@ impl Rescue {
                 eprintln!("strongroom: damaged: {}: {}", damage.object, damage.why);
             }
             let outcome = self.action.run(&vault, terminal).await?;
-            Ok(if vault.damaged().is_empty() {
-                outcome
-            } else {
-                Outcome::Warnings
-            })
+            let unblemished = vault.damaged().is_empty() || outcome == Outcome::Failed;
+            Ok(if unblemished { outcome } else { Outcome::Warnings })
         })
     }
 }

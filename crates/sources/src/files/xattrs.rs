@@ -49,6 +49,8 @@ impl<F: AsFd> Subject<'_, F> {
             }
         }
         attributes.sort_unstable();
+        // A file system that lists a name twice gives one attribute.
+        attributes.dedup_by(|later, earlier| later.0 == earlier.0);
         Ok(attributes)
     }
 
