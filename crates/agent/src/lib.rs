@@ -1,6 +1,6 @@
 //! The client in its roles: a machine that registers, backs up and restores; and `rescue`, which needs no service.
 //!
-//! `state` is what a registered machine keeps; [`register`] makes it; [`Machine`] is a machine at work, with the engine
+//! `state` is what a registered machine keeps; [`register()`] makes it; [`Machine`] is a machine at work, with the engine
 //! on one side and the service on the other (`service_vault`). [`rescue`] reads a bare object store instead.
 
 #![forbid(unsafe_code)]

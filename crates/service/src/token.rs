@@ -89,7 +89,7 @@ impl TokenKey {
         }
     }
 
-    /// Whose session the token is, before its stamp is compared by [`TokenKey::stamp_matches`].
+    /// Whose session the token is, before its stamp is compared.
     pub(crate) fn session(&self, token: &str, now: Timestamp) -> Result<SessionToken, TokenRefusal> {
         match self.read(token, now)? {
             Subject::Session { user, stamp } => Ok(SessionToken { user, stamp }),
