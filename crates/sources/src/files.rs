@@ -2,7 +2,7 @@
 //!
 //! Backup side: a [`Selection`] (which folders, by which [`Rules`]) is walked by a [`Walker`], which
 //! yields one [`Found`] after the other in *path order*: component by component, bytes compared,
-//! depth first. [`open`], [`read_small`], [`read_link`] and [`xattrs`] read what was found.
+//! depth first. [`open`], [`read_small`], [`read_link`] and [`xattrs()`] read what was found.
 //!
 //! Restore side: a [`Target`] takes entries in the same order and makes them below one directory,
 //! which no hostile path can leave. Attributes of a directory are set when the order leaves it.

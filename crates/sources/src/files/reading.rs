@@ -251,7 +251,7 @@ impl OpenFile {
         Ok(now.unchanged_since(earlier))
     }
 
-    /// The extended attributes; cheaper than [`super::xattrs`] as the file is open.
+    /// The extended attributes; cheaper than [`super::xattrs()`] as the file is open.
     pub fn xattrs(&self) -> Result<Xattrs, ReadError> {
         let read = Subject::Open(&self.fd).read_all();
         read.map_err(|error| self.failed("read extended attributes of", error))
