@@ -112,10 +112,7 @@ pub const UNSAFE: &[Exception] = &[
     ),
 ];
 
-pub const IGNORED: &[Exception] = &[may(
-    "crates/seal/tests/properties.rs",
-    "seals 12 GiB to compare sizes; should become an example",
-)];
+pub const IGNORED: &[Exception] = &[];
 
 pub const PRINTING: &[Exception] = &[];
 
