@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Executor, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Executor};
 use strongroom_model::VaultId;
 
 use crate::dialect::Dialect;
@@ -104,12 +104,14 @@ impl Db {
     /// Begins the transaction that writes; there is one at a time.
     pub(crate) async fn write(&self, action: &'static str) -> Result<Write<'_>, DbError> {
         self.step(action, Moment::Before)?;
-        let begun = self.writer.begin_with(self.dialect.begin()).await;
-        Ok(Write {
+        let mut write = Write {
             db: self,
             action,
-            transaction: begun.map_err(DbError::sql(action))?,
-        })
+            connection: self.writer.acquire().await.map_err(DbError::sql(action))?,
+            committed: false,
+        };
+        write.execute(self.dialect.begin()).await?;
+        Ok(write)
     }
 
     /// The small key of a vault.
@@ -138,28 +140,44 @@ impl Db {
     }
 }
 
-/// A transaction that writes. Dropped, it is rolled back.
+/// A transaction that writes. Dropped, it is rolled back, by closing its connection: a full disk may have ended it already
+/// (SQLite then rolls back by itself), and no later writer may inherit a connection in a state that nobody knows.
 pub(crate) struct Write<'a> {
     db: &'a Db,
     action: &'static str,
-    transaction: Transaction<'a, Any>,
+    connection: PoolConnection<Any>,
+    committed: bool,
 }
 
 impl Write<'_> {
     /// The connection to write with.
     pub(crate) fn on(&mut self) -> &mut AnyConnection {
-        &mut self.transaction
+        &mut self.connection
     }
 
     /// The small key of a vault.
     pub(crate) async fn vault_key(&mut self, vault: VaultId) -> Result<i64, DbError> {
-        self.db.vault_key(&mut self.transaction, vault).await
+        self.db.vault_key(&mut self.connection, vault).await
     }
 
     /// Makes it durable.
-    pub(crate) async fn commit(self) -> Result<(), DbError> {
-        self.transaction.commit().await.map_err(DbError::sql(self.action))?;
+    pub(crate) async fn commit(mut self) -> Result<(), DbError> {
+        self.execute("commit").await?;
+        self.committed = true;
         self.db.step(self.action, Moment::Committed)
+    }
+
+    async fn execute(&mut self, statement: &'static str) -> Result<(), DbError> {
+        let done = self.connection.execute(statement).await;
+        done.map(drop).map_err(DbError::sql(self.action))
+    }
+}
+
+impl Drop for Write<'_> {
+    fn drop(&mut self) {
+        if !self.committed {
+            self.connection.close_on_drop();
+        }
     }
 }
 
@@ -178,4 +196,24 @@ async fn pool(url: &str, dialect: Dialect, connections: u32) -> Result<AnyPool, 
     pool.connect_with(options.disable_statement_logging())
         .await
         .map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What SQLite does by itself when the disk is full: the transaction is over before its owner knows.
+    #[tokio::test]
+    async fn a_transaction_that_ended_by_itself_does_not_stop_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open_file(&folder.path().join("db")).await.unwrap();
+        for _ in 0..3 {
+            let mut ended = db.write("end by itself").await.unwrap();
+            ended.execute("rollback").await.unwrap();
+            assert!(ended.commit().await.is_err());
+            let mut next = db.write("go on").await.unwrap();
+            next.execute("update settings set name = name").await.unwrap();
+            next.commit().await.unwrap();
+        }
+    }
 }
