@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::PathBuf;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::listing::Listing;
 use common::machine::{Machine, restored};
@@ -17,8 +17,6 @@ use common::world::World;
 use strongroom_format::pack::parse_pack;
 
 const KILLS: usize = 50;
-/// Kills come so long after the start, at most.
-const KILL_MS_MAX: u64 = 600;
 const SIZE: Size = Size {
     small: 300,
     large: 20,
@@ -31,6 +29,8 @@ struct Ordeal {
     machine: Machine,
     source: PathBuf,
     random: Random,
+    /// How long each kind of work takes here, undisturbed.
+    usual: [Duration; 3],
     expected: BTreeMap<String, Listing>,
     number: usize,
     killed: usize,
@@ -44,22 +44,47 @@ enum Work {
     Restore(String),
 }
 
+impl Work {
+    fn kind(&self) -> usize {
+        match self {
+            Work::FirstBackup => 0,
+            Work::Incremental => 1,
+            Work::Restore(_) => 2,
+        }
+    }
+}
+
 impl Ordeal {
     fn new() -> Self {
         let (world, mut random) = (World::new(), Random::new());
         let source = world.path("source");
         tree::make(&source, &mut random, &SIZE);
         let machine = world.machine("ordeal-0");
-        Self {
+        let mut ordeal = Self {
             world,
             machine,
             source,
             random,
+            usual: <_>::default(),
             expected: BTreeMap::new(),
             number: 0,
             killed: 0,
             gave_up: 0,
-        }
+        };
+        ordeal.time(&Work::FirstBackup);
+        ordeal.time(&Work::Incremental);
+        let restore = Work::Restore(ordeal.any_point());
+        ordeal.time(&restore);
+        ordeal
+    }
+
+    /// Does the work undisturbed, and remembers how long it took.
+    fn time(&mut self, work: &Work) {
+        let running = self.start(work);
+        let started = Instant::now();
+        running.wait().with_status(0);
+        self.usual[work.kind()] = started.elapsed();
+        self.look();
     }
 
     /// Something to do, in random order.
@@ -67,7 +92,6 @@ impl Ordeal {
         match self.random.below(3) {
             0 => Work::FirstBackup,
             1 => Work::Incremental,
-            _ if self.expected.is_empty() => Work::FirstBackup,
             _ => Work::Restore(self.any_point()),
         }
     }
@@ -100,8 +124,10 @@ impl Ordeal {
         self.world.path(&format!("target-{}", self.number))
     }
 
-    fn moment(&mut self) -> Duration {
-        Duration::from_micros(self.random.below(KILL_MS_MAX * 1000))
+    /// A moment while the work is done, most likely.
+    fn moment(&mut self, work: &Work) -> Duration {
+        let usual = self.usual[work.kind()].as_micros() as u64;
+        Duration::from_micros(self.random.below(usual))
     }
 
     /// Points that appeared since the last look are of the source as it is now.
@@ -158,22 +184,22 @@ impl Ordeal {
         doubled
     }
 
-    /// What was acknowledged is never sent again. What was on its way when its sender was killed can come twice, as the
-    /// service may have it only after the next run has asked what is missing: the packs of the first backup at worst,
-    /// and then small ones.
+    /// Not even what was on its way when its sender was killed: of a pack, the service stores only what it lacks.
+    fn assert_nothing_is_doubled(&self) {
+        assert_eq!(self.doubled_bytes(), 0, "bytes are stored twice");
+    }
+
+    /// A service that is killed between a pack and its row leaves a pack that nobody knows: at most the two that are on
+    /// their way.
     fn assert_little_is_doubled(&self) {
-        let (doubled, whole) = (self.doubled_bytes(), bytes_below(&self.source));
-        println!("{doubled} bytes are stored twice");
-        assert!(
-            doubled < whole + (self.killed as u64) * (2 << 20),
-            "{doubled} bytes are stored twice"
-        );
+        let (doubled, most) = (self.doubled_bytes(), self.killed as u64 * SIZE.large_bytes as u64);
+        assert!(doubled < most + bytes_below(&self.source), "{doubled} bytes are stored twice");
     }
 
     fn assert_kills_came_in_time(&self) {
         let Self { killed, gave_up, .. } = self;
         println!("{killed} of {KILLS} kills came in time, {gave_up} runs gave up");
-        assert!(*killed > KILLS / 6, "hardly anything was killed: the times do not fit");
+        assert!(*killed > KILLS / 2, "hardly anything was killed: the times do not fit");
         assert!(gave_up < killed, "nothing survives a restart of the service");
     }
 }
@@ -184,14 +210,14 @@ fn of_the_client() {
     for _ in 0..KILLS {
         let work = ordeal.work();
         let running = ordeal.start(&work);
-        let ended: Ended = running.kill_after(ordeal.moment());
+        let ended: Ended = running.kill_after(ordeal.moment(&work));
         ordeal.killed += usize::from(ended.was_killed());
         ordeal.look();
         ordeal.assert_goes_on(&work);
     }
     ordeal.assert_kills_came_in_time();
     ordeal.assert_is_whole();
-    ordeal.assert_little_is_doubled();
+    ordeal.assert_nothing_is_doubled();
     let scratch = ordeal.machine.state.join("scratch");
     let grown = bytes_below(&scratch) > 4 << 20;
     assert!(!grown, "the scratch folder grows: {:?}", tree::names_below(&scratch));
@@ -203,7 +229,7 @@ fn of_the_server() {
     for _ in 0..KILLS {
         let work = ordeal.work();
         let mut running = ordeal.start(&work);
-        sleep(ordeal.moment());
+        sleep(ordeal.moment(&work));
         ordeal.killed += usize::from(!running.has_ended());
         ordeal.world.service.kill();
         ordeal.world.service.start_again();

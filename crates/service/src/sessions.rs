@@ -75,18 +75,22 @@ pub(crate) async fn put_pack(
     let (session, pack): (SessionId, PackId) = (parse(&session)?, parse(&pack)?);
     let bytes = incoming.read_announced(&shared, RouteId::PutPack).await?;
     let length = bytes.len() as u64;
-    let outcome = shared
-        .vaults
-        .put_pack(machine.container, session, pack, bytes)
-        .await
-        .map_err(refuse)?;
-    shared.metrics.packs_stored.inc();
-    shared.metrics.bytes_received.inc_by(length);
-    shared.metrics.blobs_stored.inc_by(outcome.new_blobs);
-    Ok(Json(PackStored {
-        new_blobs: outcome.new_blobs,
-        duplicate_blobs: outcome.duplicate_blobs,
-    }))
+    // A machine that was killed now hangs up. Its pack is here, and shall count.
+    to_the_end(async move {
+        let outcome = shared
+            .vaults
+            .put_pack(machine.container, session, pack, bytes)
+            .await
+            .map_err(refuse)?;
+        shared.metrics.packs_stored.inc();
+        shared.metrics.bytes_received.inc_by(length);
+        shared.metrics.blobs_stored.inc_by(outcome.new_blobs);
+        Ok(Json(PackStored {
+            new_blobs: outcome.new_blobs,
+            duplicate_blobs: outcome.duplicate_blobs,
+        }))
+    })
+    .await
 }
 
 /// `POST /api/v1/sessions/{session}/commit`.
@@ -98,13 +102,16 @@ pub(crate) async fn commit(
 ) -> Answer<(StatusCode, Json<Committed>)> {
     let session: SessionId = parse(&session)?;
     let object = incoming.read(&shared, RouteId::Commit).await?;
-    let committed = shared
-        .vaults
-        .commit(machine.container, session, object)
-        .await
-        .map_err(refuse)?;
-    shared.metrics.points_committed.inc();
-    Ok((StatusCode::CREATED, Json(Committed { point: committed.point })))
+    to_the_end(async move {
+        let committed = shared
+            .vaults
+            .commit(machine.container, session, object)
+            .await
+            .map_err(refuse)?;
+        shared.metrics.points_committed.inc();
+        Ok((StatusCode::CREATED, Json(Committed { point: committed.point })))
+    })
+    .await
 }
 
 /// Reads a body that lists identities.
@@ -114,4 +121,13 @@ pub(crate) async fn read_identities(shared: &Shared, incoming: Incoming, route: 
         let detail = format!("The request must list at most {IDENTITIES_MAX} identities of 32 bytes each");
         Refusal::new(Code::InvalidRequest, detail)
     })
+}
+
+/// Does the work even if the caller hangs up meanwhile: dropped between an object and its row, it would leave an object
+/// that nobody knows.
+async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(stopped) => std::panic::resume_unwind(stopped.into_panic()),
+    }
 }

@@ -1,6 +1,6 @@
-//! Gates: one task at a time for each name, in this process.
+//! Gates: one task at a time for each name, in this process; and corridors, which one can wait to be empty.
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 const GATES: usize = 64;
 
@@ -15,5 +15,28 @@ impl Gates {
     /// Waits until nobody else has the name.
     pub(crate) async fn enter(&self, name: &[u8; 16]) -> MutexGuard<'_, ()> {
         self.0[usize::from(name[15]) % GATES].lock().await
+    }
+}
+
+/// Like [`Gates`], but any number of tasks may be inside.
+pub(crate) struct Corridors([RwLock<()>; GATES]);
+
+impl Corridors {
+    pub(crate) fn new() -> Self {
+        Self(std::array::from_fn(|_| RwLock::new(())))
+    }
+
+    /// Goes in, after those who wait for it to be empty.
+    pub(crate) async fn enter(&self, name: &[u8; 16]) -> RwLockReadGuard<'_, ()> {
+        self.of(name).read().await
+    }
+
+    /// Waits until all who are inside now have left.
+    pub(crate) async fn emptied(&self, name: &[u8; 16]) {
+        drop(self.of(name).write().await);
+    }
+
+    fn of(&self, name: &[u8; 16]) -> &RwLock<()> {
+        &self.0[usize::from(name[15]) % GATES]
     }
 }

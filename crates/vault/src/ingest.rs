@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use strongroom_db::{CHUNK_LEVEL, IDS_MAX, NewBlob, NewPack};
-use strongroom_format::pack::{BlobKind, PACK_BYTES_MAX, TocEntry, verify_pack};
+use strongroom_format::pack::{BlobKind, PACK_BYTES_MAX, PackBuilder, TocEntry, verify_pack};
 use strongroom_format::page::parse_visible;
 use strongroom_model::{BlobId, ContainerId, PackId, SessionId, VaultId};
 use strongroom_store::{Key, Store, StoreError};
@@ -29,6 +29,7 @@ impl Vaults {
         name: PackId,
         bytes: Bytes,
     ) -> Result<PutOutcome, VaultError> {
+        let _inside = self.0.ingests.enter(container.as_bytes()).await;
         let vault = self.renewed(container, session).await?.vault;
         let blobs = checked(name, bytes.clone()).await?;
         let store = self.store(vault).await?;
@@ -36,31 +37,68 @@ impl Vaults {
         if self.db().pack(vault, name).await?.is_some() {
             return keep(&*store, &key, bytes, &blobs).await;
         }
-        if self.knows_all(vault, &blobs).await? {
-            return Ok(nothing_new(&blobs));
-        }
-        let pack = NewPack {
-            id: name,
-            size: bytes.len() as u64,
+        let unknown = self.unknown(vault, &blobs).await?;
+        let known_blobs = (blobs.len() - unknown.len()) as u64;
+        let pack = match unknown.len() {
+            0 => return Ok(nothing_new(&blobs)),
+            count if count == blobs.len() => Pack { name, bytes, blobs },
+            _ => Pack::of(&bytes, unknown),
+        };
+        let row = NewPack {
+            id: pack.name,
+            size: pack.bytes.len() as u64,
             added: self.now(),
         };
-        store.put(&key, bytes).await?;
-        let inserted = self.db().insert_pack(vault, pack, &blobs).await?;
+        store.put(&pack_key(pack.name), pack.bytes).await?;
+        let inserted = self.db().insert_pack(vault, row, &pack.blobs).await?;
         Ok(PutOutcome {
             new_blobs: inserted.new_blobs,
-            duplicate_blobs: inserted.duplicate_blobs,
+            duplicate_blobs: inserted.duplicate_blobs + known_blobs,
         })
     }
 
-    /// Whether storing the pack would add nothing.
-    async fn knows_all(&self, vault: VaultId, blobs: &[NewBlob]) -> Result<bool, VaultError> {
+    /// Those of a pack's blobs that the vault does not have.
+    async fn unknown(&self, vault: VaultId, blobs: &[NewBlob]) -> Result<Vec<NewBlob>, VaultError> {
+        let mut unknown = Vec::new();
         for batch in blobs.chunks(IDS_MAX) {
             let ids: Vec<BlobId> = batch.iter().map(|blob| blob.id).collect();
-            if self.db().missing_blobs(vault, &ids).await?.contains(&true) {
-                return Ok(false);
-            }
+            let missing = self.db().missing_blobs(vault, &ids).await?;
+            let lacking = batch.iter().zip(missing).filter(|(_, missing)| *missing);
+            unknown.extend(lacking.map(|(blob, _)| *blob));
         }
-        Ok(true)
+        Ok(unknown)
+    }
+}
+
+/// A pack that was checked.
+struct Pack {
+    name: PackId,
+    bytes: Bytes,
+    blobs: Vec<NewBlob>,
+}
+
+impl Pack {
+    /// A pack of these blobs of another one. Who was killed with a pack on its way may ask what is missing before it
+    /// arrives, and sends some of its blobs again, beside others: they are not stored twice.
+    fn of(bytes: &[u8], mut blobs: Vec<NewBlob>) -> Pack {
+        let mut builder = PackBuilder::new();
+        for blob in &mut blobs {
+            let place = builder.len_bytes() as u64;
+            let sealed = &bytes[blob.place as usize..][..blob.size as usize];
+            let kind = if blob.level == CHUNK_LEVEL {
+                BlobKind::Chunk
+            } else {
+                BlobKind::Page
+            };
+            builder.push(kind, blob.id, sealed);
+            blob.place = place;
+        }
+        let (name, bytes, _) = builder.finish();
+        Pack {
+            name,
+            bytes: bytes.into(),
+            blobs,
+        }
     }
 }
 

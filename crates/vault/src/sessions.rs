@@ -30,7 +30,11 @@ pub struct Session {
 
 impl Vaults {
     /// Begins a session of a machine. It may have a few at once; of their commits one wins.
+    ///
+    /// Packs of the machine that just arrived are taken in first: one that was killed and comes back then learns that
+    /// their blobs are here.
     pub async fn begin_session(&self, container: ContainerId) -> Result<Session, VaultError> {
+        self.0.ingests.emptied(container.as_bytes()).await;
         let item = self.container(container).await?.item;
         let now = self.now();
         let new = NewSession {

@@ -13,7 +13,7 @@ use strongroom_format::vaultfile::VaultFile;
 use strongroom_model::{Clock, ContainerId, Redundancy, Region, VaultId, VaultName};
 use strongroom_store::{Store, StoreError};
 
-use crate::gate::Gates;
+use crate::gate::{Corridors, Gates};
 use crate::{Container, Entropy, LEASE_DEFAULT, VaultError, fresh, vault_file_key};
 
 /// Opens the store of a vault in a region. It is called once for each vault that is used.
@@ -51,6 +51,8 @@ pub(crate) struct Inner {
     pub(crate) db: Db,
     pub(crate) options: Options,
     pub(crate) gates: Gates,
+    /// Who takes in a pack of a machine is inside.
+    pub(crate) ingests: Corridors,
     opened: Mutex<HashMap<VaultId, Arc<dyn Store>>>,
 }
 
@@ -76,6 +78,7 @@ impl Vaults {
             db,
             options,
             gates: Gates::new(),
+            ingests: Corridors::new(),
             opened: Mutex::default(),
         }))
     }

@@ -309,8 +309,32 @@ fn a_pack_that_brings_nothing_is_not_stored() {
         let (name, bytes) = pack(BlobKind::Chunk, &blobs[1..3]);
         assert_eq!(put(&world, &client, Some(name), bytes).await.unwrap(), outcome(0, 2));
         assert_eq!(world.sim.keys(), before);
-        let (name, bytes) = pack(BlobKind::Chunk, &source(2, 4));
-        assert_eq!(put(&world, &client, Some(name), bytes).await.unwrap(), outcome(2, 2));
+    });
+}
+
+#[test]
+fn of_a_pack_only_what_is_new_is_stored() {
+    run(async {
+        let world = world().await;
+        let client = Client::register(&world, "web", 1).await.unwrap();
+        let (first, bytes) = pack(BlobKind::Chunk, &source(0, 4));
+        put(&world, &client, Some(first), bytes).await.unwrap();
+        let (mixed, bytes) = pack(BlobKind::Chunk, &source(2, 4));
+        for new_blobs in [2, 0] {
+            let outcome = put(&world, &client, Some(mixed), bytes.clone()).await.unwrap();
+            let duplicate_blobs = 4 - new_blobs;
+            assert_eq!(
+                outcome,
+                PutOutcome {
+                    new_blobs,
+                    duplicate_blobs
+                }
+            );
+        }
+        let (only_new, bytes) = pack(BlobKind::Chunk, &source(4, 2));
+        assert_eq!(world.sim.peek(&pack_key(mixed)), None);
+        assert_eq!(world.sim.peek(&pack_key(only_new)), Some(bytes));
+        assert_eq!(world.vaults.scrub(client.vault).await.unwrap(), []);
     });
 }
 

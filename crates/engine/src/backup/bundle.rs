@@ -3,12 +3,19 @@
 use crossbeam_channel::Sender;
 use strongroom_format::entry::Chunk;
 
-use super::scan::Stop;
+use super::scan::{SMALL_BYTES, Stop};
 use super::workers::ChunkJob;
 use crate::slot::{Promise, Slot, slot};
 
-/// A bundle is closed when it holds so many bytes.
-pub const BUNDLE_BYTES_TARGET: usize = 1 << 20;
+/// A bundle of files is closed when it holds so many bytes.
+///
+/// Measured on a source tree (zstd 3, the vault's size): 1 MiB 203.0 MiB, 2 MiB 199.6, 4 MiB 198.5. Restoring one small
+/// file decompresses its whole bundle, so we stop where the gain does.
+pub const FILES_BYTES: usize = 2 << 20;
+/// A bundle of an image's blocks is closed when it holds so many bytes.
+///
+/// Measured on a disk image: 1 MiB 1637 MiB, 2 MiB 1587, 4 MiB 1551, all at the same CPU time.
+pub const BLOCKS_BYTES: usize = 4 << 20;
 
 /// The open bundle. It is handed to the workers when it is closed.
 #[derive(Debug)]
@@ -34,7 +41,7 @@ impl Bundle {
     /// Where contents are appended; take back what turns out to be known by truncating.
     pub fn plain(&mut self) -> &mut Vec<u8> {
         if self.plain.capacity() == 0 {
-            self.plain.reserve(BUNDLE_BYTES_TARGET + (BUNDLE_BYTES_TARGET >> 2));
+            self.plain.reserve(FILES_BYTES + SMALL_BYTES as usize);
         }
         &mut self.plain
     }
@@ -49,9 +56,9 @@ impl Bundle {
         self.plain.is_empty()
     }
 
-    /// Whether it should be closed.
-    pub fn is_full(&self) -> bool {
-        self.plain.len() >= BUNDLE_BYTES_TARGET
+    /// Whether it should be closed when it may hold `target` bytes.
+    pub fn is_full(&self, target: usize) -> bool {
+        self.plain.len() >= target
     }
 
     /// The chunk that it will be.

@@ -17,12 +17,12 @@ use super::{BackupOptions, BackupParts};
 use crate::error::EngineError;
 use crate::scratch::{FingerprintMap, LastPoint, PageLog, Scratch};
 
-/// Chunks waiting for a worker: with two MiB each at most.
-const JOBS_MAX: usize = 4;
+/// Chunks waiting for a worker: with four MiB each at most.
+const JOBS_MAX: usize = 3;
 /// Batches of drafts waiting for their pages.
 const BATCHES_MAX: usize = 2;
 /// Sealed blobs waiting to be sent.
-const SEALED_MAX: usize = 8;
+const SEALED_MAX: usize = 4;
 
 /// What a pass is made with.
 pub struct Pass<'a> {

@@ -11,7 +11,7 @@ use strongroom_seal::DataKeys;
 use strongroom_sources::files::{self, Found, IssueKind, Meta, Names, OpenFile, ReadError, Segment, Selection, Walker};
 
 use super::BackupOptions;
-use super::bundle::Bundle;
+use super::bundle::{BLOCKS_BYTES, Bundle, FILES_BYTES};
 use super::content::FileContent;
 use super::draft::{Draft, content};
 use super::image::{HEAD_BYTES, is_image};
@@ -24,7 +24,7 @@ use crate::progress::Progress;
 use crate::scratch::{FingerprintMap, Known};
 
 /// Files below this size are bundled.
-const SMALL_BYTES: u64 = 256 << 10;
+pub const SMALL_BYTES: u64 = 256 << 10;
 /// Drafts that wait for their bundle to close, in units of [`Draft::weight`].
 const BATCH_WEIGHT_MAX: usize = 32 << 10;
 /// Drafts are handed on in batches of at least this weight.
@@ -357,7 +357,7 @@ impl Scan {
             content.piece(print, length, known);
         }
         content.finish().into_iter().try_for_each(|draft| self.push(draft))?;
-        if self.bundle.is_full() {
+        if self.bundle.is_full(FILES_BYTES) {
             self.close_bundle()
         } else {
             Ok(())
@@ -551,7 +551,7 @@ impl Scan {
             Known::Now(slot, start)
         });
         content.block(print, length, known);
-        if self.bundle.is_full() {
+        if self.bundle.is_full(BLOCKS_BYTES) {
             self.bundle.close()?;
         }
         self.after_piece(content)

@@ -30,9 +30,9 @@ pub struct Sent {
 }
 
 /// Questions on their way at once. With [`ASK_BYTES`] this bounds the memory that latency costs.
-const QUESTIONS_MAX: usize = 4;
+const QUESTIONS_MAX: usize = 3;
 /// A question waits for no more blobs when those it has are so many bytes.
-const ASK_BYTES: usize = 6 << 20;
+const ASK_BYTES: usize = 4 << 20;
 /// Blobs in one question.
 const ASK_BLOBS: usize = 256;
 /// Packs on their way at once.
@@ -148,12 +148,12 @@ impl Packs {
             BlobKind::Chunk => &mut self.chunks,
             BlobKind::Page => &mut self.pages,
         };
+        let full = (builder.len_bytes() + blob.bytes.len() > PACK_BYTES_TARGET).then(|| std::mem::take(builder));
         builder.push(blob.kind, blob.id, &blob.bytes);
-        if builder.len_bytes() < PACK_BYTES_TARGET {
-            return Ok(());
+        match full {
+            Some(pack) => self.send(pack).await,
+            None => Ok(()),
         }
-        let full = std::mem::take(builder);
-        self.send(full).await
     }
 
     async fn send(&mut self, pack: PackBuilder) -> Result<(), RemoteError> {

@@ -12,7 +12,7 @@ use crate::slot::Promise;
 /// Contents on their way to become a chunk.
 #[derive(Debug)]
 pub struct ChunkJob {
-    /// At most two MiB.
+    /// At most four MiB.
     pub plain: Vec<u8>,
     /// Who waits to know its identity.
     pub promise: Promise<Chunk>,
@@ -22,8 +22,10 @@ pub struct ChunkJob {
 pub fn work(keys: &DataKeys, level: Level, jobs: &Receiver<ChunkJob>, sealed: &Sender<SealedBlob>) {
     let mut sealer = Sealer::new(keys, level);
     for job in jobs {
-        let mut bytes = Vec::with_capacity(job.plain.len() / 2 + 1024);
+        let mut bytes = Vec::new();
         sealer.seal(SealKind::Chunk, &[], &job.plain, &mut bytes);
+        // Compressing needed more room than the result, which may wait for a while.
+        bytes.shrink_to_fit();
         let id = strongroom_format::blob_id(&bytes);
         job.promise.keep(Chunk {
             id,
