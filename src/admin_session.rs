@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strongroom_api::{Client, ClientOptions, RetryPolicy, Secret, SignIn, Trust};
 
+use crate::cli::Global;
 use crate::failure::Failure;
 use crate::{clock, folders, private_file};
 
@@ -55,21 +56,32 @@ impl AdminSession {
         Ok(private_file::write(&Self::path()?, &text)?)
     }
 
-    /// A client that is signed in.
-    pub(crate) fn client() -> Result<Client, Failure> {
+    /// The session of whoever is signed in.
+    pub(crate) fn signed_in() -> Result<(Self, SignedIn), Failure> {
         let Some(session) = Self::load()? else {
             return Err(not_signed_in(None));
         };
-        let Some(user) = session.user else {
-            return Err(not_signed_in(Some(&session.url)));
-        };
+        match session.user.clone() {
+            Some(user) => Ok((session, user)),
+            None => Err(not_signed_in(Some(&session.url))),
+        }
+    }
+
+    /// A client that is signed in.
+    pub(crate) fn client(global: &Global) -> Result<Client, Failure> {
+        let (session, user) = Self::signed_in()?;
+        session.client_of(&user, global)
+    }
+
+    /// A client in the name of `user`.
+    pub(crate) fn client_of(&self, user: &SignedIn, global: &Global) -> Result<Client, Failure> {
         let options = ClientOptions {
-            url: session.url,
-            trust: Trust::from_pem(&session.ca_certificate)?,
+            url: self.url.clone(),
+            trust: Trust::from_pem(&self.ca_certificate)?,
             clock: clock::system(),
-            retry: RetryPolicy::NONE,
+            retry: global.retry(RetryPolicy::BRIEF),
         };
-        let refresh_token = user.refresh_token;
+        let refresh_token = user.refresh_token.clone();
         Ok(Client::new(options, SignIn::Administrator { refresh_token })?)
     }
 }

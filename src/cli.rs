@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use strongroom_api::RetryPolicy;
 
 use crate::commands::{
-    agent, backup, completions, login, ls, points, quickstart, rescue, restore, serve, vault, verify,
+    agent, backup, completions, login, ls, password, points, quickstart, rescue, restore, serve, vault, verify,
 };
 
 /// Backup into vaults that cannot read what they keep.
@@ -25,6 +26,7 @@ A service keeps vaults; machines register in a vault and send encrypted recovery
 
   strongroom serve                          the service (prints how to sign in)
   strongroom login https://host:8443 …      sign in as an administrator
+  strongroom password                       choose your own password
   strongroom vault create main              make a vault
   strongroom vault credentials main …       let a machine register in it
 
@@ -65,6 +67,21 @@ pub(crate) struct Global {
     /// Tell more about what happens; twice: everything
     #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "For all commands")]
     pub(crate) verbose: u8,
+    /// Give up at once when the service is away
+    ///
+    /// Without it, backup, restore and verify go on trying for two minutes, and listings for some seconds.
+    #[arg(long, global = true, help_heading = "For all commands")]
+    pub(crate) no_retry: bool,
+}
+
+impl Global {
+    /// How patient to be where `usual` is right if nothing else was asked for.
+    pub(crate) fn retry(&self, usual: RetryPolicy) -> RetryPolicy {
+        match self.no_retry {
+            true => RetryPolicy::NONE,
+            false => usual,
+        }
+    }
 }
 
 /// All commands; each is one file in `commands`.
@@ -74,6 +91,7 @@ pub(crate) enum Command {
     Serve(serve::Serve),
     Login(login::Login),
     Logout(login::Logout),
+    Password(password::Password),
     #[command(subcommand)]
     Vault(vault::Vault),
     #[command(subcommand)]

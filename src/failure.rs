@@ -34,6 +34,11 @@ impl Failure {
         Self(anyhow::Error::msg(sentence))
     }
 
+    /// The same failure, and before it what it meant.
+    pub(crate) fn context(self, sentence: &'static str) -> Self {
+        Self(self.0.context(sentence))
+    }
+
     /// Tells the sentence on the error output.
     pub(crate) fn report(&self) -> ExitCode {
         eprintln!("strongroom: {}", sentence(&self.0));

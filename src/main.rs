@@ -14,17 +14,23 @@ mod issues;
 mod listing;
 mod logging;
 mod passphrase;
+mod password;
 mod private_file;
 mod progress;
 mod shown_path;
 mod terminal;
+mod usage;
+mod waiting;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage::report(&error),
+    };
     let terminal = terminal::Terminal::new(&cli.global);
     match commands::run(cli, &terminal) {
         Ok(outcome) => outcome.into(),

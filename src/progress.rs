@@ -4,22 +4,26 @@ use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use strongroom_engine::{Figures, Progress};
+use strongroom_agent::AgentError;
+use strongroom_engine::{EngineError, Figures, Progress};
 
 use crate::terminal::{Terminal, bytes};
+use crate::waiting::Waiting;
 
 /// How often a bar is drawn.
 const TICK: Duration = Duration::from_millis(200);
 /// How often a line is printed when nobody watches a terminal.
 const LINE: Duration = Duration::from_secs(10);
 
-/// Runs `work` while its figures are shown, and turns the first Ctrl-C or SIGTERM into a polite stop.
+/// Runs `work` while its figures are shown, tells when the service that it needs is away, and turns the first Ctrl-C or
+/// SIGTERM into a polite stop, which does not wait for a service.
 pub(crate) async fn watch<T>(
     terminal: &Terminal,
     verb: &'static str,
     progress: &Progress,
-    work: impl Future<Output = T>,
-) -> T {
+    mut waiting: Option<Waiting>,
+    work: impl Future<Output = Result<T, AgentError>>,
+) -> Result<T, AgentError> {
     let mut shown = Shown::new(terminal, verb);
     let mut ticks = tokio::time::interval(TICK);
     let mut stopping = false;
@@ -30,15 +34,32 @@ pub(crate) async fn watch<T>(
         tokio::select! {
             result = &mut work => {
                 shown.end();
-                return result;
+                return result.map_err(|error| if stopping { as_interruption(error) } else { error });
             }
+            notice = next_notice(&mut waiting) => shown.note(&notice),
             _ = ticks.tick() => shown.draw(progress.figures()),
             () = &mut interrupted, if !stopping => {
                 stopping = true;
                 shown.note("stopping; what was done so far is kept …");
                 progress.cancel();
+                waiting.iter().for_each(Waiting::give_up);
             }
         }
+    }
+}
+
+async fn next_notice(waiting: &mut Option<Waiting>) -> String {
+    match waiting {
+        Some(waiting) => waiting.notice().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A call that failed because nobody waited for the service any more.
+fn as_interruption(error: AgentError) -> AgentError {
+    match error {
+        AgentError::Client(_) | AgentError::Engine(EngineError::Remote(_)) => EngineError::Cancelled.into(),
+        error => error,
     }
 }
 

@@ -34,7 +34,6 @@ struct Ordeal {
     expected: BTreeMap<String, Listing>,
     number: usize,
     killed: usize,
-    gave_up: usize,
 }
 
 enum Work {
@@ -69,7 +68,6 @@ impl Ordeal {
             expected: BTreeMap::new(),
             number: 0,
             killed: 0,
-            gave_up: 0,
         };
         ordeal.time(&Work::FirstBackup);
         ordeal.time(&Work::Incremental);
@@ -193,14 +191,16 @@ impl Ordeal {
     /// their way.
     fn assert_little_is_doubled(&self) {
         let (doubled, most) = (self.doubled_bytes(), self.killed as u64 * SIZE.large_bytes as u64);
-        assert!(doubled < most + bytes_below(&self.source), "{doubled} bytes are stored twice");
+        assert!(
+            doubled < most + bytes_below(&self.source),
+            "{doubled} bytes are stored twice"
+        );
     }
 
     fn assert_kills_came_in_time(&self) {
-        let Self { killed, gave_up, .. } = self;
-        println!("{killed} of {KILLS} kills came in time, {gave_up} runs gave up");
-        assert!(*killed > KILLS / 2, "hardly anything was killed: the times do not fit");
-        assert!(gave_up < killed, "nothing survives a restart of the service");
+        let killed = self.killed;
+        println!("{killed} of {KILLS} kills came in time");
+        assert!(killed > KILLS / 2, "hardly anything was killed: the times do not fit");
     }
 }
 
@@ -233,14 +233,9 @@ fn of_the_server() {
         ordeal.killed += usize::from(!running.has_ended());
         ordeal.world.service.kill();
         ordeal.world.service.start_again();
-        // The client tries again by itself, unless the service was away when it began: then it says so at once.
-        let ended = running.wait();
+        // The client waits for the service and goes on by itself.
+        running.wait().with_status(0);
         ordeal.look();
-        if !ended.is_done() {
-            ended.refused(&["cannot reach the service"]);
-            ordeal.gave_up += 1;
-            ordeal.assert_goes_on(&work);
-        }
     }
     ordeal.assert_kills_came_in_time();
     wait_for("leftovers to go", || {

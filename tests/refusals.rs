@@ -53,9 +53,41 @@ fn names_that_are_none() {
         assert!(refused.stderr.contains("letter"), "{refused}");
     }
     world.admin(&["vault", "create", "main"]).refused(&["main", "taken"]);
-    world
-        .admin(&["vault", "show", "nothing"])
-        .refused(&["no such vault", "strongroom vault list"]);
+    let output = world.path("output");
+    for arguments in [
+        ["vault", "show", "nothing"].as_slice(),
+        &["vault", "delete", "nothing"],
+        &["vault", "credentials", "nothing", "--output", output.to_str().unwrap()],
+    ] {
+        world
+            .admin(arguments)
+            .refused(&["no vault called nothing", "strongroom vault list"]);
+    }
+    assert!(!output.exists());
+}
+
+#[test]
+fn usage_that_is_wrong() {
+    for (arguments, words) in [
+        (["backup"].as_slice(), "PATH"),
+        (&["bakup", "/etc"], "'bakup'"),
+        (&["vault", "shwo", "main"], "'shwo'"),
+        (&["backup", "/etc", "--nonsense"], "--nonsense"),
+        (&["backup", "/etc", "--compression", "much"], "'much'"),
+        (&["points", "--all", "--machine", "web-1"], "--all"),
+        (&["vault", "create", "1bad"], "letter"),
+    ] {
+        let refused = run(common::program::strongroom(arguments));
+        refused.with_status(2).said(&[words, "--help"]);
+        assert!(refused.stderr.starts_with("strongroom: "), "{refused}");
+        assert!(!refused.stderr.contains("error:"), "{refused}");
+        assert_eq!(refused.stdout, "");
+    }
+    let helped = run(common::program::strongroom(["backup", "--help"]));
+    assert!(
+        helped.is_done() && helped.stderr.is_empty() && helped.stdout.contains("Usage:"),
+        "{helped}"
+    );
 }
 
 #[test]
@@ -195,6 +227,10 @@ fn recovery_points_that_are_not_there() {
     machine
         .run(&["ls", "latest", "--machine", "stranger"])
         .refused(&["stranger"]);
+    let mut command = common::program::strongroom(["points", "--machine", "stranger", "--state"]);
+    command.arg(&machine.state);
+    let ended = run(command);
+    assert!(ended.is_done() && ended.stdout.contains("machine stranger"), "{ended}");
     assert!(!target.exists());
 }
 
@@ -207,7 +243,7 @@ fn paths_that_are_not_there() {
     assert_eq!(machine.points().len(), 1);
     machine
         .run(&["ls", "latest", absent.to_str().unwrap()])
-        .refused(&["nothing at"]);
+        .refused(&["nothing at", absent.to_str().unwrap()]);
     let mut command = machine.restore_command("latest", &world.path("target"));
     command.arg(&absent);
     run(command).refused(&["nothing at", absent.to_str().unwrap()]);
@@ -226,8 +262,7 @@ fn a_service_that_is_away() {
     let mut command = machine.backup_command(&source);
     command.arg("--no-retry");
     run(command).refused(&[&world.service.url]);
-    machine.run(&["points"]).refused(&[&world.service.url]);
-    world.admin(&["vault", "list"]).refused(&[&world.service.url]);
+    machine.run(&["points", "--no-retry"]).refused(&[&world.service.url]);
     world.sign_in().refused(&[&world.service.url]);
 }
 

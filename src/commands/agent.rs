@@ -153,10 +153,11 @@ fn status(global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
     })
 }
 
-/// The machine that is registered with the state folder that the options name.
-pub(crate) fn open(global: &Global, retry: RetryPolicy) -> Result<Machine, Failure> {
+/// The machine that is registered with the state folder that the options name; `usual` is how patient it is unless the
+/// options say otherwise.
+pub(crate) fn open(global: &Global, usual: RetryPolicy) -> Result<Machine, Failure> {
     let folder = StateFolder::new(folders::state(global)?);
-    Ok(Machine::open(folder, clock::system(), retry)?)
+    Ok(Machine::open(folder, clock::system(), global.retry(usual))?)
 }
 
 fn read_credentials(file: &Path) -> Result<VaultCredentials, Failure> {

@@ -19,12 +19,14 @@ use crate::issues;
 use crate::progress::watch;
 use crate::shown_path::absolute;
 use crate::terminal::{Terminal, bytes};
+use crate::waiting::{Waiting, first_calls};
 
 /// Back up files and folders of this machine, now
 ///
 /// What has not changed since the last backup is neither read nor sent. The recovery point exists when the command ends
 /// with status 0, or with 3 when some files could not be taken as they should have been: these are listed, and the rest is
-/// safe. A backup that is interrupted goes on where it was when it is started again.
+/// safe. A backup that is interrupted goes on where it was when it is started again. A service that is away is waited for,
+/// up to two minutes.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Patterns are those of .gitignore files: `*.o`, `cache/`, `/home/*/tmp`, `!keep.o`. One that begins with a slash is meant
@@ -62,9 +64,6 @@ pub(crate) struct Backup {
         env = "STRONGROOM_COMPRESSION"
     )]
     compression: i32,
-    /// Give up at once when the service is away, instead of trying for some minutes
-    #[arg(long)]
-    no_retry: bool,
 }
 
 #[derive(Serialize)]
@@ -78,32 +77,25 @@ struct BackupView {
 
 impl Backup {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
-        let retry = if self.no_retry {
-            RetryPolicy::NONE
-        } else {
-            RetryPolicy::PATIENT
-        };
-        let machine = agent::open(global, retry)?;
+        let machine = agent::open(global, RetryPolicy::PATIENT)?;
         let backup = Plan {
             selection: self.selection()?,
             level: Level::new(self.compression)?,
             force_rehash: self.force_rehash,
         };
-        let (progress, began) = (Progress::default(), Instant::now());
-        let report = block_on(async {
-            Ok(watch(
-                terminal,
-                "Backing up",
-                &progress,
-                machine.back_up(backup, progress.clone()),
-            )
-            .await?)
+        let progress = Progress::default();
+        let (report, time) = block_on(async {
+            first_calls(machine.client(), terminal, machine.reach()).await?;
+            let waiting = Waiting::for_service_of(machine.client());
+            let (work, began) = (machine.back_up(backup, progress.clone()), Instant::now());
+            let report = watch(terminal, "Backing up", &progress, Some(waiting), work).await?;
+            Ok((report, began.elapsed()))
         })?;
         let issues = issues::View::new(&report.issues, report.issues_omitted);
         issues.print(terminal);
         let outcome = issues.outcome();
         let view = BackupView {
-            seconds: began.elapsed().as_secs_f64(),
+            seconds: time.as_secs_f64(),
             report,
             issues,
         };

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
-use strongroom_api::{Client, ClientOptions, RetryPolicy, Secret, Trust};
+use strongroom_api::{Client, ClientOptions, RetryPolicy, Trust};
 
 use crate::admin_session::{AdminSession, SignedIn};
 use crate::commands::block_on;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{self, Terminal};
-use crate::{clock, folders, private_file};
+use crate::{clock, folders, password, private_file};
 
 /// Sign in to a service as an administrator
 ///
@@ -63,7 +63,8 @@ impl Login {
         let known = AdminSession::load()?;
         let trust = self.trust(known.as_ref())?;
         let ca_certificate = trust.as_pem().to_owned();
-        let password = self.password(terminal)?;
+        let whose = format!("{} at {}", self.user, self.url);
+        let password = password::read(self.password_file.as_deref(), &whose, terminal)?;
         let options = ClientOptions {
             url: self.url.clone(),
             trust,
@@ -114,20 +115,6 @@ impl Login {
             Some(session) => Ok(Trust::from_pem(&session.ca_certificate)?),
             None => Err(unknown_authority(&self.url)),
         }
-    }
-
-    fn password(&self, terminal: &Terminal) -> Result<Secret, Failure> {
-        if let Some(file) = &self.password_file {
-            let text = private_file::read(file)?;
-            return Ok(Secret::new(text.trim_end_matches(['\r', '\n'])));
-        }
-        if !terminal.can_ask() {
-            return Err(Failure::new(
-                "nobody can be asked for the password here: name a file with --password-file",
-            ));
-        }
-        let prompt = format!("Password of {} at {}: ", self.user, self.url);
-        Ok(Secret::new(rpassword::prompt_password(prompt)?))
     }
 }
 

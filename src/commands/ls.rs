@@ -33,7 +33,7 @@ pub(crate) struct Ls {
 
 impl Ls {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
-        let machine = agent::open(global, RetryPolicy::NONE)?;
+        let machine = agent::open(global, RetryPolicy::BRIEF)?;
         let paths = self
             .paths
             .iter()
@@ -42,22 +42,25 @@ impl Ls {
             .collect();
         let mut collected = Collected::default();
         block_on(async {
-            let id = machine.find_point(&self.point, &self.whose.filter()).await?;
-            let point = machine.open_point(id).await?;
+            let point = machine.find_and_open(&self.point, &self.whose.filter()).await?;
             Ok(machine.list(&point, paths, |listed| collected.add(listed)).await?)
         })?;
-        show(&collected, terminal)
+        show(&collected, &self.paths, terminal)
     }
 }
 
 /// Prints a listing, for people or programs.
-pub(crate) fn show(collected: &Collected, terminal: &Terminal) -> Result<Outcome, Failure> {
+pub(crate) fn show(collected: &Collected, asked_for: &[PathBuf], terminal: &Terminal) -> Result<Outcome, Failure> {
     let lines = |entries: &Vec<_>| {
         let lines: Vec<String> = entries.iter().map(crate::listing::EntryView::line).collect();
         lines.join("\n")
     };
     if collected.entries.is_empty() && collected.lost.is_empty() {
-        return Err(Failure::new("the recovery point has nothing at that path"));
+        let paths: Vec<String> = asked_for.iter().map(|path| path.display().to_string()).collect();
+        return Err(Failure::new(match paths.is_empty() {
+            true => "the recovery point has nothing in it".to_owned(),
+            false => format!("the recovery point has nothing at {}", paths.join(", ")),
+        }));
     }
     terminal.result(&collected.entries, lines)?;
     collected

@@ -5,6 +5,7 @@ pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod login;
 pub(crate) mod ls;
+pub(crate) mod password;
 pub(crate) mod points;
 pub(crate) mod quickstart;
 pub(crate) mod rescue;
@@ -13,10 +14,15 @@ pub(crate) mod serve;
 pub(crate) mod vault;
 pub(crate) mod verify;
 
+use std::time::Duration;
+
 use crate::cli::{Cli, Command};
 use crate::failure::{Failure, Outcome};
 use crate::logging;
 use crate::terminal::Terminal;
+
+/// How long work that nobody waits for may delay the end.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Runs the command that was given.
 pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
@@ -29,7 +35,8 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
         Command::Serve(serve) => serve.run(&global, terminal),
         Command::Login(login) => login.run(terminal),
         Command::Logout(logout) => logout.run(terminal),
-        Command::Vault(vault) => vault.run(terminal),
+        Command::Password(password) => password.run(&global, terminal),
+        Command::Vault(vault) => vault.run(&global, terminal),
         Command::Quickstart(quickstart) => quickstart.run(terminal),
         Command::Agent(agent) => agent.run(&global, terminal),
         Command::Backup(backup) => backup.run(&global, terminal),
@@ -44,8 +51,9 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
 
 /// Runs asynchronous work to its end.
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(work)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(work);
+    // Nothing that counts is left; a look-up of a host name may still run, and cannot be stopped.
+    runtime.shutdown_timeout(FAREWELL);
+    result
 }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
+use strongroom_agent::no_points;
 use strongroom_api::{PointFilter, PointView, RetryPolicy};
 use strongroom_model::MachineName;
 
@@ -45,17 +46,23 @@ struct PointsView {
 
 impl Points {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
-        let machine = agent::open(global, RetryPolicy::NONE)?;
-        let points = block_on(async { Ok(machine.points(&self.whose.filter()).await?) })?;
-        terminal.result(&PointsView { points }, |view| table(&view.points))?;
+        let machine = agent::open(global, RetryPolicy::BRIEF)?;
+        let filter = self.whose.filter();
+        let points = block_on(async { Ok(machine.points(&filter).await?) })?;
+        terminal.result(&PointsView { points }, |view| match view.points.is_empty() {
+            true => sentence(&no_points(&filter)),
+            false => table(&view.points),
+        })?;
         Ok(Outcome::Done)
     }
 }
 
+fn sentence(text: &str) -> String {
+    let (first, rest) = text.split_at(1);
+    format!("{}{rest}.", first.to_ascii_uppercase())
+}
+
 fn table(points: &[PointView]) -> String {
-    if points.is_empty() {
-        return "There are no recovery points yet: make one with `strongroom backup PATH`.".to_owned();
-    }
     let mut table = Table::new(&["POINT", "CREATED", "MACHINE", ">ENTRIES", ">SIZE", ">ADDED"]);
     for point in points {
         table.row([

@@ -203,19 +203,14 @@ async fn try_out(machine: &Machine, folder: &Path, keep: &Path, terminal: &Termi
         level: Level::default(),
         force_rehash: false,
     };
-    let backup = watch(
-        terminal,
-        "Backing up",
-        &progress,
-        machine.back_up(plan, progress.clone()),
-    )
-    .await?;
+    let work = machine.back_up(plan, progress.clone());
+    let backup = watch(terminal, "Backing up", &progress, None, work).await?;
     let backup_time = began.elapsed();
     let target = tempfile::Builder::new().prefix("restored-").tempdir_in(keep)?;
     let point = machine.open_point(backup.point).await?;
     let (progress, began) = (Progress::default(), Instant::now());
     let work = machine.restore(&point, Vec::new(), target.path().to_owned(), progress.clone());
-    let restore = watch(terminal, "Restoring", &progress, work).await?;
+    let restore = watch(terminal, "Restoring", &progress, None, work).await?;
     let restore_time = began.elapsed();
     let (source, restored) = (
         folder.to_owned(),

@@ -99,13 +99,13 @@ impl Action {
                 vault
                     .list(&point, stored_paths(&paths), |listed| collected.add(listed))
                     .await?;
-                ls::show(&collected, terminal)
+                ls::show(&collected, &paths, terminal)
             }
             Self::Restore { point, paths, to } => {
                 let (target, progress, began) = (absolute(&to)?, Progress::default(), Instant::now());
                 let point = vault.open_point(&point).await?;
                 let work = vault.restore(&point, stored_paths(&paths), target.clone(), progress.clone());
-                let report = watch(terminal, "Restoring", &progress, work).await?;
+                let report = watch(terminal, "Restoring", &progress, None, work).await?;
                 show_restored(target, report, began.elapsed(), terminal)
             }
         }

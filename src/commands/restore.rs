@@ -18,6 +18,7 @@ use crate::issues;
 use crate::progress::watch;
 use crate::shown_path::{absolute, stored};
 use crate::terminal::{Terminal, bytes};
+use crate::waiting::{Waiting, first_calls};
 
 /// Restore a recovery point, or parts of it, to a folder
 ///
@@ -59,14 +60,18 @@ impl Restore {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
         let machine = agent::open(global, RetryPolicy::PATIENT)?;
         let paths = stored_paths(&self.paths);
-        let (target, progress, began) = (absolute(&self.to)?, Progress::default(), Instant::now());
-        let report = block_on(async {
-            let id = machine.find_point(&self.point, &self.whose.filter()).await?;
-            let point = machine.open_point(id).await?;
+        let (target, progress) = (absolute(&self.to)?, Progress::default());
+        let (report, time) = block_on(async {
+            let filter = self.whose.filter();
+            let opening = machine.find_and_open(&self.point, &filter);
+            let point = first_calls(machine.client(), terminal, opening).await?;
+            let waiting = Waiting::for_service_of(machine.client());
             let work = machine.restore(&point, paths, target.clone(), progress.clone());
-            Ok(watch(terminal, "Restoring", &progress, work).await?)
+            let began = Instant::now();
+            let report = watch(terminal, "Restoring", &progress, Some(waiting), work).await?;
+            Ok((report, began.elapsed()))
         })?;
-        show(target, report, began.elapsed(), terminal)
+        show(target, report, time, terminal)
     }
 }
 

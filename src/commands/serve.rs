@@ -1,7 +1,7 @@
 //! `strongroom serve`: the service.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -21,8 +21,8 @@ const LISTEN_DEFAULT: &str = "127.0.0.1:8443";
 /// Run the service: keep vaults, for administrators and machines
 ///
 /// The first start makes everything that is needed in the data folder: a certificate authority, a certificate, the
-/// database, and an administrator called admin whose password is in the file admin-password there. It prints how to go
-/// on. Ctrl-C or SIGTERM ends the service; requests that are under way are finished first.
+/// database, and an administrator called admin whose password is in the file admin-password there: choose another with
+/// `strongroom password`, then delete the file. All of it is there before the port is open. It prints how to go on. Ctrl-C or SIGTERM ends the service; requests that are under way are finished first.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -139,7 +139,7 @@ fn announcement(view: &ServeView) -> String {
     text += &format!("  CA certificate  {}\n", view.ca_file.display());
     if let Some(file) = &view.password_file {
         text += &format!(
-            "  first password  {} (of the user admin; note it down, then delete the file)\n",
+            "  first password  {} (of the user admin; choose another with `strongroom password`, then delete the file)\n",
             file.display()
         );
     }
@@ -151,12 +151,15 @@ fn announcement(view: &ServeView) -> String {
 }
 
 fn next_commands(view: &ServeView) -> String {
-    let password = match &view.password_file {
-        Some(file) => format!(" --user admin --password-file {}", file.display()),
-        None => String::new(),
+    let (sign_in, change) = match view.password_file.as_deref().map(Path::display) {
+        Some(file) => (
+            format!(" --user admin --password-file {file}"),
+            format!("  strongroom password --password-file {file} && rm {file}\n"),
+        ),
+        None => Default::default(),
     };
     format!(
-        "\nNext, in another terminal:\n  strongroom login {} --ca {}{password}\n  strongroom vault create main\n  \
+        "\nNext, in another terminal:\n  strongroom login {} --ca {}{sign_in}\n{change}  strongroom vault create main\n  \
          strongroom vault credentials main --output main.credentials\n\n",
         view.url,
         view.ca_file.display(),

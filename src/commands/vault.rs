@@ -8,6 +8,7 @@ use strongroom_api::{CreateVault, VaultCredentials, VaultView};
 use strongroom_model::{Redundancy, Region, VaultName};
 
 use crate::admin_session::AdminSession;
+use crate::cli::Global;
 use crate::commands::block_on;
 use crate::failure::{Failure, Outcome};
 use crate::private_file;
@@ -95,21 +96,21 @@ struct CredentialsView {
 }
 
 impl Vault {
-    pub(crate) fn run(self, terminal: &Terminal) -> Result<Outcome, Failure> {
+    pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
         match self {
-            Self::Create(create) => create.run(terminal)?,
-            Self::List(List {}) => list(terminal)?,
-            Self::Show(show) => show.run(terminal)?,
-            Self::Delete(delete) => delete.run(terminal)?,
-            Self::Credentials(credentials) => credentials.run(terminal)?,
+            Self::Create(create) => create.run(global, terminal)?,
+            Self::List(List {}) => list(global, terminal)?,
+            Self::Show(show) => show.run(global, terminal)?,
+            Self::Delete(delete) => delete.run(global, terminal)?,
+            Self::Credentials(credentials) => credentials.run(global, terminal)?,
         }
         Ok(Outcome::Done)
     }
 }
 
 impl Create {
-    fn run(self, terminal: &Terminal) -> Result<(), Failure> {
-        let client = AdminSession::client()?;
+    fn run(self, global: &Global, terminal: &Terminal) -> Result<(), Failure> {
+        let client = AdminSession::client(global)?;
         let Self {
             name,
             region,
@@ -127,8 +128,8 @@ impl Create {
     }
 }
 
-fn list(terminal: &Terminal) -> Result<(), Failure> {
-    let client = AdminSession::client()?;
+fn list(global: &Global, terminal: &Terminal) -> Result<(), Failure> {
+    let client = AdminSession::client(global)?;
     let list = block_on(async { Ok(client.vaults().await?) })?;
     terminal.result(&list, |list| match list.vaults.is_empty() {
         true => "There are no vaults: `strongroom vault create NAME` makes one.".to_owned(),
@@ -161,8 +162,8 @@ fn table(vaults: &[VaultView]) -> String {
 }
 
 impl Show {
-    fn run(self, terminal: &Terminal) -> Result<(), Failure> {
-        let client = AdminSession::client()?;
+    fn run(self, global: &Global, terminal: &Terminal) -> Result<(), Failure> {
+        let client = AdminSession::client(global)?;
         let vault = block_on(async { Ok(client.vault(&self.name).await?) })?;
         terminal.result(&vault, |vault| {
             let line = |name: &str, value: String| format!("{name:<12}{value}\n");
@@ -182,8 +183,8 @@ impl Show {
 }
 
 impl Delete {
-    fn run(self, terminal: &Terminal) -> Result<(), Failure> {
-        let client = AdminSession::client()?;
+    fn run(self, global: &Global, terminal: &Terminal) -> Result<(), Failure> {
+        let client = AdminSession::client(global)?;
         block_on(async { Ok(client.delete_vault(&self.name).await?) })?;
         let view = DeletedView { deleted: self.name };
         terminal.done(&view, |view| format!("Deleted the vault {}.", view.deleted))
@@ -191,8 +192,8 @@ impl Delete {
 }
 
 impl Credentials {
-    fn run(self, terminal: &Terminal) -> Result<(), Failure> {
-        let client = AdminSession::client()?;
+    fn run(self, global: &Global, terminal: &Terminal) -> Result<(), Failure> {
+        let client = AdminSession::client(global)?;
         let credentials: VaultCredentials = block_on(async { Ok(client.issue_credentials(&self.name).await?) })?;
         if self.output.as_os_str() == "-" {
             return terminal.result(&credentials, VaultCredentials::to_json);

@@ -17,6 +17,7 @@ use crate::failure::{Failure, Outcome};
 use crate::issues;
 use crate::progress::watch;
 use crate::terminal::{Terminal, bytes};
+use crate::waiting::{Waiting, first_calls};
 
 /// Read everything that a recovery point needs and check it, without restoring
 ///
@@ -45,18 +46,15 @@ struct VerifyView {
 impl Verify {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
         let machine = agent::open(global, RetryPolicy::PATIENT)?;
-        let (progress, began) = (Progress::default(), Instant::now());
-        let (point, report) = block_on(async {
-            let id = machine.find_point(&self.point, &self.whose.filter()).await?;
-            let point = machine.open_point(id).await?;
-            let report = watch(
-                terminal,
-                "Verifying",
-                &progress,
-                machine.verify(&point, progress.clone()),
-            )
-            .await?;
-            Ok((id, report))
+        let progress = Progress::default();
+        let (point, report, time) = block_on(async {
+            let filter = self.whose.filter();
+            let opening = machine.find_and_open(&self.point, &filter);
+            let point = first_calls(machine.client(), terminal, opening).await?;
+            let waiting = Waiting::for_service_of(machine.client());
+            let (work, began) = (machine.verify(&point, progress.clone()), Instant::now());
+            let report = watch(terminal, "Verifying", &progress, Some(waiting), work).await?;
+            Ok((point.header.point, report, began.elapsed()))
         })?;
         let issues = issues::View::new(&report.issues, report.issues_omitted);
         if !terminal.is_json() {
@@ -70,7 +68,7 @@ impl Verify {
             point,
             whole: report.is_clean(),
             report,
-            seconds: began.elapsed().as_secs_f64(),
+            seconds: time.as_secs_f64(),
             issues,
         };
         terminal.done(&view, summary)?;

@@ -6,6 +6,7 @@ pub mod later;
 pub mod listing;
 pub mod machine;
 pub mod mount;
+pub mod names;
 pub mod program;
 pub mod random;
 pub mod service;

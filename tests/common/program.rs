@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{Read as _, Seek as _};
+use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
@@ -77,6 +77,16 @@ impl Running {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// What it has said so far on the error output.
+    pub fn has_said(&self) -> String {
+        text(&self.stderr)
+    }
+
+    /// What it has printed so far.
+    pub fn has_printed(&self) -> String {
+        text(&self.stdout)
+    }
+
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
@@ -112,8 +122,8 @@ impl Running {
         }
     }
 
-    fn output(&mut self) -> (String, String) {
-        (text(&mut self.stdout), text(&mut self.stderr))
+    fn output(&self) -> (String, String) {
+        (text(&self.stdout), text(&self.stderr))
     }
 }
 
@@ -124,10 +134,10 @@ impl Drop for Running {
     }
 }
 
-fn text(file: &mut File) -> String {
-    let mut bytes = Vec::new();
-    file.rewind().unwrap();
-    file.read_to_end(&mut bytes).unwrap();
+/// Reads without moving the place where the program writes on.
+fn text(file: &File) -> String {
+    let mut bytes = vec![0; file.metadata().unwrap().len() as usize];
+    file.read_exact_at(&mut bytes, 0).unwrap();
     String::from_utf8(bytes).expect("what is printed is UTF-8")
 }
 

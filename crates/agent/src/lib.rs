@@ -13,6 +13,6 @@ mod service_vault;
 mod state;
 
 pub use error::AgentError;
-pub use machine::{Backup, Machine};
+pub use machine::{Backup, Machine, no_points};
 pub use register::{Registration, register};
 pub use state::{MachineState, StateFolder};

@@ -80,10 +80,14 @@ impl Machine {
         &self.client
     }
 
+    /// Makes sure that the service answers and knows the machine, before anything else is begun.
+    pub async fn reach(&self) -> Result<(), AgentError> {
+        self.client.machine().await?;
+        Ok(())
+    }
+
     /// Makes a backup now.
     pub async fn back_up(&self, backup: Backup, progress: Progress) -> Result<BackupReport, AgentError> {
-        // A wrong address or a service that is away is told at once; later, a cut line is waited for.
-        self.client.with_retry(RetryPolicy::NONE).machine().await?;
         let scratch = Arc::new(Scratch::open(&self.folder.scratch())?);
         let vault = Arc::new(ServiceVault::new(self.client.clone()));
         let parts = BackupParts {
@@ -128,7 +132,7 @@ impl Machine {
 
     /// Its recovery points, or those of others that it may read, newest last.
     pub async fn points(&self, filter: &PointFilter) -> Result<Vec<PointView>, AgentError> {
-        Ok(self.client.with_retry(RetryPolicy::NONE).points(filter).await?.points)
+        Ok(self.client.points(filter).await?.points)
     }
 
     /// The point that a person means: an id, a unique beginning of one, or `latest` (of this machine, or of another one
@@ -138,13 +142,18 @@ impl Machine {
             let latest = self.points(filter).await?.pop();
             return latest
                 .map(|point| point.id)
-                .ok_or_else(|| AgentError::NoSuchPoint(no_latest(filter)));
+                .ok_or_else(|| AgentError::NoSuchPoint(no_points(filter)));
         }
         let all = match filter {
             PointFilter::Own => self.points(&PointFilter::All).await?,
             filter => self.points(filter).await?,
         };
         match_point(text, all.iter().map(|point| point.id))
+    }
+
+    /// Finds, fetches and opens the point that a person means.
+    pub async fn find_and_open(&self, text: &str, filter: &PointFilter) -> Result<OpenPoint, AgentError> {
+        self.open_point(self.find_point(text, filter).await?).await
     }
 
     /// Fetches and opens a point; says whose it is if the keys do not fit.
@@ -202,7 +211,8 @@ impl Machine {
     }
 }
 
-fn no_latest(filter: &PointFilter) -> String {
+/// Says that a list of recovery points is empty.
+pub fn no_points(filter: &PointFilter) -> String {
     match filter {
         PointFilter::Own => "there is no recovery point yet: make one with `strongroom backup PATH`".to_owned(),
         PointFilter::All => "there is no recovery point in this vault that this machine may read".to_owned(),

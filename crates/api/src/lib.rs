@@ -15,6 +15,7 @@ mod frame;
 mod key;
 mod key_set;
 mod machine;
+mod password;
 mod point;
 mod problem;
 pub mod routes;
@@ -27,14 +28,15 @@ mod vault;
 pub use assertion::{ASSERTION_AUDIENCE, ASSERTION_SECONDS, AssertionClaims, AssertionError};
 pub use bitmap::{BitmapError, bitmap_from_bools, bools_from_bitmap};
 pub use client::{
-    AdministratorSession, CertificateFault, Client, ClientError, ClientOptions, FetchStream, Fetched, PointFilter,
-    RetryPolicy, SignIn,
+    AdministratorSession, CertificateFault, ChangedPassword, Client, ClientError, ClientOptions, FetchStream, Fetched,
+    PointFilter, RetryPolicy, SignIn,
 };
 pub use credentials::{CREDENTIALS_BYTES_MAX, CredentialsError, VaultCredentials};
 pub use frame::{FRAME_HEADER_LENGTH, Frame, FrameError, FrameHeader, FrameParser, FrameStatus};
 pub use key::{KeyError, MachineKey};
 pub use key_set::{JoinRequest, KeySetList, KeySetView};
 pub use machine::{MachineView, RegisterRequest, Registered};
+pub use password::{ChangePassword, NewPassword, PasswordChanged, PasswordError};
 pub use point::{Damage, PointList, PointView, ScrubReport};
 pub use problem::{Code, PROBLEM_CONTENT_TYPE, Problem};
 pub use secret::Secret;

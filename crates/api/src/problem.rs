@@ -104,6 +104,8 @@ codes! {
     InvalidPack = 422 "The pack was refused";
     /// A recovery point object breaks the format or the rules.
     InvalidPoint = 422 "The recovery point was refused";
+    /// The new password breaks the rules for it.
+    InvalidPassword = 422 "The new password was refused";
     /// A key set object breaks the format or the rules.
     InvalidKeySet = 422 "The key set was refused";
     /// Too many failed sign-ins; `retry_after_seconds` says how long to wait.

@@ -92,6 +92,7 @@ routes! {
     Readyz: GET "/readyz", Public, Body::Empty => 200 Body::Text, "Says that database and store work";
     Metrics: GET "/metrics", Public, Body::Empty => 200 Body::Text, "Counts for Prometheus, without a name in them";
     Token: POST "/api/v1/token", Public, Body::Form("TokenRequest") => 200 Body::Json("TokenResponse"), "Signs in: a password, a refresh token or a machine's assertion for a short-lived token";
+    ChangePassword: POST "/api/v1/password", PasswordChange, Body::Json("ChangePassword") => 200 Body::Json("PasswordChanged"), "Changes the caller's own password, by the present one; every session ends, and a new one begins";
     ListVaults: GET "/api/v1/vaults", VaultsRead, Body::Empty => 200 Body::Json("VaultList"), "Lists the vaults";
     CreateVault: POST "/api/v1/vaults", VaultsWrite, Body::Json("CreateVault") => 201 Body::Json("VaultView"), "Creates a vault";
     ShowVault: GET "/api/v1/vaults/{vault}", VaultsRead, Body::Empty => 200 Body::Json("VaultView"), "Shows one vault";

@@ -60,13 +60,15 @@ impl Db {
         row.size("users")
     }
 
-    /// Replaces the password of an administrator. `false`: there is none of this name.
-    pub async fn set_password(&self, name: &str, password_hash: &str) -> Result<bool, DbError> {
+    /// Replaces the password of an administrator, who still has the old one. `false`: there is none of this name, or the
+    /// password is another one by now.
+    pub async fn replace_password(&self, name: &str, old_hash: &str, new_hash: &str) -> Result<bool, DbError> {
         let action = "replace the password";
         let mut write = self.write(action).await?;
-        let query = sqlx::query("update users set password_hash = $1 where name_folded = $2")
-            .bind(password_hash)
-            .bind(name.to_ascii_lowercase());
+        let query = sqlx::query("update users set password_hash = $1 where name_folded = $2 and password_hash = $3")
+            .bind(new_hash)
+            .bind(name.to_ascii_lowercase())
+            .bind(old_hash);
         let done = query.execute(write.on()).await.map_err(DbError::sql(action))?;
         write.commit().await?;
         Ok(done.rows_affected() == 1)

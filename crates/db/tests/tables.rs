@@ -420,8 +420,14 @@ async fn service_tables() {
     assert!(!db.insert_user(&user).await.unwrap());
     assert_eq!(db.user("aDMIN").await.unwrap(), Some(user.clone()));
     assert_eq!(db.count_users().await.unwrap(), 1);
-    assert!(db.set_password("admin", "other").await.unwrap());
-    assert!(!db.set_password("nobody", "other").await.unwrap());
+    assert!(
+        db.replace_password("admin", &user.password_hash, "other")
+            .await
+            .unwrap()
+    );
+    for (name, old) in [("admin", user.password_hash.as_str()), ("nobody", "other")] {
+        assert!(!db.replace_password(name, old, "third").await.unwrap());
+    }
     assert_eq!(db.user("admin").await.unwrap().unwrap().password_hash, "other");
     assert!(!format!("{user:?}").contains("argon2id"));
 

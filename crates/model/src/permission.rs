@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 pub enum Permission {
     /// Anybody, signed in or not: health, figures, and signing in itself.
     Public,
+    /// Change the password of the account that one is signed in with.
+    PasswordChange,
     /// List and show vaults.
     VaultsRead,
     /// Create vaults.

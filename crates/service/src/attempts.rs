@@ -39,7 +39,8 @@ struct Failures {
 
 impl Caller {
     pub(crate) fn new(address: IpAddr, name: &str) -> Self {
-        let hash = blake3::hash(name.as_bytes());
+        // Users are found whatever the case: guesses are counted so too.
+        let hash = blake3::hash(name.to_ascii_lowercase().as_bytes());
         let name = hash.as_bytes()[..16].try_into().expect("16 of 32 bytes");
         Self { address, name }
     }
@@ -107,6 +108,7 @@ mod tests {
         assert_eq!(attempts.wait_seconds(&caller("admin"), at(60)), 0);
         assert_eq!(attempts.wait_seconds(&caller("admin"), at(-1_000_000)), 60);
         assert_eq!(attempts.wait_seconds(&caller("other"), at(0)), 0);
+        assert_eq!(attempts.wait_seconds(&caller("aDMIN"), at(0)), 60);
         attempts.succeeded(&caller("admin"));
         assert_eq!(attempts.wait_seconds(&caller("admin"), at(0)), 0);
     }

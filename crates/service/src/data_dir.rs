@@ -58,7 +58,7 @@ pub(crate) struct DataDir {
 impl DataDir {
     /// Makes the folder, if need be, and takes possession of it.
     pub(crate) fn open(root: &Path) -> Result<Self, DataDirError> {
-        make_private(root)?;
+        make_lasting(root)?;
         let root = root.canonicalize().map_err(io_error("find", root))?;
         let lock = lock(&root)?;
         for folder in ["tls", "secrets", "objects"] {
@@ -153,6 +153,24 @@ fn lock(root: &Path) -> Result<File, DataDirError> {
 fn make_private(folder: &Path) -> Result<(), DataDirError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(io_error("create the folder", folder))
+}
+
+/// Makes a folder and those above it that are missing, each durable before the next.
+fn make_lasting(folder: &Path) -> Result<(), DataDirError> {
+    let parent = match folder.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => folder,
+    };
+    if !parent.exists() {
+        make_lasting(parent)?;
+    }
+    make_private(folder)?;
+    match File::open(parent).and_then(|parent| parent.sync_all()) {
+        // A folder whose parent we may not read was there before us.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced.map_err(io_error("write", parent)),
+    }
 }
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataDirError {

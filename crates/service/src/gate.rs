@@ -13,7 +13,7 @@ use strongroom_api::routes::Route;
 use strongroom_model::Permission;
 
 use crate::machines;
-use crate::principal::{Machine, Principal, Registration};
+use crate::principal::{Administrator, Machine, Principal, Registration};
 use crate::refusal::{Answer, Refusal};
 use crate::shared::Shared;
 use crate::token::TokenRefusal;
@@ -88,6 +88,17 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 fn unauthenticated(detail: &str) -> Refusal {
     Refusal::new(Code::Unauthenticated, detail)
+}
+
+impl<S: Sync> FromRequestParts<S> for Administrator {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Answer<Self> {
+        match parts.extensions.get() {
+            Some(Principal::Administrator(administrator)) => Ok(administrator.clone()),
+            _ => Err(Refusal::forbidden()),
+        }
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Machine {

@@ -7,11 +7,13 @@
 
 #![forbid(unsafe_code)]
 
+mod account;
 mod attempts;
 mod authority;
 mod config;
 mod data_dir;
 mod fetch;
+mod first_administrator;
 mod gate;
 mod health;
 mod incoming;

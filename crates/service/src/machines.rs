@@ -20,7 +20,7 @@ use crate::password::random_bytes;
 use crate::principal::{Machine, Registration};
 use crate::refusal::{Answer, Refusal};
 use crate::shared::Shared;
-use crate::vault_refusal::refuse;
+use crate::vault_refusal::{refuse, refuse_vault};
 
 /// How long a credentials file is good.
 const CREDENTIALS_DAYS: i64 = 10;
@@ -31,7 +31,8 @@ pub(crate) async fn issue_credentials(
     Path(name): Path<String>,
 ) -> Answer<(StatusCode, Json<VaultCredentials>)> {
     let name: VaultName = parse(&name)?;
-    let vault = shared.vaults.show(&name).await.map_err(refuse)?.vault;
+    let shown = shared.vaults.show(&name).await;
+    let vault = shown.map_err(refuse_vault(&name))?.vault;
     let secret = Secret::new(URL_SAFE_NO_PAD.encode(random_bytes::<32>()));
     let credential = new_credential(vault.id, &secret, shared.clock.now());
     let inserted = shared.db.insert_credential(&credential).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use strongroom_api::Secret;
+use strongroom_api::{NewPassword, Secret};
 use tokio::sync::Semaphore;
 
 /// Memory, passes and lanes: the smallest setting that OWASP's password storage advice lists, as each check occupies the
@@ -16,9 +16,6 @@ const LANES: u32 = 1;
 
 const SALT_LENGTH: usize = 16;
 const HASH_LENGTH: usize = 32;
-
-/// The longest password, in bytes, that is looked at.
-const PASSWORD_BYTES_MAX: usize = 1024;
 
 /// How many checks may run at once: a bound on memory (19 MiB each) and on the processors that strangers can occupy.
 const CHECKS_AT_ONCE: usize = 2;
@@ -45,7 +42,7 @@ impl PasswordHasher {
     /// Whether the password is the one with that hash. Without a hash (no such user) it takes as long and says no, so
     /// that the time does not tell which users exist.
     pub(crate) async fn check(&self, password: Secret, hash: Option<String>) -> bool {
-        if password.reveal().len() > PASSWORD_BYTES_MAX {
+        if password.reveal().len() > NewPassword::BYTES_MAX {
             return false;
         }
         self.run(move || {

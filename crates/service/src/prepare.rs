@@ -9,7 +9,7 @@ use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use strongroom_api::Trust;
-use strongroom_db::{Db, UserRow};
+use strongroom_db::Db;
 use strongroom_model::{Clock, Region, VaultId};
 use strongroom_store::Store;
 use strongroom_vault::Vaults;
@@ -19,33 +19,37 @@ use tokio_rustls::TlsAcceptor;
 use crate::attempts::Attempts;
 use crate::authority::{self, Pair, ServerFacts};
 use crate::data_dir::DataDir;
+use crate::first_administrator::FirstAdministrator;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::password::{PasswordHasher, fill_random, random_bytes, random_password};
+use crate::password::{PasswordHasher, fill_random, random_bytes};
 use crate::service::{ServeOptions, StartError};
 use crate::shared::Shared;
 use crate::token::{KEY_LENGTH, TokenKey};
 
 pub(crate) const CA_FILE: &str = "tls/ca.pem";
-pub(crate) const PASSWORD_FILE: &str = "admin-password";
 
-/// The first administrator.
-const ADMINISTRATOR: &str = "admin";
+/// What a service is made of.
+pub(crate) struct Prepared {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) tls: TlsAcceptor,
+    pub(crate) administrator: FirstAdministrator,
+}
 
-/// Makes or opens everything that handlers and connections need.
+/// Makes or opens everything that handlers and connections need. All of it is on disk on return.
 pub(crate) async fn prepare(
     folder: DataDir,
     address: SocketAddr,
     options: &ServeOptions,
     clock: Clock,
-) -> Result<(Arc<Shared>, TlsAcceptor), StartError> {
+) -> Result<Prepared, StartError> {
     let now = clock.now();
     let mut hostnames = options.hostnames.clone();
     hostnames.extend(options.url.as_deref().map(host_of).transpose()?);
     let (trust, tls) = prepare_tls(&folder, address, &hostnames, now)?;
     let db = Db::open_file(&folder.path("strongroom.db")).await?;
     let passwords = PasswordHasher::new();
-    prepare_administrator(&folder, &db, &passwords, now).await?;
+    let administrator = FirstAdministrator::prepare(&folder, &db, &passwords, now).await?;
     let shared = Shared {
         tokens: TokenKey::new(&token_key(&folder)?),
         vaults: open_vaults(&folder, &db, &clock),
@@ -65,7 +69,11 @@ pub(crate) async fn prepare(
         fetches: Shared::fetches(),
         ready_since: Mutex::new(None),
     };
-    Ok((Arc::new(shared), tls))
+    Ok(Prepared {
+        shared: Arc::new(shared),
+        tls,
+        administrator,
+    })
 }
 
 /// The address that others reach the service by, as far as one can tell from here.
@@ -150,28 +158,6 @@ fn acceptor(pair: &Pair) -> Result<TlsAcceptor, StartError> {
         .map_err(|error| unusable(&error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
-}
-
-/// Makes the first administrator. The password's file comes first: an account whose password nobody knows is of no use,
-/// while a password without account is replaced at the next start.
-async fn prepare_administrator(
-    folder: &DataDir,
-    db: &Db,
-    passwords: &PasswordHasher,
-    now: Timestamp,
-) -> Result<(), StartError> {
-    if db.count_users().await? > 0 {
-        return Ok(());
-    }
-    let password = random_password();
-    folder.write(PASSWORD_FILE, format!("{}\n", password.reveal()).as_bytes())?;
-    let user = UserRow {
-        name: ADMINISTRATOR.to_owned(),
-        password_hash: passwords.hash(password).await,
-        created: now,
-    };
-    db.insert_user(&user).await?;
-    Ok(())
 }
 
 fn open_vaults(folder: &DataDir, db: &Db, clock: &Clock) -> Vaults {

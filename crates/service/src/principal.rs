@@ -7,14 +7,18 @@ use strongroom_model::{ContainerId, ItemId, Permission, VaultId};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Principal {
     /// A person who administers the service.
-    Administrator {
-        /// The user's name.
-        user: String,
-    },
+    Administrator(Administrator),
     /// A registered machine.
     Machine(Machine),
     /// The bearer of a vault credentials file.
     Registration(Registration),
+}
+
+/// A person who administers the service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Administrator {
+    /// The name, as it was typed at the sign-in.
+    pub(crate) user: String,
 }
 
 /// A registered machine.
@@ -37,7 +41,7 @@ impl Principal {
     pub(crate) fn permits(&self, permission: Permission) -> bool {
         use Permission::*;
         let held: &[Permission] = match self {
-            Self::Administrator { .. } => &[VaultsRead, VaultsWrite, VaultsDelete, CredentialsIssue],
+            Self::Administrator(_) => &[PasswordChange, VaultsRead, VaultsWrite, VaultsDelete, CredentialsIssue],
             Self::Machine(_) => &[Backup, Restore, Scrub],
             Self::Registration(_) => &[MachineRegister],
         };
@@ -47,7 +51,7 @@ impl Principal {
     /// How the caller appears in logs: never with a secret.
     pub(crate) fn log_name(&self) -> String {
         match self {
-            Self::Administrator { user } => format!("administrator {user}"),
+            Self::Administrator(administrator) => format!("administrator {}", administrator.user),
             Self::Machine(machine) => format!("machine {}", machine.container),
             Self::Registration(registration) => format!("credentials of vault {}", registration.vault),
         }

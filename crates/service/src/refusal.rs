@@ -60,3 +60,10 @@ impl IntoResponse for Refusal {
         response
     }
 }
+
+/// A text of ours as a sentence.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(characters).collect()
+}

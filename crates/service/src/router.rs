@@ -11,7 +11,7 @@ use strongroom_api::routes::{Method, ROUTES, Route, RouteId};
 use crate::gate::{Gate, pass};
 use crate::refusal::Refusal;
 use crate::shared::Shared;
-use crate::{fetch, health, key_sets, machines, points, sessions, sign_in, vaults};
+use crate::{account, fetch, health, key_sets, machines, points, sessions, sign_in, vaults};
 
 /// Builds the router from the table of routes.
 pub(crate) fn router(shared: &Arc<Shared>) -> Router {
@@ -37,6 +37,7 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::Readyz => on(method, health::readyz),
         RouteId::Metrics => on(method, health::metrics),
         RouteId::Token => on(method, sign_in::token),
+        RouteId::ChangePassword => on(method, account::change_password),
         RouteId::ListVaults => on(method, vaults::list),
         RouteId::CreateVault => on(method, vaults::create),
         RouteId::ShowVault => on(method, vaults::show),

@@ -8,19 +8,23 @@ use std::sync::Arc;
 use strongroom_api::{Fingerprint, Trust, TrustError};
 use strongroom_db::DbError;
 use strongroom_model::Clock;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::authority::AuthorityError;
 use crate::data_dir::{DataDir, DataDirError};
+use crate::first_administrator::{FirstAdministrator, PASSWORD_FILE};
 use crate::limits::Limits;
 use crate::listener::Listener;
-use crate::prepare::{CA_FILE, PASSWORD_FILE, prepare};
+use crate::prepare::{CA_FILE, Prepared, prepare};
 use crate::router::router;
 use crate::shared::Shared;
 
 const ADDRESS_FILE: &str = "address";
+
+/// How many connections the system keeps until we accept them.
+const BACKLOG: u32 = 1024;
 
 /// How to serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,25 +88,30 @@ pub enum StartError {
 /// A service that runs. Dropped, it ends as by [`Service::stop`], but nobody waits for it.
 pub struct Service {
     address: SocketAddr,
-    first_start: bool,
+    administrator: FirstAdministrator,
     shared: Arc<Shared>,
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
 }
 
 impl Service {
-    /// Starts to serve; on return connections are accepted.
+    /// Starts to serve; on return connections are accepted. None is before all that a caller may need is on disk: the
+    /// authority's certificate, the first password, the address.
     ///
     /// # Errors
     /// Says what is in the way, and what to do about it.
     pub async fn start(options: ServeOptions, clock: Clock) -> Result<Self, StartError> {
         let folder = DataDir::open(&options.data)?;
-        let sockets = listen(&options.listen).await?;
-        let address = sockets.local_addr().map_err(listen_error(&options.listen))?;
-        let first_start = folder.read(CA_FILE)?.is_none();
-        let (shared, tls) = prepare(folder, address, &options, clock).await?;
+        let socket = bind(&options.listen).await?;
+        let address = socket.local_addr().map_err(listen_error(&options.listen))?;
+        let Prepared {
+            shared,
+            tls,
+            administrator,
+        } = prepare(folder, address, &options, clock).await?;
         let address_line = format!("{}\n", shared.url);
         shared.folder.write(ADDRESS_FILE, address_line.as_bytes())?;
+        let sockets = listen(socket, &options.listen, &shared)?;
         let (stop, stopped) = watch::channel(false);
         let listener = Listener {
             tls,
@@ -115,7 +124,7 @@ impl Service {
         tracing::info!(%address, url = shared.url, "serving");
         Ok(Self {
             address,
-            first_start,
+            administrator,
             shared,
             stop,
             running,
@@ -162,15 +171,17 @@ impl Service {
         self.shared.trust.fingerprint()
     }
 
-    /// Whether this start made authority and administrator.
+    /// Whether this start made the first administrator.
     pub fn is_first_start(&self) -> bool {
-        self.first_start
+        self.administrator == FirstAdministrator::Made
     }
 
-    /// The file with the first administrator's password, as long as it is there.
+    /// The file with the first administrator's password, if it was right and there when the service started.
     pub fn password_file(&self) -> Option<PathBuf> {
-        let there = matches!(self.shared.folder.read(PASSWORD_FILE), Ok(Some(_)));
-        there.then(|| self.shared.folder.path(PASSWORD_FILE))
+        match self.administrator {
+            FirstAdministrator::Made | FirstAdministrator::InFile => Some(self.shared.folder.path(PASSWORD_FILE)),
+            FirstAdministrator::Elsewhere => None,
+        }
     }
 }
 
@@ -180,8 +191,35 @@ impl std::fmt::Debug for Service {
     }
 }
 
-async fn listen(address: &str) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(listen_error(address))
+/// Takes possession of the address; whoever connects is refused until [`listen`].
+async fn bind(listen: &str) -> Result<TcpSocket, StartError> {
+    let mut last = None;
+    for address in lookup_host(listen).await.map_err(listen_error(listen))? {
+        match bind_to(address) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = Some(error),
+        }
+    }
+    let nothing = || io::Error::new(io::ErrorKind::InvalidInput, "it stands for no address");
+    Err(listen_error(listen)(last.unwrap_or_else(nothing)))
+}
+
+fn bind_to(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // The connections of a service that has just ended are no reason to refuse.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+fn listen(socket: TcpSocket, listen: &str, shared: &Shared) -> Result<TcpListener, StartError> {
+    socket.listen(BACKLOG).map_err(|error| {
+        shared.folder.remove(ADDRESS_FILE);
+        listen_error(listen)(error)
+    })
 }
 
 fn listen_error(listen: &str) -> impl FnOnce(io::Error) -> StartError {

@@ -36,6 +36,23 @@ pub(crate) async fn token(
 }
 
 async fn by_password(shared: &Shared, caller: Caller, user: &str, password: Secret) -> Answer<TokenResponse> {
+    let Some(hash) = check_password(shared, caller, user, password).await? else {
+        return Err(Refusal::new(
+            Code::WrongPassword,
+            "The user name or the password is wrong",
+        ));
+    };
+    tracing::info!(user, "signed in");
+    Ok(begin_session(shared, user, &hash))
+}
+
+/// The hash of the password, if it is the user's. Failures cost the caller patience, whatever the password is shown for.
+pub(crate) async fn check_password(
+    shared: &Shared,
+    caller: Caller,
+    user: &str,
+    password: Secret,
+) -> Answer<Option<String>> {
     let now = shared.clock.now();
     let wait = shared.attempts.wait_seconds(&caller, now);
     if wait > 0 {
@@ -46,19 +63,20 @@ async fn by_password(shared: &Shared, caller: Caller, user: &str, password: Secr
         shared.attempts.failed(caller, now);
         shared.metrics.sign_ins_failed.inc();
         tracing::warn!(user, "a sign-in failed: wrong user name or password");
-        return Err(Refusal::new(
-            Code::WrongPassword,
-            "The user name or the password is wrong",
-        ));
+        return Ok(None);
     }
     shared.attempts.succeeded(&caller);
-    tracing::info!(user, "signed in");
-    let session = shared.tokens.for_session(user, &hash.unwrap_or_default(), now);
-    Ok(TokenResponse {
-        refresh_token: Some(session),
+    Ok(hash)
+}
+
+/// A session of the user whose password has this hash.
+pub(crate) fn begin_session(shared: &Shared, user: &str, password_hash: &str) -> TokenResponse {
+    let now = shared.clock.now();
+    TokenResponse {
+        refresh_token: Some(shared.tokens.for_session(user, password_hash, now)),
         refresh_expires_in: Some(SESSION_SECONDS),
         ..access(shared.tokens.for_administrator(user, now))
-    })
+    }
 }
 
 async fn by_session(shared: &Shared, session: &Secret) -> Answer<TokenResponse> {

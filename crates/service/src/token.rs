@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use strongroom_api::Secret;
 use strongroom_model::{ContainerId, ItemId, VaultId};
 
-use crate::principal::{Machine, Principal};
+use crate::principal::{Administrator, Machine, Principal};
 
 /// How long an access token lives, in seconds.
 pub(crate) const ACCESS_SECONDS: u64 = 15 * 60;
@@ -83,7 +83,7 @@ impl TokenKey {
     /// Who calls with this token.
     pub(crate) fn principal(&self, token: &str, now: Timestamp) -> Result<Principal, TokenRefusal> {
         match self.read(token, now)? {
-            Subject::Administrator { user } => Ok(Principal::Administrator { user }),
+            Subject::Administrator { user } => Ok(Principal::Administrator(Administrator { user })),
             Subject::Machine { vault, container, item } => Ok(Principal::Machine(Machine { vault, container, item })),
             Subject::Session { .. } => Err(TokenRefusal::Foreign),
         }
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(key.principal(token.reveal(), at(1)), Ok(Principal::Machine(machine)));
         assert_eq!(
             key.principal(admin.reveal(), at(1)),
-            Ok(Principal::Administrator { user })
+            Ok(Principal::Administrator(Administrator { user }))
         );
         assert_eq!(key.principal(session.reveal(), at(1)), Err(TokenRefusal::Foreign));
         assert_eq!(key.session(admin.reveal(), at(1)), Err(TokenRefusal::Foreign));

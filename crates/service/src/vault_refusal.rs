@@ -1,9 +1,10 @@
 //! What a vault's refusals become on the wire.
 
 use strongroom_api::{Code, Problem};
+use strongroom_model::VaultName;
 use strongroom_vault::VaultError;
 
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, sentence};
 
 /// The vault's sentences are for users already; only the insides of our own failures stay in the log.
 pub(crate) fn refuse(error: VaultError) -> Refusal {
@@ -38,6 +39,17 @@ pub(crate) fn refuse(error: VaultError) -> Refusal {
     problem.into()
 }
 
+/// As [`refuse`], for a caller who named the vault.
+pub(crate) fn refuse_vault(name: &VaultName) -> impl FnOnce(VaultError) -> Refusal {
+    move |error| match error {
+        VaultError::VaultNotFound => {
+            let detail = format!("There is no vault called {name}: `strongroom vault list` shows the vaults");
+            Refusal::new(Code::VaultNotFound, detail)
+        }
+        error => refuse(error),
+    }
+}
+
 /// What the administrator has to know although a client is told it.
 fn log(error: &VaultError) {
     match error {
@@ -45,10 +57,4 @@ fn log(error: &VaultError) {
         VaultError::PackRejected { .. } | VaultError::PointRejected { .. } => tracing::warn!("{error}"),
         _ => {}
     }
-}
-
-fn sentence(text: &str) -> String {
-    let mut characters = text.chars();
-    let first = characters.next().map(|first| first.to_ascii_uppercase());
-    first.into_iter().chain(characters).collect()
 }

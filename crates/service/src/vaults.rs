@@ -15,7 +15,7 @@ use crate::parse::parse;
 use crate::points::point_list;
 use crate::refusal::Answer;
 use crate::shared::Shared;
-use crate::vault_refusal::refuse;
+use crate::vault_refusal::{refuse, refuse_vault};
 
 /// `GET /api/v1/vaults`.
 pub(crate) async fn list(State(shared): State<Arc<Shared>>) -> Answer<Json<VaultList>> {
@@ -42,14 +42,14 @@ pub(crate) async fn create(
 /// `GET /api/v1/vaults/{vault}`.
 pub(crate) async fn show(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Answer<Json<VaultView>> {
     let name: VaultName = parse(&name)?;
-    let info = shared.vaults.show(&name).await.map_err(refuse)?;
+    let info = shared.vaults.show(&name).await.map_err(refuse_vault(&name))?;
     Ok(Json(view(info)))
 }
 
 /// `DELETE /api/v1/vaults/{vault}`.
 pub(crate) async fn delete(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Answer<StatusCode> {
     let name: VaultName = parse(&name)?;
-    let deleted = shared.vaults.delete(&name).await.map_err(refuse)?;
+    let deleted = shared.vaults.delete(&name).await.map_err(refuse_vault(&name))?;
     tracing::info!(vault = %deleted.name, id = %deleted.id, "deleted a vault");
     Ok(StatusCode::NO_CONTENT)
 }
@@ -57,7 +57,7 @@ pub(crate) async fn delete(State(shared): State<Arc<Shared>>, Path(name): Path<S
 /// `GET /api/v1/vaults/{vault}/points`.
 pub(crate) async fn points(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Answer<Json<PointList>> {
     let name: VaultName = parse(&name)?;
-    let info = shared.vaults.show(&name).await.map_err(refuse)?;
+    let info = shared.vaults.show(&name).await.map_err(refuse_vault(&name))?;
     let rows = shared.vaults.vault_points(info.vault.id).await.map_err(refuse)?;
     Ok(Json(point_list(rows)))
 }

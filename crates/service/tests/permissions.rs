@@ -35,6 +35,7 @@ struct Caller {
 }
 
 const ADMINISTRATOR: &[Permission] = &[
+    Permission::PasswordChange,
     Permission::VaultsRead,
     Permission::VaultsWrite,
     Permission::VaultsDelete,

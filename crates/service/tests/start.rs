@@ -2,8 +2,11 @@
 
 mod world;
 
+use std::net::SocketAddr;
+
 use jiff::SignedDuration;
 use strongroom_api::{CertificateFault, Client, ClientError, ClientOptions, SignIn};
+use strongroom_model::Clock;
 use strongroom_service::{ServeOptions, Service, StartError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use world::{World, options};
@@ -34,6 +37,50 @@ async fn the_first_start_makes_everything_and_keeps_it_private() {
     }
     let address = std::fs::read_to_string(world.data().join("address")).unwrap();
     assert_eq!(address.trim(), world.service.url());
+}
+
+/// A script that waits for the port must find all that the port is of use for.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_answered_before_all_is_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("new/data");
+    let (clock, _) = Clock::simulated(world::START.parse().unwrap());
+    let address = free_address();
+    let there = data.clone();
+    let waiting = std::thread::spawn(move || {
+        while std::net::TcpStream::connect(address).is_err() {}
+        ["admin-password", "tls/ca.pem", "address", "strongroom.db"].map(|file| std::fs::read(there.join(file)).is_ok())
+    });
+    let start = ServeOptions {
+        listen: address.to_string(),
+        ..options(&data)
+    };
+    let service = Service::start(start, clock.clone()).await.unwrap();
+    assert_eq!(waiting.join().unwrap(), [true; 4]);
+    service.stop().await;
+}
+
+/// An address of this machine that nobody listens on, and that no connection can leave from.
+fn free_address() -> SocketAddr {
+    let [_, a, b, c] = std::process::id().to_be_bytes();
+    let socket = std::net::TcpListener::bind(format!("127.{}.{b}.{c}:0", 128 | (a & 63))).unwrap();
+    socket.local_addr().unwrap()
+}
+
+#[tokio::test]
+async fn a_start_that_was_cut_off_before_there_was_an_administrator_makes_one() {
+    let world = World::new().await;
+    let data = world.data();
+    world.service.stop().await;
+    let before = std::fs::read(data.join("admin-password")).unwrap();
+    for file in ["strongroom.db", "strongroom.db-wal", "strongroom.db-shm"] {
+        let _ = std::fs::remove_file(data.join(file));
+    }
+    let service = Service::start(options(&data), world.clock.clone()).await.unwrap();
+    assert!(service.is_first_start());
+    let world = World { service, ..world };
+    assert_ne!(std::fs::read(data.join("admin-password")).unwrap(), before);
+    world.administrator().await.vaults().await.unwrap();
 }
 
 #[tokio::test]

@@ -6,7 +6,10 @@ use strongroom_model::VaultName;
 use super::call::Call;
 use super::{Client, ClientError, ClientOptions, SignIn};
 use crate::routes::RouteId;
-use crate::{CreateVault, PointList, Secret, TokenRequest, VaultCredentials, VaultList, VaultView};
+use crate::{
+    ChangePassword, CreateVault, NewPassword, PasswordChanged, PointList, Secret, TokenRequest, TokenResponse,
+    VaultCredentials, VaultList, VaultView,
+};
 
 /// An administrator's session: keep it in a file that only its owner may read.
 #[derive(Debug, Clone)]
@@ -15,6 +18,27 @@ pub struct AdministratorSession {
     pub refresh_token: Secret,
     /// When the session ends.
     pub expires: Timestamp,
+}
+
+/// What came of a new password.
+#[derive(Debug, Clone)]
+pub struct ChangedPassword {
+    /// The session that takes the place of the caller's; the others are over.
+    pub session: AdministratorSession,
+    /// As in [`PasswordChanged`].
+    pub first_password_file: bool,
+}
+
+impl AdministratorSession {
+    fn begun(answer: TokenResponse, now: Timestamp) -> Result<Self, ClientError> {
+        let (Some(refresh_token), Some(seconds)) = (answer.refresh_token, answer.refresh_expires_in) else {
+            let what = "the sign-in gave no session".to_owned();
+            return Err(ClientError::Protocol { what });
+        };
+        let life = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+        let expires = now.saturating_add(life).unwrap_or(Timestamp::MAX);
+        Ok(Self { refresh_token, expires })
+    }
 }
 
 impl Client {
@@ -32,13 +56,23 @@ impl Client {
         let username = username.to_owned();
         let request = TokenRequest::Password { username, password };
         let answer = client.ask_for_token(&request).await?;
-        let (Some(refresh_token), Some(seconds)) = (answer.refresh_token, answer.refresh_expires_in) else {
-            let what = "the sign-in gave no session".to_owned();
-            return Err(ClientError::Protocol { what });
-        };
-        let life = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
-        let expires = clock.now().saturating_add(life).unwrap_or(Timestamp::MAX);
-        Ok(AdministratorSession { refresh_token, expires })
+        AdministratorSession::begun(answer, clock.now())
+    }
+
+    /// Changes the password of the administrator who calls. Not tried again when the answer is lost: whether it was
+    /// changed is unknown then.
+    ///
+    /// # Errors
+    /// [`crate::Code::WrongPassword`], [`crate::Code::TooManyAttempts`] among others.
+    pub async fn change_password(&self, password: Secret, new: NewPassword) -> Result<ChangedPassword, ClientError> {
+        let new_password = new.into_secret();
+        let request = ChangePassword { password, new_password };
+        let call = Call::new(RouteId::ChangePassword, &[]).json(&request);
+        let changed: PasswordChanged = self.send_for_json(call).await?;
+        Ok(ChangedPassword {
+            session: AdministratorSession::begun(changed.session, self.shared.clock.now())?,
+            first_password_file: changed.first_password_file,
+        })
     }
 
     /// Creates a vault.

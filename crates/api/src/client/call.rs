@@ -7,7 +7,6 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::retry::Attempts;
 use super::sign_in::Bearer;
 use super::{Client, ClientError};
 use crate::routes::RouteId;
@@ -88,9 +87,9 @@ impl Call {
 impl Client {
     /// Sends the call until it succeeds, is refused, or the policy gives up; the answer has a success status.
     pub(crate) async fn send(&self, call: &Call) -> Result<Response, ClientError> {
-        let mut attempts = Attempts::new(self.retry);
+        let mut attempts = self.attempts();
         loop {
-            let error = match self.attempt(call).await {
+            let error = match attempts.run(self.attempt(call)).await {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
@@ -101,7 +100,7 @@ impl Client {
             if matches!(error, ClientError::Interrupted { .. }) {
                 self.shared.tokens.forget().await;
             }
-            if !attempts.again(wait).await {
+            if !attempts.again(&error, wait).await {
                 return Err(error);
             }
         }
@@ -116,14 +115,14 @@ impl Client {
 
     /// An answer that is cut counts as a failed attempt of its own, with attempts of its own.
     pub(crate) async fn send_for_bytes(&self, call: Call) -> Result<Bytes, ClientError> {
-        let mut attempts = Attempts::new(self.retry);
+        let mut attempts = self.attempts();
         loop {
             let error = match self.read(self.send(&call).await?).await {
                 Ok(body) => return Ok(body),
                 Err(error) => error,
             };
             let passing = may_pass(&error, call.idempotent).is_some();
-            if !passing || !attempts.again(Duration::ZERO).await {
+            if !passing || !attempts.again(&error, Duration::ZERO).await {
                 return Err(error);
             }
         }
@@ -179,7 +178,10 @@ impl Client {
         let sent = self.build(call, bearer).send().await;
         let response = sent.map_err(|error| self.lost(&error))?;
         match response.status().is_success() {
-            true => Ok(response),
+            true => {
+                self.shared.absence.ends();
+                Ok(response)
+            }
             false => Err(self.refusal(response).await),
         }
     }
@@ -234,7 +236,7 @@ impl Client {
     }
 
     pub(crate) fn lost(&self, error: &reqwest::Error) -> ClientError {
-        ClientError::from_transport(self.url(), error)
+        ClientError::from_transport(self.url(), error, self.shared.absence.has_met())
     }
 }
 

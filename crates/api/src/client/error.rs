@@ -4,7 +4,11 @@ use std::error::Error;
 
 use rustls::CertificateError;
 
-use crate::{AssertionError, Problem, TrustError};
+use crate::{AssertionError, Code, Problem, TrustError};
+
+/// How the system says that it could not ask for a host's address; it says that there is no such host otherwise. The
+/// standard library passes on the words only.
+const NAME_NOT_ASKED: &str = "Temporary failure in name resolution";
 
 /// Why a call failed. Each is one sentence for a person, with the way out.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -18,6 +22,14 @@ pub enum ClientError {
     /// The authority cannot be used.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// There is no host of that name. Nothing was sent.
+    #[error("cannot find the host of the service at {url}: {why}. Check that the address is right")]
+    UnknownHost {
+        /// The address.
+        url: String,
+        /// The system's words.
+        why: String,
+    },
     /// Nobody answers there. Nothing was sent.
     #[error(
         "cannot reach the service at {url}: {why}. Check that `strongroom serve` runs there, that the address is right and that no firewall is in between"
@@ -87,7 +99,17 @@ impl ClientError {
         }
     }
 
-    pub(crate) fn from_transport(url: &str, error: &reqwest::Error) -> Self {
+    /// Why the service does not answer, if it is because it is away.
+    pub(crate) fn absence(&self) -> Option<String> {
+        match self {
+            Self::Unreachable { why, .. } => Some(why.clone()),
+            Self::Refused(problem) if problem.code == Code::Unavailable => Some(problem.detail.clone()),
+            _ => None,
+        }
+    }
+
+    /// `met`: the service has answered before, so that a host that is not found is a line that was cut.
+    pub(crate) fn from_transport(url: &str, error: &reqwest::Error, met: bool) -> Self {
         let url = url.to_owned();
         match find_rustls(error) {
             Some(rustls::Error::InvalidCertificate(reason)) => {
@@ -104,6 +126,7 @@ impl ClientError {
         }
         let why = innermost(error);
         match error.is_connect() {
+            true if error.is_dns() && !met && !why.contains(NAME_NOT_ASKED) => Self::UnknownHost { url, why },
             true => Self::Unreachable { url, why },
             false => Self::Interrupted { url, why },
         }

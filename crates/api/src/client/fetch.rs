@@ -8,7 +8,6 @@ use reqwest::Response;
 use strongroom_model::BlobId;
 
 use super::call::Call;
-use super::retry::Attempts;
 use super::{Client, ClientError};
 use crate::routes::RouteId;
 use crate::{Frame, FrameParser, IDENTITIES_MAX, ids_to_body};
@@ -78,7 +77,7 @@ impl FetchStream {
     /// # Errors
     /// When the service refuses, stays away, or sends what was not asked for.
     pub async fn next(&mut self) -> Result<Option<Fetched>, ClientError> {
-        let mut attempts = Attempts::new(self.client.retry);
+        let mut attempts = self.client.attempts();
         loop {
             let error = match self.advance().await {
                 Ok(fetched) => return Ok(fetched),
@@ -86,7 +85,7 @@ impl FetchStream {
             };
             self.running = None;
             let passing = matches!(error, ClientError::Interrupted { .. });
-            if !passing || !attempts.again(Duration::ZERO).await {
+            if !passing || !attempts.again(&error, Duration::ZERO).await {
                 return Err(error);
             }
         }

@@ -1,5 +1,6 @@
 //! The client: every route as a method, with sign-in, retries and exact trust.
 
+mod absence;
 mod administration;
 mod call;
 mod error;
@@ -12,17 +13,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
+use rustls_pki_types::ServerName;
 use strongroom_model::Clock;
 
 use crate::Trust;
 
-pub use administration::AdministratorSession;
+pub use administration::{AdministratorSession, ChangedPassword};
 pub use error::{CertificateFault, ClientError};
 pub use fetch::{FetchStream, Fetched};
 pub use machine::PointFilter;
 pub use retry::RetryPolicy;
 pub use sign_in::SignIn;
 
+use absence::Absence;
+use retry::Attempts;
 use sign_in::Tokens;
 
 /// How long connecting may take, TLS included.
@@ -58,7 +62,9 @@ pub struct Client {
 struct Shared {
     base: Url,
     http: reqwest::Client,
+    clock: Clock,
     tokens: Tokens,
+    absence: Arc<Absence>,
 }
 
 impl Client {
@@ -85,10 +91,15 @@ impl Client {
             .map_err(|error| ClientError::Protocol {
                 what: error.to_string(),
             })?;
-        let tokens = Tokens::new(sign_in, options.clock);
-        let shared = Arc::new(Shared { base, http, tokens });
+        let shared = Shared {
+            base,
+            http,
+            tokens: Tokens::new(sign_in, options.clock.clone()),
+            clock: options.clock,
+            absence: Arc::new(Absence::new()),
+        };
         Ok(Self {
-            shared,
+            shared: Arc::new(shared),
             retry: options.retry,
         })
     }
@@ -99,6 +110,15 @@ impl Client {
             shared: self.shared.clone(),
             retry,
         }
+    }
+
+    /// How long it goes on trying when the service is away.
+    pub fn patience(&self) -> Duration {
+        self.retry.total
+    }
+
+    fn attempts(&self) -> Attempts {
+        Attempts::new(self.retry, self.shared.absence.clone())
     }
 
     /// The service's address, as it is spoken to.
@@ -115,7 +135,9 @@ fn parse_url(text: &str) -> Result<Url, ClientError> {
     };
     let url = Url::parse(&full).map_err(|_| refuse())?;
     let plain = url.scheme() == "https" && url.path() == "/" && url.query().is_none() && url.username().is_empty();
-    match plain && url.has_host() {
+    // Only a name that a certificate can have is worth a look-up.
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    match plain && ServerName::try_from(host).is_ok() {
         true => Ok(url),
         false => Err(refuse()),
     }
@@ -143,6 +165,7 @@ mod tests {
             "ftp://x",
             "https://h?x",
             "https://me@h",
+            &format!("https://{}.example.org", "x".repeat(64)),
         ] {
             assert!(parse_url(text).is_err(), "{text}");
         }

@@ -1,9 +1,13 @@
 //! What to do about failures that may pass: try again, ever more slowly, and not for ever.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
+
+use super::ClientError;
+use super::absence::Absence;
 
 /// How long and how often to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,14 +21,21 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Fails at once: for commands with a person in front of them.
+    /// Fails at once.
     pub const NONE: Self = Self {
         total: Duration::ZERO,
         pause_first: Duration::ZERO,
         pause_max: Duration::ZERO,
     };
 
-    /// Survives a restart of the service or a short cut of the line: for work that runs alone.
+    /// Survives a quick restart of the service: for commands with a person in front of them.
+    pub const BRIEF: Self = Self {
+        total: Duration::from_secs(5),
+        pause_first: Duration::from_millis(100),
+        pause_max: Duration::from_secs(1),
+    };
+
+    /// Survives a slow restart of the service or a short cut of the line: for work that runs alone.
     pub const PATIENT: Self = Self {
         total: Duration::from_secs(120),
         pause_first: Duration::from_millis(100),
@@ -44,29 +55,49 @@ pub(crate) struct Attempts {
     pause: Duration,
     /// Runs from the first failure on.
     end: Option<Pin<Box<Sleep>>>,
+    /// What the last attempt failed with.
+    last: Option<ClientError>,
+    absence: Arc<Absence>,
 }
 
 impl Attempts {
-    pub(crate) fn new(policy: RetryPolicy) -> Self {
+    pub(crate) fn new(policy: RetryPolicy, absence: Arc<Absence>) -> Self {
         Self {
             policy,
             pause: policy.pause_first,
             end: None,
+            last: None,
+            absence,
+        }
+    }
+
+    /// Makes one attempt. The first is made in any case, the others only as long as the client does not give up.
+    pub(crate) async fn run<T>(&self, attempt: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+        let Some(last) = &self.last else {
+            return attempt.await;
+        };
+        tokio::select! {
+            biased;
+            result = attempt => result,
+            () = self.absence.given_up() => Err(last.clone()),
         }
     }
 
     /// After a failure: waits, at least `at_least`, and says whether to try again.
-    pub(crate) async fn again(&mut self, at_least: Duration) -> bool {
+    pub(crate) async fn again(&mut self, error: &ClientError, at_least: Duration) -> bool {
         let total = self.policy.total;
-        if total.is_zero() || at_least > total {
+        if total.is_zero() || at_least > total || self.absence.is_given_up() {
             return false;
         }
+        self.absence.begins(error);
+        self.last = Some(error.clone());
         let pause = jittered(self.pause).max(at_least);
         self.pause = (self.pause * 2).min(self.policy.pause_max);
         let end = self.end.get_or_insert_with(|| Box::pin(sleep(total)));
         tokio::select! {
             biased;
             () = end.as_mut() => false,
+            () = self.absence.given_up() => false,
             () = sleep(pause) => true,
         }
     }
@@ -84,6 +115,17 @@ fn jittered(pause: Duration) -> Duration {
 mod tests {
     use super::*;
 
+    fn away() -> ClientError {
+        ClientError::Unreachable {
+            url: "https://localhost".to_owned(),
+            why: "refused".to_owned(),
+        }
+    }
+
+    fn trying(policy: RetryPolicy) -> Attempts {
+        Attempts::new(policy, Arc::new(Absence::new()))
+    }
+
     #[tokio::test]
     async fn attempts_end() {
         let quick = RetryPolicy {
@@ -91,13 +133,43 @@ mod tests {
             pause_first: Duration::from_micros(100),
             pause_max: Duration::from_millis(2),
         };
-        let mut attempts = Attempts::new(quick);
+        let mut attempts = trying(quick);
         let mut count = 0;
-        while attempts.again(Duration::ZERO).await {
+        while attempts.again(&away(), Duration::ZERO).await {
             count += 1;
         }
         assert!((2..200).contains(&count), "{count}");
-        assert!(!Attempts::new(RetryPolicy::NONE).again(Duration::ZERO).await);
+        assert!(!trying(RetryPolicy::NONE).again(&away(), Duration::ZERO).await);
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_waits_no_longer() {
+        let absence = Arc::new(Absence::new());
+        let endless = RetryPolicy {
+            total: Duration::MAX,
+            pause_first: Duration::from_secs(1_000_000),
+            pause_max: Duration::from_secs(1_000_000),
+        };
+        let mut attempts = Attempts::new(endless, absence.clone());
+        let giving_up = async {
+            let mut why = absence.watch();
+            why.wait_for(Option::is_some).await.unwrap();
+            absence.give_up();
+        };
+        let error = away();
+        let (again, ()) = tokio::join!(attempts.again(&error, Duration::ZERO), giving_up);
+        assert!(!again);
+        let never = std::future::pending::<Result<(), ClientError>>();
+        assert!(matches!(
+            attempts.run(never).await,
+            Err(ClientError::Unreachable { .. })
+        ));
+        let mut later = Attempts::new(endless, absence);
+        assert!(
+            later.run(std::future::ready(Ok(()))).await.is_ok(),
+            "what comes later is tried once"
+        );
+        assert!(!later.again(&error, Duration::ZERO).await);
     }
 
     #[test]
