@@ -10,6 +10,7 @@ mod hash;
 mod id;
 mod name;
 mod permission;
+pub mod policy;
 mod redundancy;
 
 pub use clock::{Clock, SimulatedTime};
