@@ -297,3 +297,21 @@ fn in_what_rescue_reads() {
         fs::remove_dir_all(target).unwrap();
     }
 }
+
+/// The table of contents of a pack says where its blobs lie. A rescue finds them without it.
+#[test]
+fn rescue_reads_packs_without_their_footer() {
+    let mut victim = Victim::new(&SIZE);
+    let store = victim.world.service.vault_folder();
+    victim.world.service.stop();
+    let regions = victim.packs(|toc| Some(toc.pack_length() - FOOTER_LENGTH as u64..toc.pack_length()));
+    for region in regions.iter().flat_map(|region| std::iter::repeat_n(region, 3)) {
+        let target = victim.world.path("rescued");
+        let arguments = ["restore", "latest", "--to", target.to_str().unwrap()];
+        let (ended, place) = victim.flipped(region, |victim| victim.world.rescue(&store, PASSPHRASE, &arguments));
+        ended.with_status(3);
+        assert!(names(&ended, &region.object), "{place}: not named: {ended}");
+        victim.whole.assert_is(&restored(&target, &victim.source), &place);
+        fs::remove_dir_all(target).unwrap();
+    }
+}

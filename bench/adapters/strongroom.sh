@@ -8,7 +8,8 @@ t_version() { $T --version; }
 t_server()  { exec $T --quiet serve --data "$REPO" --listen "127.0.0.1:$PORT"; }
 t_init()    {
   [ "$MODE" = remote ] || { echo "strongroom runs in the mode remote only"; return 1; }
-  for _ in $(seq 200); do [ -s "$REPO/admin-password" ] && break; sleep 0.05; done    # the port is open a little earlier
+  # The port opens when everything of a first start is on the disk.
+  for _ in $(seq 200); do (exec 3<> "/dev/tcp/127.0.0.1/$PORT") 2> /dev/null && break; sleep 0.05; done
   echo "a passphrase for the bench" > "$CACHE/passphrase" &&
   $T --quiet login "https://127.0.0.1:$PORT" --ca "$REPO/tls/ca.pem" --user admin --password-file "$REPO/admin-password" &&
   $T --quiet vault create bench &&

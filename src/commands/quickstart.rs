@@ -98,6 +98,7 @@ impl Quickstart {
             listen: self.listen.clone(),
             url: None,
             hostnames: Vec::new(),
+            database: None,
             limits: Limits::default(),
         };
         let service = Service::start(options, clock::system()).await?;

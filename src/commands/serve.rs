@@ -35,6 +35,7 @@ The configuration file, all of it optional:
   listen = \"0.0.0.0:8443\"
   url = \"https://vault.example.org:8443\"     # what machines call; written into vault credentials files
   hostnames = [\"vault.example.org\"]          # further names for the certificate
+  database = \"postgres://strongroom:secret@db.example.org/strongroom\"
   [log]
   level = \"info\"
   format = \"text\"                            # or \"json\"")]
@@ -53,6 +54,13 @@ pub(crate) struct Serve {
     /// How log lines look: text or json
     #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
     log_format: Option<LogFormat>,
+    /// The metadata database: a file, or postgres://USER@HOST:PORT/NAME
+    ///
+    /// Default: the file strongroom.db in the data folder. A password for PostgreSQL does not belong on a command line,
+    /// where others see it: give the address in the configuration file or in the environment variable STRONGROOM_DATABASE,
+    /// or the password in PGPASSWORD or the file that PGPASSFILE names.
+    #[arg(long, value_name = "ADDRESS", env = "STRONGROOM_DATABASE", hide_env_values = true)]
+    database: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -80,6 +88,22 @@ impl Serve {
         block_on(serve(options, terminal))
     }
 
+    /// A password on the command line is in every list of processes.
+    fn refuse_shown_password(&self) -> Result<(), Failure> {
+        let shown = self.database.as_deref().filter(|address| {
+            let from_environment = std::env::var("STRONGROOM_DATABASE").is_ok_and(|value| value == *address);
+            !from_environment && has_password(address)
+        });
+        match shown {
+            None => Ok(()),
+            Some(_) => Err(anyhow::anyhow!(
+                "everybody on this machine can read the password in --database: give the address in the configuration \
+                 file or in STRONGROOM_DATABASE instead"
+            )
+            .into()),
+        }
+    }
+
     fn configuration(&self) -> Result<Config, Failure> {
         let Some(file) = &self.config else {
             return Ok(Config::default());
@@ -89,6 +113,7 @@ impl Serve {
     }
 
     fn options(self, config: Config) -> Result<ServeOptions, Failure> {
+        self.refuse_shown_password()?;
         let data = match self.data.or(config.data) {
             Some(data) => data,
             None => folders::default_data()?,
@@ -102,9 +127,19 @@ impl Serve {
             listen,
             url: config.url,
             hostnames: config.hostnames,
+            database: self.database.or(config.database),
             limits: Limits::default(),
         })
     }
+}
+
+/// Whether the address of a database has a password in it.
+fn has_password(address: &str) -> bool {
+    let authority = address
+        .split_once("://")
+        .map_or("", |(_, rest)| rest.split('/').next().unwrap_or(rest));
+    let in_authority = authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+    in_authority || address.contains("password=")
 }
 
 async fn serve(options: ServeOptions, terminal: &Terminal) -> Result<Outcome, Failure> {

@@ -22,6 +22,7 @@ pub fn strongroom<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Co
         "STRONGROOM_PASSPHRASE",
         "STRONGROOM_STATE",
         "STRONGROOM_COMPRESSION",
+        "STRONGROOM_DATABASE",
         "RUST_BACKTRACE",
     ] {
         command.env_remove(variable);

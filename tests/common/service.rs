@@ -18,6 +18,8 @@ pub struct Service {
     pub password_file: PathBuf,
     log: PathBuf,
     pub listen: String,
+    /// The address of its database, if that is not the one in the data folder.
+    database: Option<String>,
     process: Option<Child>,
 }
 
@@ -36,6 +38,7 @@ impl Service {
             password_file: data.join("admin-password"),
             log: data.with_extension("log"),
             listen,
+            database: new_database(),
             process: None,
         };
         service.start_again();
@@ -56,7 +59,8 @@ impl Service {
             .arg(&self.data)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(log);
+            .stderr(log)
+            .envs(self.database.iter().map(|address| ("STRONGROOM_DATABASE", address)));
         change(&mut command);
         let mut process = command.spawn().unwrap();
         let stdout = process.stdout.take().expect("it is piped");
@@ -144,6 +148,15 @@ impl Drop for Service {
             );
         }
     }
+}
+
+/// A new database on the PostgreSQL of `./scripts/test`, when the tests run on that.
+fn new_database() -> Option<String> {
+    std::env::var_os("STRONGROOM_TEST_DATABASE")?;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/postgres");
+    let output = Command::new(script).arg("database").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8(output.stdout).unwrap().trim_end().to_owned())
 }
 
 pub fn files_below(folder: &Path) -> Vec<PathBuf> {

@@ -13,8 +13,9 @@ use strongroom_engine::remote::{DamagedObject, Fetched, RemoteError, VaultReader
 use strongroom_engine::restore::{RestoreOptions, RestoreParts, RestoreReport, restore};
 use strongroom_engine::{OpenPoint, Progress};
 use strongroom_format::keyset::{KEY_SET_BYTES_MAX, KeySetObject};
-use strongroom_format::pack::{FOOTER_LENGTH, PACK_BYTES_MAX, Toc, parse_toc, toc_range};
+use strongroom_format::pack::{FOOTER_LENGTH, PACK_BYTES_MAX, Toc, TocEntry, parse_toc, toc_range};
 use strongroom_format::point::{POINT_BYTES_MAX, PointHeader, parse_point};
+use strongroom_format::salvage::salvage;
 use strongroom_format::vaultfile::{VAULT_FILE_BYTES_MAX, VaultFile};
 use strongroom_model::{BlobId, KeySetId, PackId, PointId};
 use strongroom_seal::{DataKeys, Passphrase};
@@ -284,24 +285,28 @@ impl StoreVault {
     async fn index(store: Arc<dyn Store>, damaged: &mut Vec<DamagedObject>) -> Result<Self, AgentError> {
         let (mut packs, mut index) = (Vec::new(), HashMap::new());
         for object in list_keys(&store, "packs").await? {
-            match read_toc(&store, &object).await {
-                Err(why) => damaged.push(DamagedObject { object, why }),
-                Ok(toc) => {
-                    let pack = packs.len() as u32;
-                    packs.push(object);
-                    let locations = toc.entries().iter();
-                    index.extend(locations.map(|e| {
-                        (
-                            e.id,
-                            Location {
-                                pack,
-                                offset: e.offset,
-                                length: e.length,
-                            },
-                        )
-                    }));
+            let entries = match read_toc(&store, &object).await {
+                Ok(toc) => toc.entries().to_vec(),
+                Err(why) => {
+                    let whole = read_without_toc(&store, &object).await;
+                    let why = format!("{why}; {} of its blobs were found all the same", whole.len());
+                    damaged.push(DamagedObject {
+                        object: object.clone(),
+                        why,
+                    });
+                    whole
                 }
-            }
+            };
+            let pack = packs.len() as u32;
+            packs.push(object);
+            index.extend(entries.iter().map(|entry| {
+                let location = Location {
+                    pack,
+                    offset: entry.offset,
+                    length: entry.length,
+                };
+                (entry.id, location)
+            }));
         }
         let points = list_keys(&store, "points").await?.into_iter();
         let points = points
@@ -336,6 +341,19 @@ async fn read_toc(store: &Arc<dyn Store>, object: &str) -> Result<Toc, String> {
     let range = toc_range(size, footer).map_err(|error| error.to_string())?;
     let toc = store.get_range(&key, range).await.map_err(|error| error.to_string())?;
     parse_toc(name, size, &toc).map_err(|error| error.to_string())
+}
+
+/// The whole blobs of a pack whose table of contents is damaged.
+async fn read_without_toc(store: &Arc<dyn Store>, object: &str) -> Vec<TocEntry> {
+    let Ok(key) = Key::new(object) else { return Vec::new() };
+    match store.size(&key).await {
+        Ok(size) if size <= PACK_BYTES_MAX as u64 => {}
+        _ => return Vec::new(),
+    }
+    store
+        .get(&key)
+        .await
+        .map_or_else(|_| Vec::new(), |bytes| salvage(&bytes))
 }
 
 async fn list_keys(store: &Arc<dyn Store>, prefix: &str) -> Result<Vec<String>, AgentError> {

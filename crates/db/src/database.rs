@@ -8,21 +8,22 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Executor};
+use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection as _, Executor};
 use strongroom_model::VaultId;
 
+use crate::address::Address;
 use crate::dialect::Dialect;
 use crate::{DbError, file, migrations};
 
-const READERS_MAX: u32 = 4;
 /// Longest wait for a connection, the one writer's too: then something hangs, and an error is better.
 const WAIT_MAX: Duration = Duration::from_secs(60);
+const OPEN: &str = "open the metadata database";
 
 /// The metadata database. A handle: clones are the same database.
 #[derive(Clone)]
 pub struct Db {
-    /// One connection. Waiting for it is what puts writers in a row.
-    writer: AnyPool,
+    /// SQLite: one connection. Waiting for it is what puts writers in a row.
+    writers: AnyPool,
     readers: AnyPool,
     dialect: Dialect,
     steps: Option<Steps>,
@@ -49,24 +50,30 @@ impl fmt::Debug for Db {
 }
 
 impl Db {
-    /// Opens the database at `address` (the path of a file, or `sqlite:` and a path), makes it if there is none, and
-    /// brings it up to date.
+    /// Opens the database at `address`, and brings it up to date: the path of a file, or `sqlite:` and a path, which is
+    /// made if there is none; or the URL of a PostgreSQL database, `postgres://user:password@host:port/name`. What such a
+    /// URL leaves out comes from the environment (`PGPASSWORD`, `PGPASSFILE`, `PGSSLMODE` …).
     pub async fn open(address: &str) -> Result<Db, DbError> {
-        Db::open_file(&file::path_of(address)?).await
+        match Address::parse(address)? {
+            Address::File(path) => Db::open_file(&path).await,
+            Address::Postgres(url) => Db::connect(&url, Dialect::Postgres).await,
+        }
     }
 
     /// Opens the SQLite database in the file `path`; makes it, with mode 0600, if there is none.
     pub async fn open_file(path: &Path) -> Result<Db, DbError> {
+        Db::connect(&file::url_of(&file::prepare(path)?), Dialect::Sqlite).await
+    }
+
+    async fn connect(url: &str, dialect: Dialect) -> Result<Db, DbError> {
         sqlx::any::install_default_drivers();
-        let url = file::url_of(&file::prepare(path)?);
-        let dialect = Dialect::Sqlite;
-        let writer = pool(&url, dialect, 1).await?;
-        let run = migrations::migrator(dialect).run(&writer).await;
+        reach(url).await?;
+        let writers = pool(url, dialect, dialect.writers_max()).await?;
+        let run = migrations::migrator(dialect).run(&writers).await;
         run.map_err(DbError::Migrate)?;
-        let readers = pool(&url, dialect, READERS_MAX).await?;
         Ok(Db {
-            writer,
-            readers,
+            writers,
+            readers: pool(url, dialect, dialect.readers_max()).await?,
             dialect,
             steps: None,
             vault_keys: Arc::default(),
@@ -92,7 +99,7 @@ impl Db {
     /// Waits for what is under way, and closes all connections.
     pub async fn close(&self) {
         self.readers.close().await;
-        self.writer.close().await;
+        self.writers.close().await;
     }
 
     /// A connection that reads what was committed before.
@@ -101,13 +108,13 @@ impl Db {
         self.readers.acquire().await.map_err(DbError::sql(action))
     }
 
-    /// Begins the transaction that writes; there is one at a time.
+    /// Begins a transaction that writes. With SQLite there is one at a time.
     pub(crate) async fn write(&self, action: &'static str) -> Result<Write<'_>, DbError> {
         self.step(action, Moment::Before)?;
         let mut write = Write {
             db: self,
             action,
-            connection: self.writer.acquire().await.map_err(DbError::sql(action))?,
+            connection: self.writers.acquire().await.map_err(DbError::sql(action))?,
             committed: false,
         };
         write.execute(self.dialect.begin()).await?;
@@ -181,8 +188,16 @@ impl Drop for Write<'_> {
     }
 }
 
+/// Connects once. A pool would go on trying for [`WAIT_MAX`] before it says that nobody is there.
+async fn reach(url: &str) -> Result<(), DbError> {
+    let failed = DbError::sql(OPEN);
+    let options: AnyConnectOptions = url.parse().map_err(&failed)?;
+    let connection = options.connect().await.map_err(&failed)?;
+    connection.close().await.map_err(failed)
+}
+
 async fn pool(url: &str, dialect: Dialect, connections: u32) -> Result<AnyPool, DbError> {
-    let failed = DbError::sql("open the metadata database");
+    let failed = DbError::sql(OPEN);
     let options: AnyConnectOptions = url.parse().map_err(&failed)?;
     let pool = AnyPoolOptions::new()
         .max_connections(connections)

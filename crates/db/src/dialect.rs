@@ -4,8 +4,6 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     Sqlite,
-    /// Not linked yet; its words are here so that the migrations are written for it from the first one on.
-    #[cfg_attr(not(test), allow(dead_code))]
     Postgres,
 }
 
@@ -46,7 +44,23 @@ impl Dialect {
                 "pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; \
                  pragma busy_timeout = 10000; pragma cache_size = -32768; pragma temp_store = memory;"
             }
-            Dialect::Postgres => "",
+            Dialect::Postgres => "set synchronous_commit = on; set default_transaction_isolation = 'read committed';",
+        }
+    }
+
+    /// Connections that write. SQLite has one writer; a second would only wait in a worse place.
+    pub(crate) fn writers_max(self) -> u32 {
+        match self {
+            Dialect::Sqlite => 1,
+            Dialect::Postgres => 8,
+        }
+    }
+
+    /// Connections that read.
+    pub(crate) fn readers_max(self) -> u32 {
+        match self {
+            Dialect::Sqlite => 4,
+            Dialect::Postgres => 8,
         }
     }
 

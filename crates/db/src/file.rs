@@ -9,19 +9,6 @@ use crate::DbError;
 
 const SCHEME: &str = "sqlite:";
 
-/// The path in the address of a database: a path, or `sqlite:PATH`, or `sqlite://PATH`.
-pub(crate) fn path_of(address: &str) -> Result<PathBuf, DbError> {
-    let path = match address.strip_prefix(SCHEME) {
-        Some(path) => path.strip_prefix("//").unwrap_or(path),
-        None => address,
-    };
-    let is_other = path.contains("://") || path.is_empty() || path.contains(":memory:");
-    match is_other {
-        true => Err(DbError::Address(address.to_owned())),
-        false => Ok(PathBuf::from(path)),
-    }
-}
-
 /// Makes the file if there is none, readable for its owner only. SQLite gives the files beside it (the log, the shared
 /// memory) the same mode.
 pub(crate) fn prepare(path: &Path) -> Result<PathBuf, DbError> {
@@ -56,21 +43,6 @@ pub(crate) fn url_of(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses() {
-        for (address, expected) in [
-            ("a/b.db", "a/b.db"),
-            ("/a b", "/a b"),
-            ("sqlite:a", "a"),
-            ("sqlite:///a", "/a"),
-        ] {
-            assert_eq!(path_of(address).unwrap(), Path::new(expected), "{address}");
-        }
-        for address in ["", "sqlite:", "postgres://h/d", "sqlite::memory:"] {
-            assert!(path_of(address).is_err(), "{address}");
-        }
-    }
 
     #[test]
     fn odd_paths_are_escaped() {

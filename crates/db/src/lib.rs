@@ -1,8 +1,8 @@
 //! The metadata database. All SQL of the product is in this crate; outside of it there are only typed functions.
 //!
-//! One text serves SQLite (now) and PostgreSQL (later): `$1` binds, columns of bigint, text and blob only, no null values,
-//! `on conflict` upserts. What the two spell differently is a placeholder in the migrations (`dialect`). One connection
-//! writes, a few read. Each function is one transaction; what must be decided together is decided inside it, by a
+//! One text serves SQLite and PostgreSQL: `$1` binds, columns of bigint, text and blob only, no null values, `on conflict`
+//! upserts. What the two spell differently is a placeholder in the migrations (`dialect`). With SQLite one connection
+//! writes, and a few read. Each function is one transaction; what must be decided together is decided inside it, by a
 //! statement that states its own condition, so that several nodes may share a database.
 //!
 //! Vaults, packs, items and containers have small integer keys inside. They are never reused and never leave this
@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+mod address;
 mod batch;
 mod blobs;
 mod column;

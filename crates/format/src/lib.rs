@@ -14,6 +14,7 @@ pub mod pack;
 pub mod page;
 pub mod point;
 mod rules;
+pub mod salvage;
 pub mod tree;
 pub mod vaultfile;
 mod wire;

@@ -26,9 +26,9 @@ pub const BLOB_BYTES_MAX: usize = 8 << 20;
 pub const FOOTER_LENGTH: usize = 12;
 
 const MAGIC: &[u8; 8] = b"SRPACK01";
-const TOC_MAGIC: &[u8; 4] = b"SRT1";
-const TOC_HEADER: usize = 8;
-const TOC_ENTRY: usize = 37;
+pub(crate) const TOC_MAGIC: &[u8; 4] = b"SRT1";
+pub(crate) const TOC_HEADER: usize = 8;
+pub(crate) const TOC_ENTRY: usize = 37;
 
 /// What a blob holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -17,6 +17,8 @@ pub struct Config {
     /// Host names, beside the usual ones, that the certificate shall be for.
     #[serde(default)]
     pub hostnames: Vec<String>,
+    /// The metadata database, when it is not the one in the data folder.
+    pub database: Option<String>,
     /// What is logged.
     #[serde(default)]
     pub log: LogConfig,

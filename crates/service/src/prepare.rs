@@ -47,7 +47,10 @@ pub(crate) async fn prepare(
     let mut hostnames = options.hostnames.clone();
     hostnames.extend(options.url.as_deref().map(host_of).transpose()?);
     let (trust, tls) = prepare_tls(&folder, address, &hostnames, now)?;
-    let db = Db::open_file(&folder.path("strongroom.db")).await?;
+    let db = match &options.database {
+        Some(address) => Db::open(address).await?,
+        None => Db::open_file(&folder.path("strongroom.db")).await?,
+    };
     let passwords = PasswordHasher::new();
     let administrator = FirstAdministrator::prepare(&folder, &db, &passwords, now).await?;
     let shared = Shared {

@@ -37,6 +37,8 @@ pub struct ServeOptions {
     pub url: Option<String>,
     /// Further host names for the certificate.
     pub hostnames: Vec<String>,
+    /// The metadata database, as [`strongroom_db::Db::open`] takes it; a file in the data folder when not given.
+    pub database: Option<String>,
     /// How patient to be with slow clients.
     pub limits: Limits,
 }

@@ -37,8 +37,24 @@ pub fn options(data: &Path) -> ServeOptions {
         listen: "127.0.0.1:0".to_owned(),
         url: None,
         hostnames: vec![],
+        database: database(data),
         limits: Limits::default(),
     }
+}
+
+/// The database that belongs to a data folder, on the PostgreSQL of `./scripts/test`, when the tests run on that.
+fn database(data: &Path) -> Option<String> {
+    std::env::var_os("STRONGROOM_TEST_DATABASE")?;
+    let known = data.with_extension("database");
+    if let Ok(address) = std::fs::read_to_string(&known) {
+        return Some(address);
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/postgres");
+    let output = std::process::Command::new(script).arg("database").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let address = String::from_utf8(output.stdout).unwrap().trim_end().to_owned();
+    std::fs::write(known, &address).unwrap();
+    Some(address)
 }
 
 pub fn vault_name(text: &str) -> VaultName {

@@ -1,13 +1,38 @@
-//! What each table promises, by table.
+//! What each table promises, by table, whichever database keeps it.
 
 use jiff::{SignedDuration, Timestamp};
-use std::os::unix::fs::PermissionsExt;
 use strongroom_db::*;
 use strongroom_model::*;
 
-struct World {
-    folder: tempfile::TempDir,
-    db: Db,
+/// Makes a test of each promise. `$world` opens an empty database, and a guard that keeps it.
+#[macro_export]
+macro_rules! promises_on {
+    ($world:path) => {
+        $crate::promises_on! { $world:
+            vault_names_are_unique_without_regard_to_case
+            only_an_empty_vault_is_deleted
+            a_machine_keeps_its_ids_when_it_registers_again
+            a_blob_stays_where_it_was_first
+            missing_answers_in_the_order_of_the_question
+            only_pages_are_verified
+            key_sets_have_members
+            a_point_is_committed_once_and_in_order
+            points_are_read_by_their_machine_and_by_members_of_their_key_set
+            sessions_are_leases
+            one_session_too_many_ends_the_oldest
+            service_tables
+            a_step_that_stops_leaves_nothing_or_all
+        }
+    };
+    ($world:path: $($promise:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $promise() {
+                let (db, _guard) = $world().await;
+                tables::$promise(db).await;
+            }
+        )*
+    };
 }
 
 fn now() -> Timestamp {
@@ -18,13 +43,7 @@ fn later(seconds: i64) -> Timestamp {
     now() + SignedDuration::from_secs(seconds)
 }
 
-async fn world() -> World {
-    let folder = tempfile::tempdir().unwrap();
-    let db = Db::open_file(&folder.path().join("meta data#1.db")).await.unwrap();
-    World { folder, db }
-}
-
-fn vault_row(number: u8, name: &str) -> VaultRow {
+pub fn vault_row(number: u8, name: &str) -> VaultRow {
     VaultRow {
         id: VaultId::from_bytes([number; 16]),
         name: name.parse().unwrap(),
@@ -36,7 +55,7 @@ fn vault_row(number: u8, name: &str) -> VaultRow {
     }
 }
 
-async fn vault(db: &Db, number: u8) -> VaultId {
+pub async fn vault(db: &Db, number: u8) -> VaultId {
     let row = vault_row(number, &format!("vault-{number}"));
     assert!(db.insert_vault(&row).await.unwrap());
     row.id
@@ -100,33 +119,7 @@ async fn session(db: &Db, number: u8, container: ContainerId) -> SessionId {
     id
 }
 
-#[tokio::test]
-async fn the_file_is_private_and_opens_again() {
-    let world = world().await;
-    let id = vault(&world.db, 1).await;
-    world.db.check().await.unwrap();
-    for entry in std::fs::read_dir(world.folder.path()).unwrap() {
-        let entry = entry.unwrap();
-        let mode = entry.metadata().unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{:?}", entry.file_name());
-    }
-    world.db.close().await;
-    let address = world.folder.path().join("meta data#1.db");
-    let again = Db::open(&format!("sqlite:{}", address.display())).await.unwrap();
-    assert_eq!(again.vault(id).await.unwrap(), Some(vault_row(1, "vault-1")));
-}
-
-#[tokio::test]
-async fn a_database_that_cannot_be_opened_says_why() {
-    let missing = Db::open("/nowhere/at/all/db").await.unwrap_err().to_string();
-    assert!(missing.contains("/nowhere/at/all/db"), "{missing}");
-    let other = Db::open("postgres://localhost/db").await.unwrap_err().to_string();
-    assert!(other.contains("names no database"), "{other}");
-}
-
-#[tokio::test]
-async fn vault_names_are_unique_without_regard_to_case() {
-    let World { db, folder: _folder } = world().await;
+pub async fn vault_names_are_unique_without_regard_to_case(db: Db) {
     assert!(db.insert_vault(&vault_row(1, "Main")).await.unwrap());
     assert!(!db.insert_vault(&vault_row(2, "mAIN")).await.unwrap());
     assert!(db.insert_vault(&vault_row(3, "another")).await.unwrap());
@@ -142,9 +135,7 @@ async fn vault_names_are_unique_without_regard_to_case() {
     assert_eq!(names, ["another", "Main"]);
 }
 
-#[tokio::test]
-async fn only_an_empty_vault_is_deleted() {
-    let World { db, folder: _folder } = world().await;
+pub async fn only_an_empty_vault_is_deleted(db: Db) {
     let (full, empty) = (vault(&db, 1).await, vault(&db, 2).await);
     machine(&db, full, 1, "web").await;
     db.insert_pack(empty, pack(1), &[blob(1, CHUNK_LEVEL)]).await.unwrap();
@@ -165,9 +156,7 @@ async fn only_an_empty_vault_is_deleted() {
     assert_eq!(db.missing_blobs(reborn, &[blob_id(1)]).await.unwrap(), [true]);
 }
 
-#[tokio::test]
-async fn a_machine_keeps_its_ids_when_it_registers_again() {
-    let World { db, folder: _folder } = world().await;
+pub async fn a_machine_keeps_its_ids_when_it_registers_again(db: Db) {
     let (one, two) = (vault(&db, 1).await, vault(&db, 2).await);
     let first = machine(&db, one, 1, "Web").await;
     let again = machine(&db, one, 2, "wEB").await;
@@ -180,9 +169,7 @@ async fn a_machine_keeps_its_ids_when_it_registers_again() {
     assert_eq!(db.container(ContainerId::from_bytes([9; 16])).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn a_blob_stays_where_it_was_first() {
-    let World { db, folder: _folder } = world().await;
+pub async fn a_blob_stays_where_it_was_first(db: Db) {
     let (one, two) = (vault(&db, 1).await, vault(&db, 2).await);
     let many: Vec<NewBlob> = (0..1000).map(|number| blob(number, CHUNK_LEVEL)).collect();
     let inserted = db.insert_pack(one, pack(1), &many).await.unwrap();
@@ -221,9 +208,7 @@ async fn a_blob_stays_where_it_was_first() {
     assert_eq!(db.missing_blobs(two, &[blob_id(1)]).await.unwrap(), [true]);
 }
 
-#[tokio::test]
-async fn missing_answers_in_the_order_of_the_question() {
-    let World { db, folder: _folder } = world().await;
+pub async fn missing_answers_in_the_order_of_the_question(db: Db) {
     let vault = vault(&db, 1).await;
     let even: Vec<NewBlob> = (0..3000).map(|number| blob(number * 2, CHUNK_LEVEL)).collect();
     db.insert_pack(vault, pack(1), &even).await.unwrap();
@@ -233,9 +218,7 @@ async fn missing_answers_in_the_order_of_the_question() {
     assert_eq!(db.missing_blobs(vault, &[]).await.unwrap(), [false; 0]);
 }
 
-#[tokio::test]
-async fn only_pages_are_verified() {
-    let World { db, folder: _folder } = world().await;
+pub async fn only_pages_are_verified(db: Db) {
     let vault = vault(&db, 1).await;
     db.insert_pack(vault, pack(1), &[blob(0, CHUNK_LEVEL), blob(1, 0), blob(2, 0)])
         .await
@@ -251,9 +234,7 @@ async fn only_pages_are_verified() {
     assert_eq!(verified, [false, true, false]);
 }
 
-#[tokio::test]
-async fn key_sets_have_members() {
-    let World { db, folder: _folder } = world().await;
+pub async fn key_sets_have_members(db: Db) {
     let (one, two) = (vault(&db, 1).await, vault(&db, 2).await);
     let (web, mail) = (
         machine(&db, one, 1, "web").await.id,
@@ -301,9 +282,7 @@ fn point(number: u8, vault: VaultId, machine: &Container, predecessor: Option<Di
     }
 }
 
-#[tokio::test]
-async fn a_point_is_committed_once_and_in_order() {
-    let World { db, folder: _folder } = world().await;
+pub async fn a_point_is_committed_once_and_in_order(db: Db) {
     let vault = vault(&db, 1).await;
     let web = machine(&db, vault, 1, "web").await;
     db.add_key_set(vault, key_set(1, web.id)).await.unwrap();
@@ -342,9 +321,7 @@ async fn a_point_is_committed_once_and_in_order() {
     assert_eq!(listed, [first.id, second.id]);
 }
 
-#[tokio::test]
-async fn points_are_read_by_their_machine_and_by_members_of_their_key_set() {
-    let World { db, folder: _folder } = world().await;
+pub async fn points_are_read_by_their_machine_and_by_members_of_their_key_set(db: Db) {
     let vault = vault(&db, 1).await;
     let web = machine(&db, vault, 1, "web").await;
     let mail = machine(&db, vault, 2, "mail").await;
@@ -368,9 +345,7 @@ async fn points_are_read_by_their_machine_and_by_members_of_their_key_set() {
     assert!(db.point(vault, PointsOf::Vault, new.id).await.unwrap().is_some());
 }
 
-#[tokio::test]
-async fn sessions_are_leases() {
-    let World { db, folder: _folder } = world().await;
+pub async fn sessions_are_leases(db: Db) {
     let vault = vault(&db, 1).await;
     let (web, mail) = (
         machine(&db, vault, 1, "web").await,
@@ -391,9 +366,7 @@ async fn sessions_are_leases() {
     assert_eq!(db.session(id, web.id).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn one_session_too_many_ends_the_oldest() {
-    let World { db, folder: _folder } = world().await;
+pub async fn one_session_too_many_ends_the_oldest(db: Db) {
     let vault = vault(&db, 1).await;
     let web = machine(&db, vault, 1, "web").await;
     let max = SESSIONS_PER_CONTAINER_MAX as u8;
@@ -408,9 +381,7 @@ async fn one_session_too_many_ends_the_oldest() {
     assert_eq!(alive, (2..=max + 1).collect::<Vec<u8>>());
 }
 
-#[tokio::test]
-async fn service_tables() {
-    let World { db, folder: _folder } = world().await;
+pub async fn service_tables(db: Db) {
     let user = UserRow {
         name: "Admin".into(),
         password_hash: "$argon2id$…".into(),
@@ -468,10 +439,8 @@ async fn service_tables() {
     assert_eq!(db.credential(credential.id).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn a_step_that_stops_leaves_nothing_or_all() {
+pub async fn a_step_that_stops_leaves_nothing_or_all(db: Db) {
     use std::sync::{Arc, Mutex};
-    let World { db, folder: _folder } = world().await;
     let plan = Arc::new(Mutex::new(None));
     let asked = plan.clone();
     let watched = db
