@@ -2,7 +2,7 @@
 """Reads a Strongroom vault with nothing but its stored objects and the passphrase.
 
 Written from docs/format.md alone, to show that the page suffices; section numbers refer to it. Not fast, not for daily
-use: `strongroom rescue` is. Needs from PyPI: blake3, argon2-cffi, cryptography, zstandard.
+use: `strongroom rescue` is. Needs what requirements.txt names from PyPI: `docs/reader/prepare` makes a Python that has it.
 
     read_vault.py STORE PASSPHRASE_FILE points
     read_vault.py STORE PASSPHRASE_FILE ls POINT

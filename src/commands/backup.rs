@@ -145,8 +145,9 @@ fn summary(view: &BackupView) -> String {
         new_bytes,
         ..
     } = &view.report;
+    let read = if *files_read == 1 { "file read" } else { "files read" };
     format!(
-        "Recovery point {point}: {entries} entries, {} in all; {files_read} files read, {} added to the vault; {}",
+        "Recovery point {point}: {entries} entries, {} in all; {files_read} {read}, {} added to the vault; {}",
         bytes(*total),
         bytes(*new_bytes),
         pace(*total, Duration::from_secs_f64(view.seconds)),

@@ -207,6 +207,17 @@ async fn what_the_vault_lost_is_sent_again() {
     world.check_restore(report.point).await;
 }
 
+/// Of a page that is lost too, nobody can tell what is missing below it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_that_lost_everything_gets_everything_again() {
+    let world = World::new();
+    a_little_of_everything(&world);
+    world.backup().await;
+    world.vault.held.lock().unwrap().blobs.clear();
+    let report = world.backup().await;
+    world.check_restore(report.point).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_line_loses_nothing_that_was_sent() {
     let world = World::new();

@@ -37,7 +37,7 @@ use strongroom_sources::files::Selection;
 use crate::error::EngineError;
 use crate::point::OpenPoint;
 use crate::progress::Progress;
-use crate::remote::{Begun, CommitOutcome, VaultReader, VaultWriter};
+use crate::remote::{Begun, CommitOutcome, IDS_MAX, VaultReader, VaultWriter};
 use crate::scratch::{LastPoint, Scratch};
 use pass::{Pass, PassOutcome};
 
@@ -187,6 +187,7 @@ async fn passes(
                     "the vault lacks blobs that this machine believed it had; sending them again"
                 );
                 distrusted.extend(ids);
+                distrusted.extend(lost(parts, scratch).await?);
                 parts.progress.restart();
             }
         }
@@ -194,6 +195,25 @@ async fn passes(
     Err(EngineError::Internal(
         "the vault goes on asking for blobs that were sent",
     ))
+}
+
+/// What the scratch folder believes to be in the vault and is not. A vault that lacks a page cannot tell what else it lacks
+/// below that page, so one that lacks anything is asked about everything.
+async fn lost(parts: &BackupParts, scratch: &Scratch) -> Result<Vec<BlobId>, EngineError> {
+    let mut lost = Vec::new();
+    for map in [scratch.contents()?, scratch.pages()?] {
+        let ids: Vec<BlobId> = map.chunks().collect();
+        for batch in ids.chunks(IDS_MAX) {
+            let missing = parts.writer.missing(batch).await?;
+            lost.extend(
+                batch
+                    .iter()
+                    .zip(missing)
+                    .filter_map(|(id, missing)| missing.then_some(*id)),
+            );
+        }
+    }
+    Ok(lost)
 }
 
 /// What the scratch folder holds of the vault's newest point; filled from the vault if it does not.

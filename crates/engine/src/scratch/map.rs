@@ -102,6 +102,12 @@ impl FingerprintMap {
         self.fresh.len() >= FRESH_MAX
     }
 
+    /// The chunks that earlier runs stored, some of them several times.
+    pub fn chunks(&self) -> impl Iterator<Item = BlobId> {
+        let segments = self.segments.iter();
+        segments.flat_map(|(_, segment)| segment.chunks().map(|chunk| chunk.id))
+    }
+
     /// Writes what this run found to disk. Waits for chunks that are being sealed: all must have been handed on.
     pub fn flush(&mut self) -> io::Result<()> {
         let (records, chunks) = self.take_fresh();
