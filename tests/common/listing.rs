@@ -40,6 +40,19 @@ impl Listing {
         differences
     }
 
+    /// One of these trees is in `folder`.
+    #[track_caller]
+    pub fn assert_is_one_of(trees: &[Self], folder: &Path, what: &str) {
+        let there = Self::of(folder);
+        let differences = trees.iter().map(|tree| tree.differences(&there));
+        let nearest = differences.min_by_key(Vec::len).expect("there are some");
+        assert!(
+            nearest.is_empty(),
+            "{what}: {} differs in {nearest:?}",
+            folder.display()
+        );
+    }
+
     #[track_caller]
     pub fn assert_is(&self, folder: &Path, what: &str) {
         let differences = self.differences(&Self::of(folder));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::DbError;
 
 const SQLITE: &str = "sqlite:";
-const POSTGRES: [&str; 2] = ["postgres://", "postgresql://"];
+const POSTGRES: [&str; 2] = ["postgres:", "postgresql:"];
 
 /// Where a database is.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,10 +17,13 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    /// Reads a path, `sqlite:PATH`, `sqlite://PATH`, or a URL that begins with `postgres:`.
+    /// Reads a path, `sqlite:PATH`, `sqlite://PATH`, or a URL that begins with `postgres://`.
     pub(crate) fn parse(text: &str) -> Result<Self, DbError> {
-        if POSTGRES.iter().any(|scheme| text.starts_with(scheme)) {
-            return Ok(Self::Postgres(text.to_owned()));
+        if let Some(scheme) = POSTGRES.iter().find(|scheme| text.starts_with(**scheme)) {
+            return match text[scheme.len()..].starts_with("//") {
+                true => Ok(Self::Postgres(text.to_owned())),
+                false => Err(DbError::Address(format!("{scheme}…"))),
+            };
         }
         let path = match text.strip_prefix(SQLITE) {
             Some(path) => path.strip_prefix("//").unwrap_or(path),
@@ -63,7 +66,13 @@ mod tests {
         ] {
             assert_eq!(Address::parse(text).unwrap(), expected, "{text}");
         }
-        for text in ["", "sqlite:", "sqlite::memory:", "mysql://user:secret@h/d"] {
+        for text in [
+            "",
+            "sqlite:",
+            "sqlite::memory:",
+            "mysql://user:secret@h/d",
+            "postgres:user:secret@h/d",
+        ] {
             let refused = Address::parse(text).unwrap_err().to_string();
             assert!(!refused.contains("secret"), "{refused}");
         }

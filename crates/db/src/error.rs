@@ -25,7 +25,7 @@ pub enum DbError {
         cause: std::io::Error,
     },
     /// The text that names a database is neither a path nor a URL that is known.
-    #[error("\"{0}\" names no database: give the path of a file, or a URL that begins with postgres:")]
+    #[error("\"{0}\" names no database: give the path of a file, or a URL that begins with postgres://")]
     Address(String),
     /// A newer program has changed the database, or a migration did not get through.
     #[error("could not bring the metadata database up to date: {0}")]

@@ -13,9 +13,13 @@ use crate::page::parse_visible;
 /// The blobs of a pack that are whole, each checked against its identity. `bytes` is the pack, of which anything may be
 /// damaged, and nothing missing or added.
 pub fn salvage(bytes: &[u8]) -> Vec<TocEntry> {
-    let found = tables(bytes).map(|table| read_table(bytes, &table));
+    let found = tables(bytes).take(TABLES_MAX).map(|table| read_table(bytes, &table));
     found.max_by_key(Vec::len).unwrap_or_default()
 }
+
+/// Each table that is tried costs hashing the pack up to three times. Chance makes none look like one; malice could make every
+/// place do so.
+const TABLES_MAX: usize = 8;
 
 /// An entry as it stands in the table, true or not.
 #[derive(Clone, Copy)]
@@ -33,7 +37,10 @@ fn tables(bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
         .map(|length| u32::from_le_bytes(*length) as usize);
     (1..=end.saturating_sub(TOC_HEADER) / TOC_ENTRY).filter_map(move |count| {
         let table = end - TOC_HEADER - TOC_ENTRY * count..end;
-        let begins = bytes[table.clone()].starts_with(TOC_MAGIC);
+        let says = bytes[table.start + TOC_MAGIC.len()..]
+            .first_chunk()
+            .map(|count| u32::from_le_bytes(*count));
+        let begins = bytes[table.clone()].starts_with(TOC_MAGIC) && says == Some(count as u32);
         let fits = || claims(&bytes[table.clone()]).map(|claim| claim.length).sum::<u64>() == table.start as u64;
         // A table has few entries; for more, only the two cheap signs count.
         let is_one = announced == Some(table.len()) || begins || (count <= FITTED_ENTRIES_MAX && fits());
@@ -169,6 +176,19 @@ mod tests {
         }
         let found: Vec<u32> = salvage(&bytes).iter().map(|entry| entry.length).collect();
         assert_eq!(found, [900, 78, 500]);
+    }
+
+    #[test]
+    fn bytes_that_are_full_of_tables_are_read_in_time() {
+        let mut bytes = vec![0; 12];
+        for count in 1..40_000_u32 {
+            let entry = [&TOC_MAGIC[..], &count.to_le_bytes(), &[1; 29]].concat();
+            bytes.splice(..0, entry);
+            if bytes.len() > 1 << 20 {
+                break;
+            }
+        }
+        assert_eq!(salvage(&bytes), []);
     }
 
     #[test]

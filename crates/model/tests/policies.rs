@@ -36,7 +36,7 @@ fn of_points_that_all_expired_the_longest_stays() {
         [
             "expired by the daily rule on 2026-01-31T00:00:00Z",
             "kept as the last recovery point",
-            "expired, as no rule keeps it"
+            "kept as the newest recovery point"
         ]
     );
 }
@@ -166,7 +166,7 @@ fn every_limit_has_its_sentence() {
                     days: vec![],
                     times: vec![at(6)],
                     every_weeks: 5,
-                    first_week: date(2026, 1, 1),
+                    first_week: None,
                 }
             },
             "every 1 to 4 weeks, not every 5",
@@ -180,6 +180,25 @@ fn every_limit_has_its_sentence() {
                 }
             },
             "every 4, 6, 8, 12 or 24 hours, not every 5",
+        ),
+        (
+            |policy| {
+                policy.schedule = Schedule::Daily {
+                    times: vec![at(6); 20_000],
+                }
+            },
+            "no list needs more than 48",
+        ),
+        (
+            |policy| {
+                policy.schedule = Schedule::Weekly {
+                    days: vec![Day::Sunday],
+                    times: vec![at(22)],
+                    every_weeks: 2,
+                    first_week: None,
+                }
+            },
+            "needs a day of its first week",
         ),
         (|policy| policy.retention = Retention::default(), "keeps nothing"),
         (
@@ -229,7 +248,7 @@ fn every_limit_has_its_sentence() {
                     days: vec![Day::Monday],
                     times: vec![at(22)],
                     every_weeks: 1,
-                    first_week: date(2026, 1, 1),
+                    first_week: None,
                 }
             },
             "A weekly schedule has no daily retention",
@@ -240,7 +259,7 @@ fn every_limit_has_its_sentence() {
                     days: vec![Day::Monday],
                     times: vec![at(22)],
                     every_weeks: 1,
-                    first_week: date(2026, 1, 1),
+                    first_week: None,
                 }
             },
             "of a Sunday, and the schedule has none on that day",
@@ -270,14 +289,14 @@ fn lowering_is_noticed() {
         days: vec![Day::Monday, Day::Tuesday],
         times: vec![at(22)],
         every_weeks: 1,
-        first_week: date(2026, 1, 1),
+        first_week: None,
     };
     assert_eq!(
         policy.lowered_by(&next),
         [
             "the daily retention falls from 30 to 29",
             "the yearly retention goes",
-            "the time between two backups grows from 24 to 144 hours"
+            "the time between two backups grows from 8 to 144 hours"
         ]
     );
     let hourly = |every_hours, window_hours| Schedule::Hourly {
@@ -285,7 +304,28 @@ fn lowering_is_noticed() {
         window_start: at(8),
         window_hours,
     };
-    assert_eq!((hourly(4, 24).hours_between(), hourly(4, 12).hours_between()), (4, 12));
+    let weekly = |days: &[Day]| Schedule::Weekly {
+        days: days.to_vec(),
+        times: vec![at(22)],
+        every_weeks: 2,
+        first_week: Some(date(2026, 1, 4)),
+    };
+    for (schedule, hours) in [
+        (hourly(4, 24), 4),
+        (hourly(4, 12), 12),
+        (hourly(12, 20), 12),
+        (hourly(24, 23), 24),
+        (weekly(&[Day::Sunday, Day::Saturday]), 192),
+        (weekly(&[Day::Monday, Day::Tuesday]), 312),
+    ] {
+        assert_eq!(schedule.hours_between(), hours, "{schedule:?}");
+    }
+    let mut fewer = some_policy();
+    fewer.retention.yearly.as_mut().unwrap().months = vec![3];
+    assert_eq!(
+        policy.lowered_by(&fewer),
+        ["the yearly retention keeps 2 points where it kept 4"]
+    );
 }
 
 #[test]

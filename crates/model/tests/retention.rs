@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use common::{at, point, three_a_day};
 use jiff::civil::{Date, Time, date};
-use jiff::tz::TimeZone;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use strongroom_model::PointId;
 use strongroom_model::policy::*;
@@ -47,7 +47,7 @@ struct Wanted {
 
 impl Wanted {
     fn new(zone: &str, from: Date, to: Date) -> Self {
-        let zone = TimeZone::get(zone).unwrap();
+        let zone = TimeZoneDatabase::bundled().get(zone).unwrap();
         let mut moments = [const { Vec::new() }; 4];
         for day in from.series(1.day()).take_while(|day| *day < to) {
             let mut want = |tag: Tag, time: Time| {
@@ -156,7 +156,7 @@ fn live(zone: &str, years: i16, seed: u64) -> u64 {
     decisions
 }
 
-/// Every point whose time has not come; if there is none, the one whose time came last.
+/// The newest point, and every one whose time has not come; if there is none, the one whose time came last.
 fn expected(successes: &[Success], until: &[Option<Timestamp>], now: Timestamp) -> BTreeSet<PointId> {
     // Nothing older than the longest rule can be there, unless it is the last.
     let old = now - SignedDuration::from_hours(24 * 366 * 11);
@@ -164,10 +164,12 @@ fn expected(successes: &[Success], until: &[Option<Timestamp>], now: Timestamp) 
     let alive = (first..successes.len()).filter(|index| until[*index] > Some(now));
     let alive: BTreeSet<PointId> = alive.map(|index| point(index as u64)).collect();
     let last = || (0..successes.len()).max_by_key(|index| (until[*index], successes[*index].created));
+    let newest = successes.len().checked_sub(1).map(|newest| point(newest as u64));
     if alive.is_empty() {
-        last().map(|index| point(index as u64)).into_iter().collect()
+        let last = last().map(|index| point(index as u64));
+        last.into_iter().chain(newest).collect()
     } else {
-        alive
+        alive.into_iter().chain(newest).collect()
     }
 }
 

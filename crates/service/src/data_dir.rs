@@ -1,7 +1,7 @@
 //! The service's data folder: the only place of this crate that touches the file system.
 //!
 //! ```text
-//! lock  address  admin-password  strongroom.db
+//! lock  address  admin-password  installation  strongroom.db
 //! tls/{ca.pem,ca.key,server.pem,server.key,server.json}   secrets/token.key   objects/<region>/<vault>/
 //! ```
 

@@ -42,7 +42,11 @@ impl FirstAdministrator {
             password_hash: passwords.hash(password).await,
             created: now,
         };
-        db.insert_user(&user).await?;
+        if !db.insert_user(&user).await? {
+            // Another service on this database was faster: the password in our file opens nothing.
+            folder.remove(PASSWORD_FILE);
+            return Ok(Self::Elsewhere);
+        }
         Ok(Self::Made)
     }
 

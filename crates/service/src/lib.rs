@@ -17,6 +17,7 @@ mod first_administrator;
 mod gate;
 mod health;
 mod incoming;
+mod installation;
 mod key_sets;
 mod limits;
 mod listener;
@@ -35,6 +36,7 @@ mod sessions;
 mod shared;
 mod sign_in;
 mod token;
+mod unfinished;
 mod vault_refusal;
 mod vaults;
 

@@ -26,7 +26,7 @@ const CONNECTIONS_MAX: usize = 1024;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// How long requests may go on after the service was told to stop.
-const FAREWELL: Duration = Duration::from_secs(10);
+pub(crate) const FAREWELL: Duration = Duration::from_secs(10);
 
 /// hyper's buffer for one connection, in bytes: large enough that a pack arrives in few pieces.
 const BUFFER_BYTES: usize = 256 << 10;

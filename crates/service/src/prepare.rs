@@ -20,12 +20,14 @@ use crate::attempts::Attempts;
 use crate::authority::{self, Pair, ServerFacts};
 use crate::data_dir::DataDir;
 use crate::first_administrator::FirstAdministrator;
+use crate::installation;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::password::{PasswordHasher, fill_random, random_bytes};
 use crate::service::{ServeOptions, StartError};
 use crate::shared::Shared;
 use crate::token::{KEY_LENGTH, TokenKey};
+use crate::unfinished::Unfinished;
 
 pub(crate) const CA_FILE: &str = "tls/ca.pem";
 
@@ -51,6 +53,7 @@ pub(crate) async fn prepare(
         Some(address) => Db::open(address).await?,
         None => Db::open_file(&folder.path("strongroom.db")).await?,
     };
+    installation::check(&folder, &db).await?;
     let passwords = PasswordHasher::new();
     let administrator = FirstAdministrator::prepare(&folder, &db, &passwords, now).await?;
     let shared = Shared {
@@ -70,6 +73,7 @@ pub(crate) async fn prepare(
         limits: options.limits,
         memory: Memory::new(),
         fetches: Shared::fetches(),
+        unfinished: Unfinished::new(),
         ready_since: Mutex::new(None),
     };
     Ok(Prepared {

@@ -16,7 +16,7 @@ use crate::authority::AuthorityError;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::first_administrator::{FirstAdministrator, PASSWORD_FILE};
 use crate::limits::Limits;
-use crate::listener::Listener;
+use crate::listener::{FAREWELL, Listener};
 use crate::prepare::{CA_FILE, Prepared, prepare};
 use crate::router::router;
 use crate::shared::Shared;
@@ -82,6 +82,24 @@ pub enum StartError {
         "the server's certificate in the data folder cannot be used: {0}. Remove tls/server.* there and start again"
     )]
     Tls(String),
+    /// The data folder was used with another database.
+    #[error(
+        "the data folder {} belongs to another database: start with the --database that it was used with. If that is lost, `strongroom rescue` restores from the objects alone",
+        folder.display()
+    )]
+    OtherDatabase {
+        /// The data folder.
+        folder: PathBuf,
+    },
+    /// The database was used with another data folder, and its vaults' objects are there.
+    #[error(
+        "the database belongs to another data folder than {}: start with the --data that it was used with",
+        folder.display()
+    )]
+    OtherFolder {
+        /// The data folder.
+        folder: PathBuf,
+    },
     /// The database cannot be opened.
     #[error("cannot open the database: {0}")]
     Db(#[from] DbError),
@@ -138,6 +156,7 @@ impl Service {
         self.stop.send_replace(true);
         // A panic in the listener was reported when it happened.
         let _ = self.running.await;
+        self.shared.unfinished.finished(FAREWELL).await;
         self.shared.db.close().await;
         self.shared.folder.remove(ADDRESS_FILE);
         tracing::info!("stopped");

@@ -17,6 +17,7 @@ use crate::parse::parse;
 use crate::principal::Machine;
 use crate::refusal::{Answer, Refusal};
 use crate::shared::Shared;
+use crate::unfinished::to_the_end;
 use crate::vault_refusal::refuse;
 
 /// `POST /api/v1/sessions`.
@@ -76,7 +77,7 @@ pub(crate) async fn put_pack(
     let bytes = incoming.read_announced(&shared, RouteId::PutPack).await?;
     let length = bytes.len() as u64;
     // A machine that was killed now hangs up. Its pack is here, and shall count.
-    to_the_end(async move {
+    to_the_end(shared.clone(), async move {
         let outcome = shared
             .vaults
             .put_pack(machine.container, session, pack, bytes)
@@ -102,7 +103,7 @@ pub(crate) async fn commit(
 ) -> Answer<(StatusCode, Json<Committed>)> {
     let session: SessionId = parse(&session)?;
     let object = incoming.read(&shared, RouteId::Commit).await?;
-    to_the_end(async move {
+    to_the_end(shared.clone(), async move {
         let committed = shared
             .vaults
             .commit(machine.container, session, object)
@@ -121,13 +122,4 @@ pub(crate) async fn read_identities(shared: &Shared, incoming: Incoming, route: 
         let detail = format!("The request must list at most {IDENTITIES_MAX} identities of 32 bytes each");
         Refusal::new(Code::InvalidRequest, detail)
     })
-}
-
-/// Does the work even if the caller hangs up meanwhile: dropped between an object and its row, it would leave an object
-/// that nobody knows.
-async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
-    match tokio::spawn(work).await {
-        Ok(done) => done,
-        Err(stopped) => std::panic::resume_unwind(stopped.into_panic()),
-    }
 }

@@ -18,6 +18,7 @@ use crate::password::PasswordHasher;
 use crate::principal::Machine;
 use crate::refusal::Answer;
 use crate::token::TokenKey;
+use crate::unfinished::Unfinished;
 use crate::vault_refusal::refuse;
 
 /// How many fetches run at once; each occupies up to 16 MiB or so. More wait.
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) memory: Memory,
     /// One permit for each fetch that runs.
     pub(crate) fetches: Arc<Semaphore>,
+    /// Packs and points that are being taken in.
+    pub(crate) unfinished: Unfinished,
     /// When the store was last found writable.
     pub(crate) ready_since: Mutex<Option<Instant>>,
 }

@@ -9,7 +9,7 @@ use strongroom_api::{CertificateFault, Client, ClientError, ClientOptions, SignI
 use strongroom_model::Clock;
 use strongroom_service::{ServeOptions, Service, StartError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use world::{World, options};
+use world::{World, options, vault_name};
 
 #[tokio::test]
 async fn the_first_start_makes_everything_and_keeps_it_private() {
@@ -73,7 +73,12 @@ async fn a_start_that_was_cut_off_before_there_was_an_administrator_makes_one() 
     let data = world.data();
     world.service.stop().await;
     let before = std::fs::read(data.join("admin-password")).unwrap();
-    for file in ["strongroom.db", "strongroom.db-wal", "strongroom.db-shm"] {
+    for file in [
+        "installation",
+        "strongroom.db",
+        "strongroom.db-wal",
+        "strongroom.db-shm",
+    ] {
         let _ = std::fs::remove_file(data.join(file));
     }
     let service = Service::start(options(&data), world.clock.clone()).await.unwrap();
@@ -253,4 +258,41 @@ async fn requests_under_way_are_finished_before_the_end() {
     };
     let ((), reply) = tokio::join!(world.service.stop(), finish);
     assert_eq!(reply.status, 200, "{}", reply.head);
+}
+
+#[tokio::test]
+async fn a_data_folder_and_its_database_stay_together() {
+    let world = World::new().await;
+    let (data, elsewhere) = (world.data(), world.folder.path().join("elsewhere"));
+    let administrator = world.administrator().await;
+    let create = strongroom_api::CreateVault {
+        name: vault_name("main"),
+        region: strongroom_model::Region::default(),
+        redundancy: strongroom_model::Redundancy::default(),
+    };
+    administrator.create_vault(&create).await.unwrap();
+    let World {
+        service,
+        clock,
+        folder: _folder,
+        ..
+    } = world;
+    service.stop().await;
+    let with = |data: &std::path::Path, database: std::path::PathBuf| ServeOptions {
+        database: Some(database.display().to_string()),
+        ..options(data)
+    };
+    let other_database = Service::start(with(&data, data.join("new.db")), clock.clone())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(other_database, StartError::OtherDatabase { .. }),
+        "{other_database}"
+    );
+    let other_folder = Service::start(with(&elsewhere, data.join("strongroom.db")), clock.clone())
+        .await
+        .unwrap_err();
+    assert!(matches!(other_folder, StartError::OtherFolder { .. }), "{other_folder}");
+    let again = Service::start(options(&data), clock).await.unwrap();
+    again.stop().await;
 }

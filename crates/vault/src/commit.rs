@@ -29,6 +29,8 @@ impl Vaults {
         session: SessionId,
         bytes: Bytes,
     ) -> Result<Committed, VaultError> {
+        // Who was killed here and comes back learns, when he begins, that his point exists.
+        let _inside = self.0.ingests.enter(container.as_bytes()).await;
         let session = self.renewed(container, session).await?;
         let header = parse_point(&bytes).map_err(rejected)?.header;
         self.check_header(&session, &header).await?;

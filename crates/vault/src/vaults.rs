@@ -51,7 +51,7 @@ pub(crate) struct Inner {
     pub(crate) db: Db,
     pub(crate) options: Options,
     pub(crate) gates: Gates,
-    /// Who takes in a pack of a machine is inside.
+    /// Who takes in a pack or a point of a machine is inside.
     pub(crate) ingests: Corridors,
     opened: Mutex<HashMap<VaultId, Arc<dyn Store>>>,
 }

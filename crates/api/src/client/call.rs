@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::sign_in::Bearer;
-use super::{Client, ClientError};
+use super::{Client, ClientError, SILENCE_SECONDS_MAX};
 use crate::routes::RouteId;
 use crate::{Code, PROBLEM_CONTENT_TYPE, Problem, Secret, TokenRequest, TokenResponse};
 
@@ -219,13 +219,13 @@ impl Client {
         };
         match serde_json::from_slice(&body) {
             Ok(problem) if typed => ClientError::Refused(Box::new(problem)),
-            _ => foreign(status),
+            _ => foreign(self.url(), status),
         }
     }
 
     async fn read(&self, mut response: Response) -> Result<Bytes, ClientError> {
         let mut body = BytesMut::new();
-        while let Some(piece) = response.chunk().await.map_err(|error| self.lost(&error))? {
+        while let Some(piece) = self.piece(&mut response).await? {
             if body.len() + piece.len() > ANSWER_BYTES_MAX {
                 let what = format!("it is longer than {ANSWER_BYTES_MAX} bytes");
                 return Err(ClientError::Protocol { what });
@@ -235,18 +235,33 @@ impl Client {
         Ok(body.freeze())
     }
 
+    /// The next bytes of an answer.
+    pub(crate) async fn piece(&self, response: &mut Response) -> Result<Option<Bytes>, ClientError> {
+        let silence = Duration::from_secs(SILENCE_SECONDS_MAX);
+        match tokio::time::timeout(silence, response.chunk()).await {
+            Ok(piece) => piece.map_err(|error| self.lost(&error)),
+            Err(_) => Err(ClientError::Interrupted {
+                url: self.url().to_owned(),
+                why: format!("nothing came for {SILENCE_SECONDS_MAX} s"),
+            }),
+        }
+    }
+
     pub(crate) fn lost(&self, error: &reqwest::Error) -> ClientError {
         ClientError::from_transport(self.url(), error, self.shared.absence.has_met())
     }
 }
 
 /// Something between us and the service answered: a proxy that is up while the service is not, or another program.
-fn foreign(status: StatusCode) -> ClientError {
+fn foreign(url: &str, status: StatusCode) -> ClientError {
+    let why = format!("something in front of the service answered {status}: is the service running?");
     match status.as_u16() {
-        502..=504 => {
-            let detail = format!("something in front of the service answered {status}: is the service running?");
-            ClientError::Refused(Box::new(Problem::new(Code::Unavailable, detail)))
-        }
+        503 => ClientError::Refused(Box::new(Problem::new(Code::Unavailable, why))),
+        // The call may have been carried out.
+        502 | 504 => ClientError::Interrupted {
+            url: url.to_owned(),
+            why,
+        },
         _ => ClientError::Protocol {
             what: format!("HTTP status {status} without an explanation"),
         },

@@ -150,7 +150,7 @@ impl Running {
                 self.note(&frame);
                 return Ok(Some(frame));
             }
-            match self.response.chunk().await.map_err(|error| client.lost(&error))? {
+            match client.piece(&mut self.response).await? {
                 Some(piece) => self.parser.push(piece),
                 None => return self.finish().map(|()| None),
             }

@@ -32,7 +32,8 @@ use sign_in::Tokens;
 /// How long connecting may take, TLS included.
 const CONNECT_SECONDS_MAX: u64 = 10;
 
-/// How long the service may be silent in the middle of an answer.
+/// How long the service may be silent in the middle of an answer, and how long the line may lose what was sent. Not how long
+/// an answer may take: sending a pack over a slow line takes minutes.
 const SILENCE_SECONDS_MAX: u64 = 120;
 
 /// Below the time after which the service closes idle connections, so that a request rarely meets a closing one.
@@ -83,8 +84,8 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(30))
+            .tcp_user_timeout(Duration::from_secs(SILENCE_SECONDS_MAX))
             .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
-            .read_timeout(Duration::from_secs(SILENCE_SECONDS_MAX))
             .pool_idle_timeout(Duration::from_secs(IDLE_SECONDS_MAX))
             .user_agent(concat!("strongroom/", env!("CARGO_PKG_VERSION")))
             .build()

@@ -97,6 +97,22 @@ impl DaysOfMonth {
         }
     }
 
+    /// The length of its longest list.
+    pub(super) fn longest(&self) -> usize {
+        match self {
+            Self::Dates { dates, .. } => dates.len(),
+            Self::Weekdays { days, weeks } => days.len().max(weeks.len()),
+        }
+    }
+
+    /// How many days of a month that has them all.
+    pub(super) fn count(&self) -> usize {
+        match self {
+            Self::Dates { dates, last } => dates.len() + usize::from(*last),
+            Self::Weekdays { days, weeks } => days.len() * weeks.len(),
+        }
+    }
+
     /// The days of the week that it names, if it does.
     pub fn weekdays(&self) -> &[Day] {
         match self {

@@ -29,9 +29,37 @@ pub(super) fn violations(policy: &Policy, workload: Workload) -> Vec<Violation> 
         workload,
         found: Vec::new(),
     };
+    if let Some(long) = policy.lists().into_iter().find(|length| *length > LIST_MAX) {
+        let sentence = format!("A list in the policy has {long} members: no list needs more than {LIST_MAX}");
+        return vec![Violation(sentence)];
+    }
     check.schedule();
     check.retention();
     check.found
+}
+
+/// Days of a month, minutes of a day: nobody needs more.
+const LIST_MAX: usize = 48;
+
+impl Policy {
+    /// The lengths of all lists.
+    fn lists(&self) -> Vec<usize> {
+        let mut lengths = match &self.schedule {
+            Schedule::Daily { times } => vec![times.len()],
+            Schedule::Weekly { days, times, .. } => vec![days.len(), times.len()],
+            Schedule::Hourly { .. } => vec![],
+        };
+        for rule in Tag::ALL.into_iter().filter_map(|tag| self.retention.rule(tag)) {
+            lengths.push(rule.times().len());
+            lengths.extend(match rule {
+                Rule::Daily(_) => [0, 0],
+                Rule::Weekly(rule) => [rule.days.len(), 0],
+                Rule::Monthly(rule) => [rule.on.longest(), 0],
+                Rule::Yearly(rule) => [rule.on.longest(), rule.months.len()],
+            });
+        }
+        lengths
+    }
 }
 
 impl Check<'_> {
@@ -50,9 +78,12 @@ impl Check<'_> {
                 days,
                 times,
                 every_weeks,
-                ..
+                first_week,
             } => {
                 self.run_times(times);
+                self.refuse(*every_weeks > 1 && first_week.is_none(), || {
+                    format!("A schedule of every {every_weeks} weeks needs a day of its first week")
+                });
                 self.refuse(days.is_empty(), || {
                     "A weekly schedule needs at least one day of the week".to_owned()
                 });
@@ -66,6 +97,9 @@ impl Check<'_> {
                 window_start,
                 window_hours,
             } => {
+                self.refuse(self.workload != Workload::VirtualMachine, || {
+                    "Only virtual machines have hourly schedules: use a daily one with several times".to_owned()
+                });
                 self.refuse(![4, 6, 8, 12, 24].contains(every_hours), || {
                     format!("An hourly schedule runs every 4, 6, 8, 12 or 24 hours, not every {every_hours}")
                 });

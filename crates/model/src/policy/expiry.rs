@@ -53,7 +53,9 @@ pub enum Keep {
     Asked(Timestamp),
     /// Somebody holds it.
     Held,
-    /// All of the item's points have expired; of them this one was to be kept longest.
+    /// It is the item's newest: what is there to restore from, and what the next backup builds on.
+    Newest,
+    /// All of the item's older points have expired; of them this one was to be kept longest.
     Last,
     /// Protection is stopped with data retained.
     Stopped,
@@ -78,6 +80,7 @@ impl fmt::Display for Verdict {
             Verdict::Keep(Keep::Rule(tag, until)) => write!(f, "kept by the {tag} rule until {until}"),
             Verdict::Keep(Keep::Asked(until)) => write!(f, "kept until {until}, as asked"),
             Verdict::Keep(Keep::Held) => f.write_str("held"),
+            Verdict::Keep(Keep::Newest) => f.write_str("kept as the newest recovery point"),
             Verdict::Keep(Keep::Last) => f.write_str("kept as the last recovery point"),
             Verdict::Keep(Keep::Stopped) => f.write_str("kept, as protection is stopped with data retained"),
             Verdict::Keep(Keep::SoftDeleted) => f.write_str("kept, as the item is soft-deleted"),
@@ -90,8 +93,8 @@ impl fmt::Display for Verdict {
 
 /// Decides about each of an item's recovery points, in the order given (SEMANTICS.md §11.3, §11.5).
 ///
-/// If all are past their time, the one that was to be kept longest stays, of several the newest: an item that has a
-/// recovery point never loses its last.
+/// The newest always stays. If all are past their time, the one that was to be kept longest stays too, of several the
+/// newest: an item that has a recovery point never loses its last.
 pub fn verdicts(points: &[Kept], policy: &Policy, aging: Aging, now: Timestamp) -> Vec<Verdict> {
     let standstill = match aging {
         Aging::ByPolicy => None,
@@ -114,6 +117,10 @@ pub fn verdicts(points: &[Kept], policy: &Policy, aging: Aging, now: Timestamp) 
         if let Some(last) = last {
             verdicts[last] = Verdict::Keep(Keep::Last);
         }
+    }
+    let newest = (0..points.len()).max_by_key(|index| (points[*index].created, points[*index].point));
+    if let Some(newest) = newest.filter(|newest| matches!(verdicts[*newest], Verdict::Expire(_))) {
+        verdicts[newest] = Verdict::Keep(Keep::Newest);
     }
     verdicts
 }

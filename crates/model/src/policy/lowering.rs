@@ -1,7 +1,6 @@
 //! Whether a change of policy protects less than before.
 
-use jiff::ToSpan as _;
-use jiff::civil::Date;
+use jiff::civil::Time;
 
 use super::calendar::Day;
 use super::retention::Tag;
@@ -33,41 +32,39 @@ impl Retention {
                 Some(_) => None,
             }
         });
-        tags.collect()
+        let fewer = Tag::ALL.into_iter().filter_map(|tag| {
+            let (before, after) = (self.rule(tag)?.points(), next.rule(tag)?.points());
+            (after < before).then(|| format!("the {tag} retention keeps {after} points where it kept {before}"))
+        });
+        tags.chain(fewer).collect()
     }
 }
 
 impl Schedule {
-    /// The longest time between two backups of an undisturbed schedule, in hours, as Azure's clients count it: by whole days
-    /// for daily and weekly schedules.
+    /// The longest time between two backups of an undisturbed schedule, in whole hours, rounded up. (Azure's clients count
+    /// whole days for daily and weekly schedules, and so miss that three backups a day became one.)
     pub fn hours_between(&self) -> u32 {
-        match self {
-            Self::Daily { .. } => 24,
-            Self::Hourly {
-                every_hours,
-                window_hours,
-                ..
-            } => match window_hours {
-                24.. => u32::from(every_hours.unsigned_abs()),
-                hours => 24 - u32::from(hours.unsigned_abs()),
-            },
+        let (days, days_in_cycle) = match self {
+            Self::Daily { .. } | Self::Hourly { .. } => (vec![0], 1),
             Self::Weekly { days, every_weeks, .. } => {
-                24 * days_between(days) + 168 * u32::from(every_weeks.saturating_sub(1))
+                let days = Day::ALL.into_iter().enumerate().filter(|(_, day)| days.contains(day));
+                (
+                    days.map(|(day, _)| day as u32).collect(),
+                    7 * u32::from((*every_weeks).max(1)),
+                )
             }
-        }
+        };
+        let times = self.times();
+        let minute = |day: u32, time: Time| day * 1440 + time.hour() as u32 * 60 + time.minute() as u32;
+        let cycle = days_in_cycle * 1440;
+        let mut runs: Vec<u32> = days
+            .iter()
+            .flat_map(|day| times.iter().map(|time| minute(*day, *time)))
+            .collect();
+        runs.sort_unstable();
+        // Around the cycle: the first run comes again after the last.
+        runs.extend(runs.first().map(|first| first + cycle));
+        let longest = runs.windows(2).map(|pair| pair[1] - pair[0]).max();
+        longest.unwrap_or(cycle).div_ceil(60)
     }
-}
-
-/// The largest gap between two of these days, around the week.
-fn days_between(days: &[Day]) -> u32 {
-    let sunday = Date::constant(2026, 1, 4);
-    let runs: Vec<u32> = (0..14)
-        .filter(|ahead| {
-            sunday
-                .checked_add((*ahead).days())
-                .is_ok_and(|date| days.contains(&Day::of(date)))
-        })
-        .map(|ahead: i32| ahead.unsigned_abs())
-        .collect();
-    runs.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(7)
 }

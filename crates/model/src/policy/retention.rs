@@ -215,6 +215,17 @@ impl<'a> Rule<'a> {
         }
     }
 
+    /// How many points of a day, week, month or year it keeps.
+    pub(super) fn points(self) -> usize {
+        let days = match self {
+            Rule::Daily(_) => 1,
+            Rule::Weekly(rule) => rule.days.len(),
+            Rule::Monthly(rule) => rule.on.count(),
+            Rule::Yearly(rule) => rule.months.len() * rule.on.count(),
+        };
+        days * self.times().len()
+    }
+
     /// Whether it wants a point of this day. Days without a backup count too for months and years: the next backup takes
     /// the tag.
     fn wants(self, schedule: &Schedule, date: Date) -> bool {
@@ -263,13 +274,15 @@ impl Retention {
             let mut moments = rule.times().iter().map(|time| zone.instant(date, *time));
             rule.wants(schedule, date) && moments.any(|at| after < at && at <= until)
         };
-        // Backwards, as it is the latest days that most likely have one.
-        let last = zone.date_of(until);
+        // Backwards, as it is the latest days that most likely have one. From tomorrow on: where clocks go back over
+        // midnight, a time of tomorrow may have come already.
+        let today = zone.date_of(until);
+        let last = today.tomorrow().unwrap_or(today);
         let first = zone.date_of(after);
         let days = last.series(-1.day()).take_while(|date| *date >= first);
         days.take(DAYS_LOOKED_BACK).any(wanted)
     }
 }
 
-/// Every rule has an occurrence within four years and a day; so much may pass until a leap day is the last of a February.
-const DAYS_LOOKED_BACK: usize = 1500;
+/// Every rule has an occurrence within a year, on whatever days of whatever months.
+const DAYS_LOOKED_BACK: usize = 400;

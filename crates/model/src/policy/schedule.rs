@@ -25,9 +25,9 @@ pub enum Schedule {
         /// 1 is every week.
         #[serde(default = "every_week")]
         every_weeks: u8,
-        /// A day of a week in which backups are due; weeks begin on Sunday. Only matters if not every week has backups.
-        #[serde(default)]
-        first_week: Date,
+        /// A day of a week in which backups are due; weeks begin on Sunday. Needed if not every week has backups.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        first_week: Option<Date>,
     },
     /// Several times a day in a window: at its start, and every so many hours until its end. The end counts, but for a
     /// window of the whole day.
@@ -76,7 +76,7 @@ impl Schedule {
                 first_week,
                 ..
             } => {
-                let weeks = week_of(date) - week_of(*first_week);
+                let weeks = week_of(date) - first_week.map_or(0, week_of);
                 days.contains(&Day::of(date)) && weeks.rem_euclid(i32::from((*every_weeks).max(1))) == 0
             }
         }
@@ -180,7 +180,7 @@ mod tests {
             times: vec![time(0, 0, 0, 0)],
             every_weeks: 2,
             // A Wednesday: the week from 4 to 10 January.
-            first_week: date(2026, 1, 7),
+            first_week: Some(date(2026, 1, 7)),
         };
         assert_eq!(
             due(&schedule, "UTC", "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"),
@@ -247,7 +247,7 @@ mod tests {
             days: vec![],
             times: vec![],
             every_weeks: 0,
-            first_week: date(2026, 1, 1),
+            first_week: None,
         };
         assert_eq!(schedule.next(&Zone::utc(), Timestamp::UNIX_EPOCH), None);
         assert_eq!(schedule.last(&Zone::utc(), Timestamp::UNIX_EPOCH), None);
