@@ -128,6 +128,15 @@ fn a_rule_that_goes_keeps_its_promises_but_for_the_daily_one() {
     );
 }
 
+fn every_monday() -> Schedule {
+    Schedule::Weekly {
+        days: vec![Day::Monday],
+        times: vec![at(22)],
+        every_weeks: 1,
+        first_week: None,
+    }
+}
+
 #[test]
 fn every_limit_has_its_sentence() {
     type Change = fn(&mut Policy);
@@ -243,25 +252,11 @@ fn every_limit_has_its_sentence() {
             "day 29: use 1 to 28, or the last",
         ),
         (
-            |policy| {
-                policy.schedule = Schedule::Weekly {
-                    days: vec![Day::Monday],
-                    times: vec![at(22)],
-                    every_weeks: 1,
-                    first_week: None,
-                }
-            },
+            |policy| policy.schedule = every_monday(),
             "A weekly schedule has no daily retention",
         ),
         (
-            |policy| {
-                policy.schedule = Schedule::Weekly {
-                    days: vec![Day::Monday],
-                    times: vec![at(22)],
-                    every_weeks: 1,
-                    first_week: None,
-                }
-            },
+            |policy| policy.schedule = every_monday(),
             "of a Sunday, and the schedule has none on that day",
         ),
     ];
