@@ -81,6 +81,8 @@ typed_id!(/// Names a recovery point.
     PointId, "recovery point");
 typed_id!(/// Names one backup session: a lease under which packs are taken in and a point is committed.
     SessionId, "session");
+typed_id!(/// Names a job: one run of one operation on one item.
+    JobId, "job");
 
 #[cfg(test)]
 mod tests {

@@ -8,14 +8,20 @@
 mod clock;
 mod hash;
 mod id;
+mod item;
+mod job;
 mod name;
 mod permission;
 pub mod policy;
 mod redundancy;
+mod word;
 
 pub use clock::{Clock, SimulatedTime};
 pub use hash::{BlobId, Digest, HashError, PackId};
-pub use id::{ContainerId, IdError, ItemId, KeySetId, PointId, SessionId, VaultId};
-pub use name::{MachineName, NameError, Region, VaultName};
+pub use id::{ContainerId, IdError, ItemId, JobId, KeySetId, PointId, SessionId, VaultId};
+pub use item::{ItemChange, ItemState};
+pub use job::{JobError, JobProgress, JobState, Operation, Task, TaskState, Trigger};
+pub use name::{MachineName, NameError, PolicyName, Region, VaultName};
 pub use permission::Permission;
 pub use redundancy::{Redundancy, RedundancyError};
+pub use word::WordError;
