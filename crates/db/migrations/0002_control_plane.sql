@@ -1,6 +1,10 @@
 -- Policies, what they do to items and recovery points, and jobs. As in 0001: bigint, text and {BLOB}; times are
 -- nanoseconds since 1970; zero and an empty value stand for "none", 9223372036854775807 for "never".
 
+-- settings is model::VaultSettings as JSON.
+alter table vaults add column settings text not null default '{}';
+alter table vaults add column version bigint not null default 1;
+
 create table policies (
     key {ID},
     vault bigint not null references vaults (key),

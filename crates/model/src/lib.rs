@@ -14,6 +14,7 @@ mod name;
 mod permission;
 pub mod policy;
 mod redundancy;
+mod vault_settings;
 mod word;
 
 pub use clock::{Clock, SimulatedTime};
@@ -24,4 +25,5 @@ pub use job::{JobError, JobProgress, JobState, Operation, Task, TaskState, Trigg
 pub use name::{MachineName, NameError, PolicyName, Region, VaultName};
 pub use permission::Permission;
 pub use redundancy::{Redundancy, RedundancyError};
+pub use vault_settings::{Immutability, SoftDelete, VaultSettings};
 pub use word::WordError;

@@ -61,6 +61,8 @@ pub fn vault_row(number: u8, name: &str) -> VaultRow {
         created: now(),
         salt: [number; 32],
         file_digest: Digest::from_bytes([number; 32]),
+        settings: VaultSettings::default(),
+        version: 1,
     }
 }
 
