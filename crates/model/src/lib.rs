@@ -12,10 +12,17 @@ mod name;
 mod permission;
 pub mod policy;
 mod redundancy;
+mod role;
+mod scope;
 
 pub use clock::{Clock, SimulatedTime};
 pub use hash::{BlobId, Digest, HashError, PackId};
-pub use id::{ContainerId, IdError, ItemId, KeySetId, PointId, SessionId, VaultId};
-pub use name::{MachineName, NameError, Region, VaultName};
+pub use id::{
+    ApplicationId, AssignmentId, ContainerId, IdError, ItemId, KeyId, KeySetId, PointId, PrincipalId, SessionId,
+    SubscriptionId, UserId, VaultId,
+};
+pub use name::{MachineName, NameError, PrincipalName, Region, ResourceGroupName, UserName, VaultName};
 pub use permission::Permission;
 pub use redundancy::{Redundancy, RedundancyError};
+pub use role::{Role, RoleError};
+pub use scope::{Place, Scope, ScopeError, ScopeName};
