@@ -83,6 +83,30 @@ typed_id!(/// Names one backup session: a lease under which packs are taken in a
     SessionId, "session");
 typed_id!(/// Names a job: one run of one operation on one item.
     JobId, "job");
+typed_id!(/// Names the one subscription of a service.
+    SubscriptionId, "subscription");
+typed_id!(/// Names a user for ever.
+    UserId, "user");
+typed_id!(/// Names a service principal: what it signs in with as client id.
+    ApplicationId, "application");
+typed_id!(/// Names a user or a service principal, whichever it is.
+    PrincipalId, "principal");
+typed_id!(/// Names one secret or certificate of a service principal.
+    KeyId, "key");
+typed_id!(/// Names one assignment of a role.
+    AssignmentId, "role assignment");
+
+impl From<UserId> for PrincipalId {
+    fn from(id: UserId) -> Self {
+        Self(id.0)
+    }
+}
+
+impl From<ApplicationId> for PrincipalId {
+    fn from(id: ApplicationId) -> Self {
+        Self(id.0)
+    }
+}
 
 #[cfg(test)]
 mod tests {

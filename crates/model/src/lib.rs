@@ -14,16 +14,23 @@ mod name;
 mod permission;
 pub mod policy;
 mod redundancy;
+mod role;
+mod scope;
 mod vault_settings;
 mod word;
 
 pub use clock::{Clock, SimulatedTime};
 pub use hash::{BlobId, Digest, HashError, PackId};
-pub use id::{ContainerId, IdError, ItemId, JobId, KeySetId, PointId, SessionId, VaultId};
+pub use id::{
+    ApplicationId, AssignmentId, ContainerId, IdError, ItemId, JobId, KeyId, KeySetId, PointId, PrincipalId, SessionId,
+    SubscriptionId, UserId, VaultId,
+};
 pub use item::{ItemChange, ItemState};
 pub use job::{JobError, JobProgress, JobState, Operation, Task, TaskState, Trigger};
-pub use name::{MachineName, NameError, PolicyName, Region, VaultName};
+pub use name::{MachineName, NameError, PolicyName, PrincipalName, Region, ResourceGroupName, UserName, VaultName};
 pub use permission::Permission;
 pub use redundancy::{Redundancy, RedundancyError};
+pub use role::{Role, RoleError};
+pub use scope::{Place, Scope, ScopeError, ScopeName};
 pub use vault_settings::{Immutability, SoftDelete, VaultSettings};
 pub use word::WordError;

@@ -83,6 +83,15 @@ typed_name!(/// The name of a registered machine, unique in its vault without re
 typed_name!(/// The name of a policy, unique in its vault without regard to case (the rules of Azure).
     PolicyName, "policy name", is_policy_name,
     "it must have 3 to 150 characters, begin with a letter, and continue with letters, digits and hyphens");
+typed_name!(/// The name of a resource group, unique without regard to case (the rules of Azure, within ASCII).
+    ResourceGroupName, "resource group name", is_resource_group_name,
+    "it must have 1 to 90 letters, digits, '.', '_', '-', '(' and ')', and not end with a '.'");
+typed_name!(/// The name that a user signs in with, unique without regard to case.
+    UserName, "user name", is_user_name,
+    "it must have 1 to 64 characters, begin with a letter or digit, and continue with letters, digits, '.', '_', '-', '+' and '@'");
+typed_name!(/// What people call a service principal, unique without regard to case.
+    PrincipalName, "name of a service principal", is_user_name,
+    "it must have 1 to 64 characters, begin with a letter or digit, and continue with letters, digits, '.', '_', '-', '+' and '@'");
 typed_name!(/// A region: a place where objects are kept.
     Region, "region name", is_region,
     "it must have 1 to 32 characters, begin with a lower-case letter, and continue with lower-case letters, digits and hyphens");
@@ -92,6 +101,29 @@ impl Default for Region {
     fn default() -> Self {
         Self("local".to_owned())
     }
+}
+
+impl Default for ResourceGroupName {
+    /// The group that is always there.
+    fn default() -> Self {
+        Self("default".to_owned())
+    }
+}
+
+fn is_resource_group_name(text: &str) -> bool {
+    (1..=90).contains(&text.len())
+        && !text.ends_with('.')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '(' | ')'))
+}
+
+fn is_user_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '@'))
 }
 
 fn is_vault_name(text: &str) -> bool {
@@ -148,6 +180,19 @@ mod tests {
             &["v1", "Main-vault", &long],
             &["1bad", "v", "", "a_b", "a b", "-a", "vü", &too_long, "a\n"],
         );
+    }
+
+    #[test]
+    fn resource_groups_and_users() {
+        check::<ResourceGroupName>(
+            &["default", "(a).b_c-1", &"g".repeat(90)],
+            &["", "a.", "a b", "ä", &"g".repeat(91)],
+        );
+        check::<UserName>(
+            &["admin", "eve@example.org", "0"],
+            &["", "@a", "a b", "a/b", &"u".repeat(65)],
+        );
+        assert_eq!(ResourceGroupName::default().as_str(), "default");
     }
 
     #[test]
