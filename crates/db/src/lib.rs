@@ -35,6 +35,7 @@ mod settings;
 mod users;
 mod vaults;
 
+pub use address::is_server;
 pub use blobs::{BlobPlace, CHUNK_LEVEL, IDS_MAX};
 pub use containers::{Container, NewContainer};
 pub use credentials::{Credential, CredentialId, CredentialUse};
