@@ -65,30 +65,40 @@ async fn tick(shared: &Shared) -> Result<(), VaultError> {
     Ok(())
 }
 
+/// Looks after what is over. What fails does not keep the rest from being done.
 async fn round(shared: &Shared) -> Result<(), VaultError> {
     let now = shared.clock.now();
-    look_after(shared).await?;
+    let may_expire = clock_watch::look(shared).await?;
+    report("end silent jobs", end_silent_jobs(shared).await);
+    let forgotten = shared.vaults.forget_jobs(shared.upkeep.job_history).await;
+    report("forget old jobs", forgotten.map(drop));
+    if may_expire {
+        report("let recovery points expire", expire(shared).await);
+        report("purge soft-deleted items", purge(shared).await);
+    }
     shared.metrics.clock_seen.set(now.as_second());
     Ok(())
 }
 
-async fn look_after(shared: &Shared) -> Result<(), VaultError> {
-    let may_expire = clock_watch::look(shared).await?;
+async fn end_silent_jobs(shared: &Shared) -> Result<(), VaultError> {
     for job in shared.vaults.fail_silent_jobs(shared.upkeep.job_silence).await? {
         tracing::warn!(machine = %job.name, job = %job.id, state = %job.state, "nothing was heard of a job: it is over");
         shared.metrics.job_ended(job.operation, job.state);
     }
-    shared.vaults.forget_jobs(shared.upkeep.job_history).await?;
-    if !may_expire {
-        return Ok(());
-    }
+    Ok(())
+}
+
+async fn expire(shared: &Shared) -> Result<(), VaultError> {
     let expired = shared.vaults.expire().await?;
     for (item, point) in &expired.points {
         tracing::info!(%item, %point, "a recovery point has expired");
     }
     shared.metrics.points_expired.inc_by(expired.points.len() as u64);
-    let purged = shared.vaults.purge().await?;
-    for item in purged {
+    Ok(())
+}
+
+async fn purge(shared: &Shared) -> Result<(), VaultError> {
+    for item in shared.vaults.purge().await? {
         tracing::warn!(item = %item.id, name = %item.name, "a soft-deleted item is gone: its days are over");
     }
     Ok(())
