@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use strongroom_db::{CHUNK_LEVEL, Db, IDS_MAX, NewBlob, NewPack, VaultRow};
-use strongroom_model::{BlobId, Digest, PackId, Redundancy, Region, VaultId};
+use strongroom_model::{BlobId, Digest, PackId, Redundancy, Region, VaultId, VaultSettings};
 
 const BLOBS: u64 = 4096;
 
