@@ -105,6 +105,8 @@ impl From<ApplicationId> for PrincipalId {
         Self(id.0)
     }
 }
+typed_id!(/// Names a job: one run of one operation on one item.
+    JobId, "job");
 
 #[cfg(test)]
 mod tests {

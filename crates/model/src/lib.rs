@@ -8,21 +8,27 @@
 mod clock;
 mod hash;
 mod id;
+mod item;
+mod job;
 mod name;
 mod permission;
 pub mod policy;
 mod redundancy;
 mod role;
 mod scope;
+mod word;
 
 pub use clock::{Clock, SimulatedTime};
 pub use hash::{BlobId, Digest, HashError, PackId};
 pub use id::{
-    ApplicationId, AssignmentId, ContainerId, IdError, ItemId, KeyId, KeySetId, PointId, PrincipalId, SessionId,
+    ApplicationId, AssignmentId, ContainerId, IdError, ItemId, JobId, KeyId, KeySetId, PointId, PrincipalId, SessionId,
     SubscriptionId, UserId, VaultId,
 };
-pub use name::{MachineName, NameError, PrincipalName, Region, ResourceGroupName, UserName, VaultName};
+pub use item::{ItemChange, ItemState};
+pub use job::{JobError, JobProgress, JobState, Operation, Task, TaskState, Trigger};
+pub use name::{MachineName, NameError, PolicyName, PrincipalName, Region, ResourceGroupName, UserName, VaultName};
 pub use permission::Permission;
 pub use redundancy::{Redundancy, RedundancyError};
 pub use role::{Role, RoleError};
 pub use scope::{Place, Scope, ScopeError, ScopeName};
+pub use word::WordError;

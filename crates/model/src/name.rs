@@ -89,6 +89,9 @@ typed_name!(/// The name that a user signs in with, unique without regard to cas
 typed_name!(/// What people call a service principal, unique without regard to case.
     PrincipalName, "name of a service principal", is_user_name,
     "it must have 1 to 64 characters, begin with a letter or digit, and continue with letters, digits, '.', '_', '-', '+' and '@'");
+typed_name!(/// The name of a policy, unique in its vault without regard to case (the rules of Azure).
+    PolicyName, "policy name", is_policy_name,
+    "it must have 3 to 150 characters, begin with a letter, and continue with letters, digits and hyphens");
 typed_name!(/// A region: a place where objects are kept.
     Region, "region name", is_region,
     "it must have 1 to 32 characters, begin with a lower-case letter, and continue with lower-case letters, digits and hyphens");
@@ -125,6 +128,12 @@ fn is_user_name(text: &str) -> bool {
 
 fn is_vault_name(text: &str) -> bool {
     (2..=50).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
+
+fn is_policy_name(text: &str) -> bool {
+    (3..=150).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
 }

@@ -229,6 +229,8 @@ fn the_cloud_as_tape() {
     };
     let policy = Policy {
         zone: "Europe/Berlin".parse().unwrap(),
+        snapshot_days: None,
+        logs: None,
         schedule: Schedule::Daily { times: both.clone() },
         retention: Retention {
             daily: Some(Daily {
@@ -273,6 +275,8 @@ fn the_cloud_as_tape() {
 fn ninety_days_and_each_quarter_for_ten_years() {
     let policy = Policy {
         zone: "UTC".parse().unwrap(),
+        snapshot_days: None,
+        logs: None,
         schedule: Schedule::Daily { times: vec![at(0)] },
         retention: Retention {
             daily: Some(Daily {

@@ -35,6 +35,8 @@ pub(super) fn violations(policy: &Policy, workload: Workload) -> Vec<Violation> 
     }
     check.schedule();
     check.retention();
+    check.snapshots();
+    check.logs();
     check.found
 }
 
@@ -139,6 +141,39 @@ impl Check<'_> {
         let distinct: HashSet<&T> = values.iter().collect();
         self.refuse(distinct.len() < values.len(), || {
             format!("{whose} names {what} twice: once is enough").capitalised()
+        });
+    }
+
+    // What only some workloads have.
+
+    fn snapshots(&mut self) {
+        let Some(days) = self.policy.snapshot_days else { return };
+        self.refuse(self.workload != Workload::VirtualMachine, || {
+            "Only virtual machines have snapshots to restore from at once".to_owned()
+        });
+        // Azure's Standard and Enhanced policies.
+        let most = match self.policy.schedule {
+            Schedule::Hourly { .. } => 30,
+            _ => 5,
+        };
+        self.refuse(!(1..=most).contains(&days), || {
+            format!("Snapshots are kept for 1 to {most} days, not {days}")
+        });
+    }
+
+    fn logs(&mut self) {
+        let Some(logs) = self.policy.logs else { return };
+        self.refuse(self.workload != Workload::Database, || {
+            "Only databases have backups of their logs".to_owned()
+        });
+        self.refuse(!(15..=1440).contains(&logs.every_minutes), || {
+            format!(
+                "Logs are backed up every 15 to 1440 minutes, not every {}",
+                logs.every_minutes
+            )
+        });
+        self.refuse(!(7..=35).contains(&logs.keep_days), || {
+            format!("Logs are kept for 7 to 35 days, not {}", logs.keep_days)
         });
     }
 

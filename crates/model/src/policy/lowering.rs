@@ -5,7 +5,7 @@ use jiff::civil::Time;
 use super::calendar::Day;
 use super::retention::Tag;
 use super::schedule::Schedule;
-use super::{Policy, Retention};
+use super::{Logs, Policy, Retention};
 
 impl Policy {
     /// What `next` protects less than this, as words for a sentence: what multi-user authorisation and immutability guard
@@ -18,7 +18,27 @@ impl Policy {
                 "the time between two backups grows from {before} to {after} hours"
             ));
         }
+        let (before, after) = (self.snapshot_days.unwrap_or(0), next.snapshot_days.unwrap_or(0));
+        if after < before {
+            lowered.push(format!("snapshots are kept for {after} days instead of {before}"));
+        }
+        lowered.extend(self.logs.and_then(|logs| logs.lowered_by(next.logs)));
         lowered
+    }
+}
+
+impl Logs {
+    fn lowered_by(self, next: Option<Logs>) -> Option<String> {
+        let Some(next) = next else {
+            return Some("logs are not backed up any more".to_owned());
+        };
+        let less = next.every_minutes > self.every_minutes || next.keep_days < self.keep_days;
+        less.then(|| {
+            format!(
+                "logs are taken every {} minutes and kept for {} days instead of {} and {}",
+                next.every_minutes, next.keep_days, self.every_minutes, self.keep_days
+            )
+        })
     }
 }
 

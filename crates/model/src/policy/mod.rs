@@ -7,7 +7,10 @@
 
 mod calendar;
 mod check;
+mod defaults;
 mod expiry;
+mod grant;
+mod logs;
 mod lowering;
 mod owed;
 mod retention;
@@ -17,7 +20,10 @@ mod zone;
 
 pub use calendar::{Day, DaysOfMonth, Week};
 pub use check::Violation;
+pub use defaults::{DEFAULT_POLICIES, DefaultPolicy};
 pub use expiry::{Aging, Expire, Keep, Kept, Verdict, promises, verdicts};
+pub use grant::{Grant, MadeFor};
+pub use logs::Logs;
 pub use owed::Owed;
 pub use retention::{Daily, Monthly, Retention, Tag, Tags, Weekly, Yearly};
 pub use schedule::Schedule;
@@ -36,6 +42,12 @@ pub struct Policy {
     pub schedule: Schedule,
     /// How long their points are kept.
     pub retention: Retention,
+    /// Virtual machines: for how many days a snapshot stays on the host, to restore from at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_days: Option<u32>,
+    /// Databases: their logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logs: Option<Logs>,
 }
 
 impl Policy {

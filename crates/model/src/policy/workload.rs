@@ -1,17 +1,18 @@
 //! Kinds of things that are protected, as far as policies tell them apart.
 
-use serde::{Deserialize, Serialize};
+use crate::word::words;
 
-/// What a policy is for. Each kind has limits of its own (SEMANTICS.md §2.6, §3.3, §11.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Workload {
-    /// Files and folders of a machine.
-    FilesAndFolders,
-    /// A virtual machine.
-    VirtualMachine,
-    /// A database.
-    Database,
-}
+words!(
+    /// What a policy is for. Each kind has limits of its own (SEMANTICS.md §2.6, §3.3, §11.1).
+    Workload, "workload" {
+        /// Files and folders of a machine.
+        FilesAndFolders,
+        /// A virtual machine.
+        VirtualMachine,
+        /// A database.
+        Database,
+    }
+);
 
 impl Workload {
     pub(super) fn noun(self) -> &'static str {

@@ -17,6 +17,8 @@ pub fn three_a_day(zone: &str) -> Policy {
     let times = vec![at(6), at(14), at(22)];
     Policy {
         zone: zone.parse().unwrap(),
+        snapshot_days: None,
+        logs: None,
         schedule: Schedule::Daily { times: times.clone() },
         retention: Retention {
             daily: Some(Daily { times, keep: 30 }),
