@@ -8,7 +8,10 @@ use sqlx::{AssertSqlSafe, SqlSafeStr};
 use crate::dialect::Dialect;
 
 /// Version, name and text of each, oldest first. The files lie in `migrations/`.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "foundation", include_str!("../migrations/0001_foundation.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "foundation", include_str!("../migrations/0001_foundation.sql")),
+    (4, "arm", include_str!("../migrations/0004_arm.sql")),
+];
 
 /// All migrations in a dialect.
 pub(crate) fn migrator(dialect: Dialect) -> Migrator {

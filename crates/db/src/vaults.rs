@@ -166,6 +166,7 @@ async fn delete_rows(connection: &mut AnyConnection, key: i64) -> Result<bool, D
         "delete from blobs where vault = $1",
         "delete from packs where vault = $1",
         "delete from items where vault = $1",
+        "delete from vault_records where vault = (select id from vaults where key = $1)",
         "delete from vaults where key = $1",
     ] {
         let done = sqlx::query(text).bind(key).execute(&mut *connection).await;
