@@ -62,7 +62,7 @@ impl Gate {
 }
 
 /// Who calls: by a token of ours, or by the secret of a vault credentials file, which has one dot where a token has two.
-async fn authenticate(shared: &Shared, headers: &HeaderMap) -> Answer<Principal> {
+pub(crate) async fn authenticate(shared: &Shared, headers: &HeaderMap) -> Answer<Principal> {
     let bearer = bearer(headers).ok_or_else(|| unauthenticated("Sign in first"))?;
     if let Some((id, secret)) = bearer.split_once('.')
         && !secret.contains('.')

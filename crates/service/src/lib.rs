@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod arm;
 mod attempts;
 mod authority;
 mod config;

@@ -16,6 +16,7 @@ use strongroom_vault::Vaults;
 use tokio::sync::Mutex;
 use tokio_rustls::TlsAcceptor;
 
+use crate::arm::Tenancy;
 use crate::attempts::Attempts;
 use crate::authority::{self, Pair, ServerFacts};
 use crate::data_dir::DataDir;
@@ -53,7 +54,7 @@ pub(crate) async fn prepare(
         Some(address) => Db::open(address).await?,
         None => Db::open_file(&folder.path("strongroom.db")).await?,
     };
-    installation::check(&folder, &db).await?;
+    let installation = installation::check(&folder, &db).await?;
     let passwords = PasswordHasher::new();
     let administrator = FirstAdministrator::prepare(&folder, &db, &passwords, now).await?;
     let shared = Shared {
@@ -67,6 +68,7 @@ pub(crate) async fn prepare(
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => guess_url(address, &options.hostnames),
         },
+        tenancy: Tenancy::of_installation(&installation),
         passwords,
         attempts: Attempts::default(),
         metrics: Arc::new(Metrics::new()),

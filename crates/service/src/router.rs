@@ -11,7 +11,7 @@ use strongroom_api::routes::{Method, ROUTES, Route, RouteId};
 use crate::gate::{Gate, pass};
 use crate::refusal::Refusal;
 use crate::shared::Shared;
-use crate::{account, fetch, health, key_sets, machines, points, sessions, sign_in, vaults};
+use crate::{account, arm, fetch, health, key_sets, machines, points, sessions, sign_in, vaults};
 
 /// Builds the router from the table of routes.
 pub(crate) fn router(shared: &Arc<Shared>) -> Router {
@@ -22,7 +22,7 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
         router = router.route(route.path, handler(route).layer(gate));
     }
     router
-        .fallback(async || Refusal::new(Code::NotFound, "There is nothing at this address"))
+        .fallback(arm::enter)
         .method_not_allowed_fallback(async || {
             Refusal::new(Code::MethodNotAllowed, "This cannot be done at this address")
         })

@@ -9,6 +9,7 @@ use strongroom_model::{Clock, ContainerId};
 use strongroom_vault::Vaults;
 use tokio::sync::{Mutex, Semaphore};
 
+use crate::arm::Tenancy;
 use crate::attempts::Attempts;
 use crate::data_dir::DataDir;
 use crate::limits::Limits;
@@ -33,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) trust: Trust,
     /// Where machines reach the service.
     pub(crate) url: String,
+    /// The subscription and the tenant, as Azure's clients know them.
+    pub(crate) tenancy: Tenancy,
     pub(crate) tokens: TokenKey,
     pub(crate) passwords: PasswordHasher,
     pub(crate) attempts: Attempts,

@@ -29,13 +29,18 @@ pub(crate) async fn token(
             let caller = Caller::new(peer.ip(), &username);
             by_password(&shared, caller, &username, password).await?
         }
-        TokenRequest::RefreshToken { refresh_token } => by_session(&shared, &refresh_token).await?,
+        TokenRequest::RefreshToken { refresh_token } => by_session(&shared, &refresh_token).await?.1,
         TokenRequest::ClientCredentials { client_assertion } => by_assertion(&shared, &client_assertion).await?,
     };
     Ok(Json(response))
 }
 
-async fn by_password(shared: &Shared, caller: Caller, user: &str, password: Secret) -> Answer<TokenResponse> {
+pub(crate) async fn by_password(
+    shared: &Shared,
+    caller: Caller,
+    user: &str,
+    password: Secret,
+) -> Answer<TokenResponse> {
     let Some(hash) = check_password(shared, caller, user, password).await? else {
         return Err(Refusal::new(
             Code::WrongPassword,
@@ -79,7 +84,8 @@ pub(crate) fn begin_session(shared: &Shared, user: &str, password_hash: &str) ->
     }
 }
 
-async fn by_session(shared: &Shared, session: &Secret) -> Answer<TokenResponse> {
+/// Goes on with a session: whose it is, and the next token.
+pub(crate) async fn by_session(shared: &Shared, session: &Secret) -> Answer<(String, TokenResponse)> {
     let over = || {
         Refusal::new(
             Code::TokenExpired,
@@ -99,7 +105,10 @@ async fn by_session(shared: &Shared, session: &Secret) -> Answer<TokenResponse> 
         })?;
     let hash = shared.password_hash(&session.user).await?;
     match hash.is_some_and(|hash| session.belongs_to(&hash)) {
-        true => Ok(access(shared.tokens.for_administrator(&session.user, now))),
+        true => {
+            let token = shared.tokens.for_administrator(&session.user, now);
+            Ok((session.user, access(token)))
+        }
         false => Err(over()),
     }
 }

@@ -107,7 +107,10 @@ mod tests {
     #[test]
     fn refusals_keep_status_and_sentence() {
         let error = ArmError::from(Refusal::new(Code::VaultNotEmpty, "The vault holds a machine"));
-        assert_eq!((error.status.as_u16(), error.message.as_str()), (409, "The vault holds a machine"));
+        assert_eq!(
+            (error.status.as_u16(), error.message.as_str()),
+            (409, "The vault holds a machine")
+        );
         assert_eq!(error.code, "ServiceResourceNotEmptyWithBackendMessage");
     }
 }

@@ -132,7 +132,10 @@ fn in_utc(civil: DateTime) -> Option<Timestamp> {
 }
 
 fn wrong(why: &str) -> ArmError {
-    ArmError::bad("InvalidFilterInQueryString", format!("The $filter is not usable: {why}."))
+    ArmError::bad(
+        "InvalidFilterInQueryString",
+        format!("The $filter is not usable: {why}."),
+    )
 }
 
 #[cfg(test)]
@@ -150,7 +153,10 @@ mod tests {
             ("", vec![]),
             ("operation eq 'Backup'", vec![pair("operation", "Backup")]),
             ("a eq 'x' and b eq 'y z'", vec![pair("a", "x"), pair("b", "y z")]),
-            ("  a  EQ 'it''s' AND b eq true ", vec![pair("a", "it's"), pair("b", "true")]),
+            (
+                "  a  EQ 'it''s' AND b eq true ",
+                vec![pair("a", "it's"), pair("b", "true")],
+            ),
             ("a eq ''", vec![pair("a", "")]),
             ("a eq 'x'  and  b eq 'and'", vec![pair("a", "x"), pair("b", "and")]),
         ] {

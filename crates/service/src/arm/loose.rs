@@ -122,7 +122,17 @@ mod tests {
         let body = json!({"properties": {"list": [{"count": "many"}]}});
         let list = Loose::new(&body).get("properties").unwrap().list_of("list").unwrap();
         let refused = list[0].need("count").unwrap().number().unwrap_err();
-        assert!(refused.message.contains("\"properties.list[0].count\""), "{}", refused.message);
-        assert!(list[0].need("other").unwrap_err().message.contains("\"other\" is missing"));
+        assert!(
+            refused.message.contains("\"properties.list[0].count\""),
+            "{}",
+            refused.message
+        );
+        assert!(
+            list[0]
+                .need("other")
+                .unwrap_err()
+                .message
+                .contains("\"other\" is missing")
+        );
     }
 }

@@ -6,32 +6,24 @@ use strongroom_model::MachineName;
 use uuid::Uuid;
 
 use super::error::{ArmError, ArmResult};
+use crate::password::random_bytes;
 
 /// The kind of all vaults.
 pub(crate) const VAULT_KIND: &str = "Microsoft.RecoveryServices/vaults";
 
-/// The resource group of vaults that were made elsewhere: by the command line or in the portal.
-pub(crate) const DEFAULT_GROUP: &str = "strongroom";
-
 /// The one subscription, and its tenant. They are the installation's, and stay what they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Scope {
+pub(crate) struct Tenancy {
     pub(crate) subscription: Uuid,
     pub(crate) tenant: Uuid,
 }
 
-impl Scope {
+impl Tenancy {
     /// The scope of the installation that is known by this random text.
     pub(crate) fn of_installation(installation: &str) -> Self {
-        let derived = |purpose: &str| {
-            let hash = blake3::derive_key(purpose, installation.as_bytes());
-            let mut bytes = [0; 16];
-            bytes.copy_from_slice(&hash[..16]);
-            uuid::Builder::from_random_bytes(bytes).into_uuid()
-        };
         Self {
-            subscription: derived("strongroom 2026-11 subscription id of an installation"),
-            tenant: derived("strongroom 2026-11 tenant id of an installation"),
+            subscription: derived("strongroom 2026-11 subscription id of an installation", installation),
+            tenant: derived("strongroom 2026-11 tenant id of an installation", installation),
         }
     }
 
@@ -78,14 +70,37 @@ impl VaultPath {
         let wrong = || {
             ArmError::bad(
                 "BMSUserErrorInvalidPolicyId",
-                format!("\"{id}\" is not the id of a policy of this vault: it looks like {}", self.policy("NAME")),
+                format!(
+                    "\"{id}\" is not the id of a policy of this vault: it looks like {}",
+                    self.policy("NAME")
+                ),
             )
         };
         let prefix = self.policy("");
-        let begins = id.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(&prefix));
+        let begins = id
+            .get(..prefix.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(&prefix));
         let name = id.get(prefix.len()..).filter(|name| begins && !name.is_empty());
         name.filter(|name| !name.contains('/')).ok_or_else(wrong)
     }
+}
+
+/// A new id, by chance.
+pub(crate) fn fresh_id() -> Uuid {
+    uuid::Builder::from_random_bytes(random_bytes()).into_uuid()
+}
+
+/// The id of whom a name signs in.
+pub(crate) fn person_id(user: &str) -> Uuid {
+    derived("strongroom 2026-11 object id of a user", &user.to_ascii_lowercase())
+}
+
+/// An id that a text always gets.
+fn derived(purpose: &str, text: &str) -> Uuid {
+    let hash = blake3::derive_key(purpose, text.as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash[..16]);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
 /// What a container's name speaks of.
@@ -99,7 +114,9 @@ pub(crate) enum ContainerName {
 
 impl ContainerName {
     pub(crate) fn parse(text: &str) -> ContainerName {
-        let machine = text.split_once(';').filter(|(kind, _)| kind.eq_ignore_ascii_case("Windows"));
+        let machine = text
+            .split_once(';')
+            .filter(|(kind, _)| kind.eq_ignore_ascii_case("Windows"));
         match machine.and_then(|(_, name)| name.parse().ok()) {
             Some(name) => Self::Machine(name),
             None => Self::Foreign,
@@ -122,15 +139,15 @@ mod tests {
     use super::*;
 
     fn vault() -> VaultPath {
-        Scope::of_installation("x").vault_id("rg1", "v1")
+        Tenancy::of_installation("x").vault_id("rg1", "v1")
     }
 
     #[test]
     fn an_installation_has_one_subscription_for_ever() {
-        let scope = Scope::of_installation("0123456789abcdef0123456789abcdef");
-        assert_eq!(scope, Scope::of_installation("0123456789abcdef0123456789abcdef"));
+        let scope = Tenancy::of_installation("0123456789abcdef0123456789abcdef");
+        assert_eq!(scope, Tenancy::of_installation("0123456789abcdef0123456789abcdef"));
         assert_ne!(scope.subscription, scope.tenant);
-        assert_ne!(scope, Scope::of_installation("another"));
+        assert_ne!(scope, Tenancy::of_installation("another"));
     }
 
     #[test]
@@ -159,7 +176,13 @@ mod tests {
         let id = vault().policy("Default Policy");
         assert_eq!(vault().policy_of(&id), Ok("Default Policy"));
         assert_eq!(vault().policy_of(&id.to_uppercase()), Ok("DEFAULT POLICY"));
-        for wrong in ["", "DefaultPolicy", &vault().policy(""), &vault().policy("a/b"), "/subscriptions/ü"] {
+        for wrong in [
+            "",
+            "DefaultPolicy",
+            &vault().policy(""),
+            &vault().policy("a/b"),
+            "/subscriptions/ü",
+        ] {
             assert!(vault().policy_of(wrong).is_err(), "{wrong}");
         }
     }

@@ -82,6 +82,7 @@ const ITEM: &str = item!("");
 
 const LATER: &str = "not served yet";
 const NO_PRIVATE_ENDPOINTS: &str = "Strongroom listens where its administrator says; it has no private endpoints";
+const NO_PIN: &str = "nothing in Strongroom asks for a PIN yet";
 const NO_GUARD: &str = "Strongroom has no Resource Guard yet";
 const NO_ARCHIVE: &str = "Strongroom has no archive tier";
 const NO_DATA_MOVE: &str = "Strongroom does not move data between vaults";
@@ -91,7 +92,8 @@ const NO_DELETED_VAULTS: &str = "Strongroom deletes only empty vaults, and for g
 const NO_ENGINES: &str = "backup servers do not register with a vault yet";
 const NO_WORKLOADS: &str = "databases and file shares are not discovered yet";
 const NO_MACHINES: &str = "virtual machines are not registered yet";
-const NO_RESTORE: &str = "restores of files run on the machine: `strongroom restore`; virtual machines are not protected yet";
+const NO_RESTORE: &str =
+    "restores of files run on the machine: `strongroom restore`; virtual machines are not protected yet";
 const NO_SITE_RECOVERY: &str = "Strongroom does not replicate machines";
 const NO_KEYS: &str = "Strongroom's data is sealed by the machines, with keys that no vault has";
 const NO_STORAGE_ACCOUNTS: &str = "there are no storage accounts here";
@@ -200,7 +202,7 @@ operations! {
     GuardDelete "ResourceGuardProxy_Delete" DELETE VAULT "backupResourceGuardProxies/{resourceGuardProxyName}" 3 Absent(NO_GUARD), "Vaults/backupResourceGuardProxies/delete";
     GuardUnlock "ResourceGuardProxy_UnlockDelete" POST VAULT "backupResourceGuardProxies/{resourceGuardProxyName}/unlockDelete" 3 Absent(NO_GUARD), "Vaults/backupResourceGuardProxies/unlockDelete/action";
     UsageSummaries "BackupUsageSummaries_List" GET VAULT "backupUsageSummaries" 2 Served, "Vaults/backupUsageSummaries/read";
-    SecurityPin "SecurityPINs_Get" POST VAULT "backupSecurityPIN" 2 Served, "Vaults/backupSecurityPIN/action";
+    SecurityPin "SecurityPINs_Get" POST VAULT "backupSecurityPIN" 2 Absent(NO_PIN), "Vaults/backupSecurityPIN/action";
     MoveStatus "GetDataMoveOperationStatus" GET VAULT "backupstorageconfig/vaultstorageconfig/operationStatus/{operationId}" 3 Empty(NO_DATA_MOVE), "Vaults/backupstorageconfig/read";
     MovePrepare "BMSPrepareDataMove" POST VAULT "backupstorageconfig/vaultstorageconfig/prepareDataMove" 3 Absent(NO_DATA_MOVE), "Vaults/backupstorageconfig/write";
     MoveResult "BMSPrepareDataMoveOperationResult_Get" GET VAULT "backupstorageconfig/vaultstorageconfig/operationResults/{operationId}" 3 Empty(NO_DATA_MOVE), "Vaults/backupstorageconfig/read";

@@ -121,8 +121,16 @@ mod tests {
             ("GET", "/nothing", "404"),
             ("GET", "//BackupJobs", "BackupJobs_List"),
             ("GET", "/backupJobs/7", "JobDetails_Get"),
-            ("GET", "/backupJobs/operationResults/7", "ExportJobsOperationResults_Get"),
-            ("GET", "/backupJobs/operationResults/operationResults/7", "JobOperationResults_Get"),
+            (
+                "GET",
+                "/backupJobs/operationResults/7",
+                "ExportJobsOperationResults_Get",
+            ),
+            (
+                "GET",
+                "/backupJobs/operationResults/operationResults/7",
+                "JobOperationResults_Get",
+            ),
             ("GET", "/backupConfig/vaultConfig", "BackupResourceVaultConfigs_Get"),
             ("GET", "/a%2Fb", "404"),
             ("GET", "/%zz", "404"),
@@ -136,7 +144,10 @@ mod tests {
 
     #[test]
     fn names_with_semicolons_arrive_in_both_forms() {
-        for container in ["IaasVMContainer;iaasvmcontainerv2;rg1;vm1", "IaasVMContainer%3Biaasvmcontainerv2%3Brg1%3bvm1"] {
+        for container in [
+            "IaasVMContainer;iaasvmcontainerv2;rg1;vm1",
+            "IaasVMContainer%3Biaasvmcontainerv2%3Brg1%3bvm1",
+        ] {
             let path = format!(
                 "/subscriptions/s/resourceGroups/Rg1/providers/Microsoft.RecoveryServices/vaults/v/backupFabrics/Azure/\
                  protectionContainers/{container}/protectedItems/VM;x"
@@ -145,7 +156,10 @@ mod tests {
                 panic!("{path}");
             };
             assert_eq!(operation.name, "ProtectedItems_Get");
-            assert_eq!(parameters.get("containerName"), "IaasVMContainer;iaasvmcontainerv2;rg1;vm1");
+            assert_eq!(
+                parameters.get("containerName"),
+                "IaasVMContainer;iaasvmcontainerv2;rg1;vm1"
+            );
             assert_eq!(parameters.get("resourceGroupName"), "Rg1");
             assert_eq!(parameters.get("operationId"), "");
         }

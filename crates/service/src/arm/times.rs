@@ -47,14 +47,21 @@ pub(crate) fn timespan(duration: SignedDuration) -> String {
     let (seconds, ticks) = parts(duration);
     let (days, hours, minutes, seconds) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let days = if days > 0 { format!("{days}.") } else { String::new() };
-    let decimals = if ticks > 0 { format!(".{ticks:07}") } else { String::new() };
+    let decimals = if ticks > 0 {
+        format!(".{ticks:07}")
+    } else {
+        String::new()
+    };
     format!("{days}{hours:02}:{minutes:02}:{seconds:02}{decimals}")
 }
 
 /// Whole seconds, and ticks of 100 nanoseconds. What is less than nothing is nothing.
 fn parts(duration: SignedDuration) -> (u64, u32) {
     let duration = duration.max(SignedDuration::ZERO);
-    (duration.as_secs().unsigned_abs(), duration.subsec_nanos().unsigned_abs() / 100)
+    (
+        duration.as_secs().unsigned_abs(),
+        duration.subsec_nanos().unsigned_abs() / 100,
+    )
 }
 
 #[cfg(test)]
@@ -65,7 +72,7 @@ mod tests {
     fn moments_have_at_most_seven_decimals() {
         for (given, expected) in [
             ("2026-11-21T03:00:00Z", "2026-11-21T03:00:00Z"),
-            ("2020-12-18T15:48:07.386070123Z", "2020-12-18T15:48:07.38607Z"),
+            ("2020-12-18T15:48:07.386070023Z", "2020-12-18T15:48:07.38607Z"),
             ("2020-12-18T15:48:07.000000099Z", "2020-12-18T15:48:07Z"),
         ] {
             assert_eq!(moment(given.parse().unwrap()), expected);
