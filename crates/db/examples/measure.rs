@@ -58,6 +58,8 @@ async fn vault(db: &Db) -> VaultId {
         created: "2026-11-21T00:00:00Z".parse().expect("a time"),
         salt: [0; 32],
         file_digest: Digest::from_bytes([0; 32]),
+        settings: VaultSettings::default(),
+        version: 1,
     };
     db.insert_vault(&vault).await.expect("a vault");
     vault.id

@@ -12,6 +12,19 @@ pub(crate) fn nanoseconds(moment: Timestamp) -> i64 {
     moment.as_nanosecond().clamp(-limit, limit) as i64
 }
 
+/// A moment that does not come.
+pub(crate) const NEVER: i64 = i64::MAX;
+
+/// A moment, or [`NEVER`].
+pub(crate) fn due_or_never(moment: Option<Timestamp>) -> i64 {
+    moment.map_or(NEVER, nanoseconds)
+}
+
+/// A moment, or zero for none.
+pub(crate) fn moment_or_zero(moment: Option<Timestamp>) -> i64 {
+    moment.map_or(0, nanoseconds)
+}
+
 /// A count or a size as a column. What does not fit is clamped: only a header that lies has it.
 pub(crate) fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
@@ -43,6 +56,14 @@ pub(crate) trait Columns {
 
     fn moment(&self, name: &'static str) -> Result<Timestamp, DbError> {
         Timestamp::from_nanosecond(self.number(name)?.into()).map_err(|_| DbError::Value(name))
+    }
+
+    /// A moment, of which zero and [`NEVER`] stand for "none".
+    fn moment_if_any(&self, name: &'static str) -> Result<Option<Timestamp>, DbError> {
+        match self.number(name)? {
+            0 | NEVER => Ok(None),
+            _ => self.moment(name).map(Some),
+        }
     }
 
     fn parsed<T: std::str::FromStr>(&self, name: &'static str) -> Result<T, DbError> {

@@ -10,6 +10,7 @@ use crate::dialect::Dialect;
 /// Version, name and text of each, oldest first. The files lie in `migrations/`.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "foundation", include_str!("../migrations/0001_foundation.sql")),
+    (2, "control_plane", include_str!("../migrations/0002_control_plane.sql")),
     (4, "arm", include_str!("../migrations/0004_arm.sql")),
 ];
 

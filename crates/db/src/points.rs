@@ -3,9 +3,14 @@
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
-use strongroom_model::{BlobId, ContainerId, Digest, ItemId, KeySetId, MachineName, PointId, SessionId, VaultId};
+use strongroom_model::policy::{MadeFor, Tags};
+use strongroom_model::{
+    BlobId, ContainerId, Digest, ItemId, ItemState, KeySetId, MachineName, PointId, SessionId, VaultId,
+};
 
-use crate::column::{Columns, nanoseconds, number};
+use crate::column::{Columns, moment_or_zero, nanoseconds, number};
+use crate::expiry::tags_of;
+use crate::policies::{owed_of, parse_rules};
 use crate::{Db, DbError};
 
 /// A recovery point to insert. Its object must be durable before.
@@ -74,6 +79,14 @@ pub struct PointRow {
     pub digest: Digest,
     /// The point before it.
     pub predecessor: Option<Digest>,
+    /// The rules of its policy that it fulfils.
+    pub tags: Tags,
+    /// The moment that it was scheduled for; none if it was asked for.
+    pub due: Option<Timestamp>,
+    /// Until when somebody asked to keep it.
+    pub asked_until: Option<Timestamp>,
+    /// Whether somebody holds it.
+    pub held: bool,
 }
 
 /// What became of a point to commit.
@@ -105,7 +118,7 @@ macro_rules! select_points {
         concat!(
             "select points.key as key, points.id as id, items.id as item, containers.name as machine, \
              points.key_set as key_set, root, created, committed, consistency, total_bytes, new_bytes, files, size, \
-             digest, predecessor from points join items on items.key = points.item \
+             digest, predecessor, tags, due, asked_until, held from points join items on items.key = points.item \
              join containers on containers.item = items.key where points.vault = $1 ",
             $rest
         )
@@ -140,12 +153,18 @@ impl Db {
         if !is_verified(write.on(), vault, new.root).await? {
             return Ok(CommitRow::RootNotVerified);
         }
+        // This locks the item until the end.
         if !advance(write.on(), new).await? {
+            // It may be that the same point came through another node meanwhile.
+            if let Some(row) = find(write.on(), vault, new.vault, new.id).await? {
+                return Ok(CommitRow::Exists(Box::new(row)));
+            }
             return Ok(CommitRow::PredecessorMismatch(
                 latest_digest(write.on(), new.item).await?,
             ));
         }
-        insert(write.on(), vault, new).await?;
+        let made = earn(write.on(), session, new).await?;
+        insert(write.on(), vault, new, &made).await?;
         write.commit().await?;
         Ok(CommitRow::Committed)
     }
@@ -234,11 +253,11 @@ async fn latest_digest(connection: &mut AnyConnection, item: ItemId) -> Result<O
     Ok(digest.flatten().map(Digest::from_bytes))
 }
 
-async fn insert(connection: &mut AnyConnection, vault: i64, new: &NewPoint) -> Result<(), DbError> {
+async fn insert(connection: &mut AnyConnection, vault: i64, new: &NewPoint, earned: &Earned) -> Result<(), DbError> {
     let query = sqlx::query(
         "insert into points (vault, id, item, key_set, root, created, committed, consistency, total_bytes, new_bytes, \
-         files, size, digest, predecessor) values ($1, $2, (select key from items where id = $3), $4, $5, $6, $7, $8, \
-         $9, $10, $11, $12, $13, $14)",
+         files, size, digest, predecessor, tags, due, asked_until) values ($1, $2, (select key from items where id = $3), \
+         $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
     )
     .bind(vault)
     .bind(&new.id.as_bytes()[..])
@@ -253,9 +272,67 @@ async fn insert(connection: &mut AnyConnection, vault: i64, new: &NewPoint) -> R
     .bind(number(new.files))
     .bind(number(new.size))
     .bind(&new.digest.as_bytes()[..])
-    .bind(predecessor_bytes(new));
+    .bind(predecessor_bytes(new))
+    .bind(i64::from(earned.tags.bits()))
+    .bind(moment_or_zero(earned.due))
+    .bind(moment_or_zero(earned.asked_until));
     let done = query.execute(connection).await;
     done.map(drop).map_err(DbError::sql("insert the recovery point"))
+}
+
+/// What a new point gets from the policy of its item and from its job.
+#[derive(Default)]
+struct Earned {
+    tags: Tags,
+    due: Option<Timestamp>,
+    asked_until: Option<Timestamp>,
+}
+
+/// Has the new point pay what its item owes, and names it in its job.
+async fn earn(connection: &mut AnyConnection, session: SessionId, new: &NewPoint) -> Result<Earned, DbError> {
+    let action = "find what the recovery point is for";
+    let query = sqlx::query(
+        "select sessions.begun as begun, coalesce(jobs.key, 0) as job, coalesce(jobs.due, 0) as due, \
+         coalesce(jobs.keep_until, 0) as keep_until, items.key as item, items.state as state, owed_until, owed_tags, \
+         coalesce(policies.rules, '') as rules from sessions join containers on containers.key = sessions.container \
+         join items on items.key = containers.item left join policies on policies.key = items.policy \
+         left join jobs on jobs.id = sessions.job and jobs.is_open = 1 where sessions.id = $1",
+    )
+    .bind(session.as_bytes().to_vec());
+    let row = query.fetch_one(&mut *connection).await.map_err(DbError::sql(action))?;
+    let due = row.moment_if_any("due")?;
+    let keep_until = row.moment_if_any("keep_until")?;
+    let query = sqlx::query("update jobs set point = $2, seen = $3 where key = $1")
+        .bind(row.number("job")?)
+        .bind(new.id.as_bytes().to_vec())
+        .bind(nanoseconds(new.committed));
+    query.execute(&mut *connection).await.map_err(DbError::sql(action))?;
+    if row.text("rules")?.is_empty() {
+        return Ok(Earned {
+            due,
+            asked_until: keep_until,
+            ..Earned::default()
+        });
+    }
+    let at = row.moment("begun")?;
+    let made = due.map_or(MadeFor::Demand { at, keep_until }, MadeFor::Schedule);
+    let grant = parse_rules(&row)?.grant(owed_of(&row)?, made);
+    let state: ItemState = row.parsed("state")?;
+    let query = sqlx::query(
+        "update items set owed_until = $2, owed_tags = $3, state = $4, next_look = 0, last_backup = 'Completed', \
+         last_backup_at = $5 where key = $1",
+    )
+    .bind(row.number("item")?)
+    .bind(nanoseconds(grant.owed.until))
+    .bind(i64::from(grant.owed.tags.bits()))
+    .bind(state.after_backup(true).as_str())
+    .bind(nanoseconds(new.committed));
+    query.execute(connection).await.map_err(DbError::sql(action))?;
+    Ok(Earned {
+        tags: grant.tags,
+        due,
+        asked_until: grant.asked_until,
+    })
 }
 
 fn point_row(vault: VaultId, row: &AnyRow) -> Result<PointRow, DbError> {
@@ -275,5 +352,9 @@ fn point_row(vault: VaultId, row: &AnyRow) -> Result<PointRow, DbError> {
         size: row.size("size")?,
         digest: Digest::from_bytes(row.array("digest")?),
         predecessor: row.optional("predecessor")?.map(Digest::from_bytes),
+        tags: tags_of(row)?,
+        due: row.moment_if_any("due")?,
+        asked_until: row.moment_if_any("asked_until")?,
+        held: row.number("held")? != 0,
     })
 }

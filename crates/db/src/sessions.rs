@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sqlx::AnyConnection;
-use strongroom_model::{ContainerId, ItemId, SessionId, VaultId};
+use strongroom_model::{ContainerId, ItemId, JobId, SessionId, VaultId};
 
 use crate::column::{Columns, nanoseconds};
 use crate::containers::container_key;
@@ -22,6 +22,8 @@ pub struct NewSession {
     pub begun: Timestamp,
     /// It is refused from this moment on.
     pub lease_until: Timestamp,
+    /// The job that it is for.
+    pub job: Option<JobId>,
 }
 
 /// A session.
@@ -48,11 +50,13 @@ impl Db {
         let mut write = self.write(action).await?;
         let container = container_key(write.on(), new.container).await?;
         make_room(write.on(), container, new.begun).await?;
-        let query = sqlx::query("insert into sessions (id, container, begun, lease_until) values ($1, $2, $3, $4)")
-            .bind(&new.id.as_bytes()[..])
-            .bind(container)
-            .bind(nanoseconds(new.begun))
-            .bind(nanoseconds(new.lease_until));
+        let query =
+            sqlx::query("insert into sessions (id, container, begun, lease_until, job) values ($1, $2, $3, $4, $5)")
+                .bind(&new.id.as_bytes()[..])
+                .bind(container)
+                .bind(nanoseconds(new.begun))
+                .bind(nanoseconds(new.lease_until))
+                .bind(new.job.map_or(Vec::new(), |job| job.as_bytes().to_vec()));
         query.execute(write.on()).await.map_err(DbError::sql(action))?;
         write.commit().await
     }

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
-use strongroom_model::{Digest, Redundancy, Region, VaultId, VaultName};
+use strongroom_model::{Digest, Redundancy, Region, VaultId, VaultName, VaultSettings};
 
-use crate::column::{Columns, nanoseconds};
+use crate::column::{Columns, nanoseconds, number};
 use crate::{Db, DbError};
 
 /// A vault.
@@ -25,6 +25,10 @@ pub struct VaultRow {
     pub salt: [u8; 32],
     /// BLAKE3 of its `vault.json`.
     pub file_digest: Digest,
+    /// What guards its data.
+    pub settings: VaultSettings,
+    /// Grows with each change of the settings.
+    pub version: u64,
 }
 
 /// How much is in a vault.
@@ -52,7 +56,8 @@ pub enum VaultDeleted {
 macro_rules! select_vaults {
     ($rest:literal) => {
         concat!(
-            "select id, name, region, redundancy, created, salt, file_digest from vaults ",
+            "select id, name, region, redundancy, created, salt, file_digest, settings, version \
+             from vaults ",
             $rest
         )
     };
@@ -64,8 +69,8 @@ impl Db {
         let action = "insert the vault";
         let mut write = self.write(action).await?;
         let query = sqlx::query(
-            "insert into vaults (id, name, name_folded, region, redundancy, created, salt, file_digest) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (name_folded) do nothing",
+            "insert into vaults (id, name, name_folded, region, redundancy, created, salt, file_digest, settings, version) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (name_folded) do nothing",
         )
         .bind(&vault.id.as_bytes()[..])
         .bind(vault.name.as_str())
@@ -74,7 +79,9 @@ impl Db {
         .bind(vault.redundancy.to_string())
         .bind(nanoseconds(vault.created))
         .bind(&vault.salt[..])
-        .bind(&vault.file_digest.as_bytes()[..]);
+        .bind(&vault.file_digest.as_bytes()[..])
+        .bind(settings_text(&vault.settings))
+        .bind(number(vault.version));
         let done = query.execute(write.on()).await.map_err(DbError::sql(action))?;
         write.commit().await?;
         Ok(done.rows_affected() == 1)
@@ -105,6 +112,36 @@ impl Db {
         let query = sqlx::query(select_vaults!("order by name_folded"));
         let rows = query.fetch_all(&mut *reader).await.map_err(DbError::sql(action))?;
         rows.iter().map(vault_row).collect()
+    }
+
+    /// Changes a vault's settings as `decide` says, which sees it as it is. `Ok(None)`: there is no such vault.
+    pub async fn change_vault<E: Send>(
+        &self,
+        id: VaultId,
+        decide: impl FnOnce(&VaultRow) -> Result<VaultSettings, E> + Send,
+    ) -> Result<Option<Result<VaultRow, E>>, DbError> {
+        let action = "change the vault";
+        let mut write = self.write(action).await?;
+        let lock = sqlx::query("update vaults set version = version + 1 where id = $1").bind(id.as_bytes().to_vec());
+        lock.execute(write.on()).await.map_err(DbError::sql(action))?;
+        let query = sqlx::query(select_vaults!("where id = $1")).bind(id.as_bytes().to_vec());
+        let row = query.fetch_optional(write.on()).await.map_err(DbError::sql(action))?;
+        let Some(row) = row else { return Ok(None) };
+        let now = vault_row(&row)?;
+        let before = VaultRow {
+            version: now.version - 1,
+            ..now.clone()
+        };
+        let settings = match decide(&before) {
+            Ok(settings) => settings,
+            Err(error) => return Ok(Some(Err(error))),
+        };
+        let query = sqlx::query("update vaults set settings = $2 where id = $1")
+            .bind(id.as_bytes().to_vec())
+            .bind(settings_text(&settings));
+        query.execute(write.on()).await.map_err(DbError::sql(action))?;
+        write.commit().await?;
+        Ok(Some(Ok(VaultRow { settings, ..now })))
     }
 
     /// How much is in a vault; all zero if there is none.
@@ -161,6 +198,8 @@ async fn delete_rows(connection: &mut AnyConnection, key: i64) -> Result<bool, D
     let mut deleted = false;
     for text in [
         "delete from credentials where vault = $1",
+        "delete from jobs where vault = $1",
+        "delete from policies where vault = $1",
         "delete from key_set_members where vault = $1",
         "delete from key_sets where vault = $1",
         "delete from blobs where vault = $1",
@@ -175,6 +214,10 @@ async fn delete_rows(connection: &mut AnyConnection, key: i64) -> Result<bool, D
     Ok(deleted)
 }
 
+fn settings_text(settings: &VaultSettings) -> String {
+    serde_json::to_string(settings).expect("plain fields always serialise")
+}
+
 fn vault_row(row: &AnyRow) -> Result<VaultRow, DbError> {
     Ok(VaultRow {
         id: VaultId::from_bytes(row.array("id")?),
@@ -184,5 +227,7 @@ fn vault_row(row: &AnyRow) -> Result<VaultRow, DbError> {
         created: row.moment("created")?,
         salt: row.array("salt")?,
         file_digest: Digest::from_bytes(row.array("file_digest")?),
+        settings: serde_json::from_str(&row.text("settings")?).map_err(|_| DbError::Value("settings"))?,
+        version: row.size("version")?,
     })
 }

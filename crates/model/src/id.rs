@@ -81,6 +81,8 @@ typed_id!(/// Names a recovery point.
     PointId, "recovery point");
 typed_id!(/// Names one backup session: a lease under which packs are taken in and a point is committed.
     SessionId, "session");
+typed_id!(/// Names a job: one run of one operation on one item.
+    JobId, "job");
 typed_id!(/// Names the one subscription of a service.
     SubscriptionId, "subscription");
 typed_id!(/// Names a user for ever.
@@ -105,8 +107,6 @@ impl From<ApplicationId> for PrincipalId {
         Self(id.0)
     }
 }
-typed_id!(/// Names a job: one run of one operation on one item.
-    JobId, "job");
 
 #[cfg(test)]
 mod tests {

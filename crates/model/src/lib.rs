@@ -16,6 +16,7 @@ pub mod policy;
 mod redundancy;
 mod role;
 mod scope;
+mod vault_settings;
 mod word;
 
 pub use clock::{Clock, SimulatedTime};
@@ -31,4 +32,5 @@ pub use permission::Permission;
 pub use redundancy::{Redundancy, RedundancyError};
 pub use role::{Role, RoleError};
 pub use scope::{Place, Scope, ScopeError, ScopeName};
+pub use vault_settings::{Immutability, SoftDelete, VaultSettings};
 pub use word::WordError;

@@ -80,6 +80,9 @@ typed_name!(/// The name of a vault, unique in its resource group without regard
 typed_name!(/// The name of a registered machine, unique in its vault without regard to case.
     MachineName, "machine name", is_machine_name,
     "it must have 1 to 64 characters, begin with a letter or digit, and continue with letters, digits, '.', '_' and '-'");
+typed_name!(/// The name of a policy, unique in its vault without regard to case (the rules of Azure).
+    PolicyName, "policy name", is_policy_name,
+    "it must have 3 to 150 characters, begin with a letter, and continue with letters, digits and hyphens");
 typed_name!(/// The name of a resource group, unique without regard to case (the rules of Azure, within ASCII).
     ResourceGroupName, "resource group name", is_resource_group_name,
     "it must have 1 to 90 letters, digits, '.', '_', '-', '(' and ')', and not end with a '.'");
@@ -89,9 +92,6 @@ typed_name!(/// The name that a user signs in with, unique without regard to cas
 typed_name!(/// What people call a service principal, unique without regard to case.
     PrincipalName, "name of a service principal", is_user_name,
     "it must have 1 to 64 characters, begin with a letter or digit, and continue with letters, digits, '.', '_', '-', '+' and '@'");
-typed_name!(/// The name of a policy, unique in its vault without regard to case (the rules of Azure).
-    PolicyName, "policy name", is_policy_name,
-    "it must have 3 to 150 characters, begin with a letter, and continue with letters, digits and hyphens");
 typed_name!(/// A region: a place where objects are kept.
     Region, "region name", is_region,
     "it must have 1 to 32 characters, begin with a lower-case letter, and continue with lower-case letters, digits and hyphens");

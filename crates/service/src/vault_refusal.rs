@@ -27,6 +27,18 @@ pub(crate) fn refuse(error: VaultError) -> Refusal {
         VaultError::TooManyIds => Code::InvalidRequest,
         VaultError::NoSpace => Code::NoSpace,
         VaultError::Damaged(_) => Code::ObjectDamaged,
+        VaultError::ItemNotFound | VaultError::JobNotFound | VaultError::PolicyNotFound { .. } => Code::NotFound,
+        VaultError::PolicyNameTaken { .. }
+        | VaultError::PolicyRefused { .. }
+        | VaultError::PolicyInUse { .. }
+        | VaultError::OtherWorkload { .. }
+        | VaultError::OtherVersion { .. }
+        | VaultError::ItemRefused { .. }
+        | VaultError::Immutable { .. }
+        | VaultError::SettingsRefused { .. }
+        | VaultError::KeepUntil { .. }
+        | VaultError::JobBusy { .. }
+        | VaultError::JobOver { .. } => Code::InvalidRequest,
         VaultError::Internal { action, cause } => return Refusal::internal(action, cause),
     };
     log(&error);

@@ -1,7 +1,8 @@
 //! What can go wrong in a vault, by what a caller does about it.
 
 use strongroom_db::{DbError, IDS_MAX, VaultFigures};
-use strongroom_model::{BlobId, Digest, VaultName};
+use strongroom_model::policy::{Violation, Workload};
+use strongroom_model::{BlobId, Digest, JobId, JobState, MachineName, PolicyName, VaultName};
 use strongroom_store::StoreError;
 
 use crate::Damage;
@@ -30,6 +31,92 @@ pub enum VaultError {
         name: VaultName,
         /// What is in it.
         figures: VaultFigures,
+    },
+    /// There is no such policy.
+    #[error("there is no policy called {name} in this vault: `strongroom policy list` shows its policies")]
+    PolicyNotFound {
+        /// The name.
+        name: PolicyName,
+    },
+    /// Another policy has the name.
+    #[error("the name {name} is taken by another policy of this vault: choose another name, or change that one")]
+    PolicyNameTaken {
+        /// The name.
+        name: PolicyName,
+    },
+    /// The policy breaks the rules for policies.
+    #[error("the policy is not possible: {}", sentences(violations))]
+    PolicyRefused {
+        /// Everything that is wrong with it.
+        violations: Vec<Violation>,
+    },
+    /// The policy cannot be deleted while items are under it.
+    #[error("{items} items are under the policy {name}: put them under another one, or stop their protection, first")]
+    PolicyInUse {
+        /// The policy.
+        name: PolicyName,
+        /// How many.
+        items: u64,
+    },
+    /// The policy is for other things.
+    #[error("the policy {policy} is for {of}, and the item is of the kind {item}: choose another policy")]
+    OtherWorkload {
+        /// The policy.
+        policy: PolicyName,
+        /// What it is for.
+        of: Workload,
+        /// What the item is.
+        item: Workload,
+    },
+    /// Somebody changed it since the caller looked.
+    #[error("somebody else has changed it meanwhile (it has version {version} now): look again, then change it")]
+    OtherVersion {
+        /// What it has now.
+        version: u64,
+    },
+    /// There is no such item.
+    #[error("there is no such item in this vault: `strongroom item list` shows its items")]
+    ItemNotFound,
+    /// The item is not in a state for that.
+    #[error("this cannot be done with {name}: {why}")]
+    ItemRefused {
+        /// The item.
+        name: MachineName,
+        /// Why not, and the way out.
+        why: &'static str,
+    },
+    /// The vault is immutable.
+    #[error("the vault is immutable, and this would take protection away: {why}")]
+    Immutable {
+        /// What would be lowered.
+        why: String,
+    },
+    /// The vault's settings cannot be that.
+    #[error("{why}")]
+    SettingsRefused {
+        /// Why not.
+        why: String,
+    },
+    /// A recovery point cannot be kept until then.
+    #[error("a recovery point cannot be kept until {until}: choose a moment in the future, at most 99 years from now")]
+    KeepUntil {
+        /// The moment.
+        until: jiff::Timestamp,
+    },
+    /// There is no such job.
+    #[error("there is no such job: `strongroom job list` shows the jobs")]
+    JobNotFound,
+    /// Another job of the kind is under way.
+    #[error("another operation is in progress on this item (job {job}): wait for it, or stop it")]
+    JobBusy {
+        /// Which.
+        job: JobId,
+    },
+    /// The job is over.
+    #[error("the job is over already: it is {state}")]
+    JobOver {
+        /// How it ended.
+        state: JobState,
     },
     /// There is no such machine.
     #[error("the machine is not registered: register it with a new vault credentials file")]
@@ -101,6 +188,11 @@ pub enum VaultError {
         /// For the log.
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+fn sentences(violations: &[Violation]) -> String {
+    let all: Vec<String> = violations.iter().map(ToString::to_string).collect();
+    all.join(". ")
 }
 
 impl From<DbError> for VaultError {

@@ -33,14 +33,18 @@ mod blocking;
 mod commit;
 mod damage;
 mod error;
+mod expire;
 mod fetch;
 mod fresh;
 mod gate;
 mod ingest;
+mod items;
+mod jobs;
 mod key_sets;
 mod layout;
 mod machines;
 mod points;
+mod policies;
 mod ranges;
 mod scrub;
 mod sessions;
@@ -50,12 +54,18 @@ mod walk;
 pub use commit::Committed;
 pub use damage::Damage;
 pub use error::VaultError;
+pub use expire::Expired;
 pub use fetch::{FetchStream, Fetched};
 pub use fresh::Entropy;
 pub use ingest::PutOutcome;
+pub use items::{ItemChanged, Stop};
+pub use jobs::Work;
 pub use key_sets::{KEY_SETS_PER_CONTAINER_MAX, StoredKeySet};
 pub use layout::{key_set_key, pack_key, point_key, vault_file_key};
 pub use points::PointFilter;
 pub use sessions::{LEASE_DEFAULT, Session};
-pub use strongroom_db::{Container, IDS_MAX, PointRow, VaultFigures, VaultRow};
+pub use strongroom_db::{
+    Container, Dispatched, DueItem, IDS_MAX, ItemQuery, ItemRow, JobQuery, JobReport, JobRow, PointRow, PolicyRow,
+    VaultFigures, VaultRow,
+};
 pub use vaults::{Options, Stores, VaultInfo, Vaults};

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use strongroom_db::{IDS_MAX, NewSession, SessionRow};
-use strongroom_model::{BlobId, ContainerId, Digest, PointId, SessionId};
+use strongroom_model::{BlobId, ContainerId, Digest, ItemChange, JobId, PointId, SessionId};
 
 use crate::{VaultError, Vaults, fresh};
 
@@ -29,11 +29,18 @@ pub struct Session {
 }
 
 impl Vaults {
-    /// Begins a session of a machine. It may have a few at once; of their commits one wins.
+    /// Begins a session of a machine, for a job of it that is under way if one is given. It may have a few at once; of their commits one wins.
     ///
     /// Packs of the machine that just arrived are taken in first: one that was killed and comes back then learns that
     /// their blobs are here.
-    pub async fn begin_session(&self, container: ContainerId) -> Result<Session, VaultError> {
+    pub async fn begin_session(&self, container: ContainerId, job: Option<JobId>) -> Result<Session, VaultError> {
+        if let Some(job) = job {
+            let found = self.db().job(job).await?;
+            found
+                .filter(|job| job.container == container && job.state.is_open())
+                .ok_or(VaultError::JobNotFound)?;
+        }
+        self.may(container, ItemChange::BackUp).await?;
         self.0.ingests.emptied(container.as_bytes()).await;
         let item = self.container(container).await?.item;
         let now = self.now();
@@ -42,6 +49,7 @@ impl Vaults {
             container,
             begun: now,
             lease_until: self.lease_from(now),
+            job,
         };
         self.db().begin_session(new).await?;
         Ok(Session {

@@ -10,7 +10,7 @@ use strongroom_db::{Db, VaultDeleted, VaultFigures, VaultRow};
 use strongroom_format::keyset::Hex;
 use strongroom_format::point::point_digest;
 use strongroom_format::vaultfile::VaultFile;
-use strongroom_model::{Clock, ContainerId, Redundancy, Region, VaultId, VaultName};
+use strongroom_model::{Clock, ContainerId, Redundancy, Region, VaultId, VaultName, VaultSettings};
 use strongroom_store::{Store, StoreError};
 
 use crate::gate::{Corridors, Gates};
@@ -98,6 +98,7 @@ impl Vaults {
         let store = self.open_store(vault.id, region)?;
         store.put(&vault_file_key(), file).await?;
         if self.db().insert_vault(&vault).await? {
+            self.add_default_policies(vault.id).await?;
             let figures = VaultFigures::default();
             return Ok(VaultInfo { vault, figures });
         }
@@ -129,6 +130,8 @@ impl Vaults {
             created,
             salt,
             file_digest: point_digest(&bytes),
+            settings: VaultSettings::default(),
+            version: 1,
         };
         (vault, bytes.into())
     }
@@ -154,6 +157,26 @@ impl Vaults {
     /// The vault with this id.
     pub async fn vault(&self, id: VaultId) -> Result<VaultRow, VaultError> {
         self.db().vault(id).await?.ok_or(VaultError::VaultNotFound)
+    }
+
+    /// Changes the settings that guard a vault's data, if it still has `version` (if one is given).
+    pub async fn change_settings(
+        &self,
+        id: VaultId,
+        settings: VaultSettings,
+        version: Option<u64>,
+    ) -> Result<VaultRow, VaultError> {
+        let decide = move |vault: &VaultRow| {
+            if version.is_some_and(|version| version != vault.version) {
+                return Err(VaultError::OtherVersion { version: vault.version });
+            }
+            match vault.settings.refuses(&settings) {
+                Some(why) => Err(VaultError::SettingsRefused { why }),
+                None => Ok(settings),
+            }
+        };
+        let changed = self.db().change_vault(id, decide).await?;
+        changed.ok_or(VaultError::VaultNotFound)?
     }
 
     /// Deletes a vault that has neither machines nor recovery points: first its rows, then its objects. A crash between

@@ -227,7 +227,7 @@ fn a_lost_pack_is_mended_by_sending_it_again() {
         let session = damaged
             .world
             .vaults
-            .begin_session(damaged.client.container)
+            .begin_session(damaged.client.container, None)
             .await
             .unwrap();
         let outcome = damaged.client.put(

@@ -90,7 +90,10 @@ fn a_machine_that_registers_again_keeps_its_points() {
         assert_eq!(world.vaults.container(again.id).await.unwrap().public_key, [2; 32]);
         assert_eq!(world.vaults.point(again.id, point).await.unwrap().machine, name);
         let gone = ContainerId::from_bytes([9; 16]);
-        refused!(world.vaults.begin_session(gone).await, VaultError::ContainerNotFound);
+        refused!(
+            world.vaults.begin_session(gone, None).await,
+            VaultError::ContainerNotFound
+        );
     });
 }
 
@@ -152,7 +155,7 @@ fn a_session_lives_as_long_as_it_is_used() {
     run(async {
         let world = world().await;
         let client = Client::register(&world, "web", 1).await.unwrap();
-        let session = world.vaults.begin_session(client.container).await.unwrap();
+        let session = world.vaults.begin_session(client.container, None).await.unwrap();
         assert_eq!(session.lease_until.duration_since(session.server_time), LEASE_DEFAULT);
         let missing = || world.vaults.missing(client.container, session.id, &[]);
         for _ in 0..10 {
@@ -174,7 +177,7 @@ fn a_commit_in_an_expired_session_is_refused() {
     run(async {
         let world = world().await;
         let mut client = Client::register(&world, "web", 1).await.unwrap();
-        let first = world.vaults.begin_session(client.container).await.unwrap();
+        let first = world.vaults.begin_session(client.container, None).await.unwrap();
         let tree = tree(&source(0, 3));
         client
             .send(&world, first.id, BlobKind::Chunk, &tree.chunks)
@@ -192,7 +195,7 @@ fn a_commit_in_an_expired_session_is_refused() {
         );
         assert_eq!(world.vaults.vault_points(client.vault).await.unwrap(), []);
         // What was sent is not sent again.
-        let second = world.vaults.begin_session(client.container).await.unwrap();
+        let second = world.vaults.begin_session(client.container, None).await.unwrap();
         client.commit(&world, second.id, id, bytes).await.unwrap();
     });
 }
@@ -204,7 +207,7 @@ fn what_is_not_ones_own_is_like_nothing() {
         let mut web = Client::register(&world, "web", 1).await.unwrap();
         let mail = Client::register(&world, "mail", 2).await.unwrap();
         let point = web.backup(&world, &source(0, 3)).await.unwrap();
-        let session = world.vaults.begin_session(web.container).await.unwrap().id;
+        let session = world.vaults.begin_session(web.container, None).await.unwrap().id;
         let vaults = &world.vaults;
         let nothing = PointId::from_bytes([77; 16]);
         for id in [point, nothing] {
@@ -252,7 +255,7 @@ fn members_of_a_key_set_read_each_others_points() {
 
 /// Puts a pack of these blobs, under this name or its own.
 async fn put(world: &World, client: &Client, name: Option<PackId>, bytes: Bytes) -> Result<PutOutcome, VaultError> {
-    let session = world.vaults.begin_session(client.container).await?.id;
+    let session = world.vaults.begin_session(client.container, None).await?.id;
     let own = pack(BlobKind::Chunk, &source(0, 2)).0;
     let name = name.unwrap_or(own);
     world.vaults.put_pack(client.container, session, name, bytes).await
@@ -354,7 +357,7 @@ fn twins_are_fine() {
 
 /// Commits a point over this root.
 async fn commit(world: &World, client: &mut Client, root: BlobId) -> Result<(), VaultError> {
-    let session = world.vaults.begin_session(client.container).await?;
+    let session = world.vaults.begin_session(client.container, None).await?;
     let (id, bytes) = client.point(root, session.latest.map(|(_, digest)| digest));
     client.commit(world, session.id, id, bytes).await
 }
@@ -364,7 +367,7 @@ fn a_point_needs_everything_below_it() {
     run(async {
         let world = world().await;
         let mut client = Client::register(&world, "web", 1).await.unwrap();
-        let session = world.vaults.begin_session(client.container).await.unwrap().id;
+        let session = world.vaults.begin_session(client.container, None).await.unwrap().id;
         let tree = tree(&source(0, 9));
         let missing = async |client: &mut Client| match commit(&world, client, tree.root).await {
             Err(VaultError::BlobsMissing { mut missing, truncated }) => {
@@ -398,7 +401,7 @@ fn the_list_of_missing_blobs_is_bounded() {
     run(async {
         let world = world().await;
         let mut client = Client::register(&world, "web", 1).await.unwrap();
-        let session = world.vaults.begin_session(client.container).await.unwrap().id;
+        let session = world.vaults.begin_session(client.container, None).await.unwrap().id;
         let absent: Vec<BlobId> = (0..IDS_MAX as u32 + 1).map(|n| blob_id(&n.to_le_bytes())).collect();
         let leaf = page(0, &absent);
         client
@@ -428,7 +431,7 @@ fn a_tree_that_is_none_is_refused() {
     run(async {
         let world = world().await;
         let mut client = Client::register(&world, "web", 1).await.unwrap();
-        let session = world.vaults.begin_session(client.container).await.unwrap().id;
+        let session = world.vaults.begin_session(client.container, None).await.unwrap().id;
         let chunk = source(0, 1)[0].clone();
         let leaf = page(0, &[blob_id(&chunk)]);
         let of_chunk = page(1, &[blob_id(&chunk)]);
@@ -481,7 +484,7 @@ fn points_follow_each_other() {
         let mut client = Client::register(&world, "web", 1).await.unwrap();
         let first = client.backup(&world, &source(0, 3)).await.unwrap();
         let digest = strongroom_format::point::point_digest(&client.points[&first]);
-        let session = world.vaults.begin_session(client.container).await.unwrap();
+        let session = world.vaults.begin_session(client.container, None).await.unwrap();
         assert_eq!(session.latest, Some((first, digest)));
         let root = tree(&source(0, 3)).root;
         for predecessor in [None, Some(Digest::from_bytes([1; 32]))] {
@@ -501,7 +504,7 @@ fn of_two_commits_one_wins() {
         let world = world().await;
         let mut client = Client::register(&world, "web", 1).await.unwrap();
         client.backup(&world, &source(0, 3)).await.unwrap();
-        let session = world.vaults.begin_session(client.container).await.unwrap();
+        let session = world.vaults.begin_session(client.container, None).await.unwrap();
         let latest = session.latest.map(|(_, digest)| digest);
         let root = tree(&source(0, 3)).root;
         let (one, two) = (client.point(root, latest), client.point(root, latest));
@@ -520,7 +523,7 @@ fn a_committed_point_is_never_replaced() {
         let mut client = Client::register(&world, "web", 1).await.unwrap();
         let id = client.backup(&world, &source(0, 3)).await.unwrap();
         let bytes = client.points[&id].clone();
-        let session = world.vaults.begin_session(client.container).await.unwrap().id;
+        let session = world.vaults.begin_session(client.container, None).await.unwrap().id;
         // The very same again, as after an answer that was lost.
         client.commit(&world, session, id, bytes.clone()).await.unwrap();
         let other = Bytes::from([&bytes[..], b"x"].concat());
@@ -540,7 +543,7 @@ fn a_point_of_another_is_refused() {
         let mut mail = Client::register(&world, "mail", 2).await.unwrap();
         web.backup(&world, &source(0, 3)).await.unwrap();
         let root = tree(&source(0, 3)).root;
-        let session = world.vaults.begin_session(mail.container).await.unwrap().id;
+        let session = world.vaults.begin_session(mail.container, None).await.unwrap().id;
         let foreign_item = web.point(root, None).1;
         mail.key_set = web.key_set;
         let foreign_key_set = mail.point(root, None).1;

@@ -1,8 +1,12 @@
 //! What each table promises, by table, whichever database keeps it.
 
+mod control;
+
 use jiff::{SignedDuration, Timestamp};
 use strongroom_db::*;
 use strongroom_model::*;
+
+pub use control::*;
 
 /// Makes a test of each promise. `$world` opens an empty database, and a guard that keeps it.
 #[macro_export]
@@ -24,6 +28,11 @@ macro_rules! promises_on {
             a_record_is_written_by_who_read_its_last_version
             operations_outlive_their_vault_but_not_for_ever
             a_step_that_stops_leaves_nothing_or_all
+            policies_have_versions_and_are_kept_while_used
+            a_due_backup_becomes_one_job_and_missed_ones_wait_in_it
+            a_job_goes_its_way_once
+            points_earn_their_tags_and_expire_but_for_the_latest
+            items_are_listed_in_pages_and_purged_when_their_time_has_come
         }
     };
     ($world:path: $($promise:ident)*) => {
@@ -54,6 +63,8 @@ pub fn vault_row(number: u8, name: &str) -> VaultRow {
         created: now(),
         salt: [number; 32],
         file_digest: Digest::from_bytes([number; 32]),
+        settings: VaultSettings::default(),
+        version: 1,
     }
 }
 
@@ -116,6 +127,7 @@ async fn session(db: &Db, number: u8, container: ContainerId) -> SessionId {
         container,
         begun: now(),
         lease_until: later(900 + i64::from(number)),
+        job: None,
     };
     db.begin_session(new).await.unwrap();
     id

@@ -6,7 +6,7 @@ use super::{Daily, Logs, Policy, Retention, Schedule, Workload, Zone};
 use crate::PolicyName;
 
 /// A policy that every vault has (SEMANTICS.md §2.1; the one for files is ours).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct DefaultPolicy {
     name: &'static str,
     /// What it is for.
@@ -105,7 +105,8 @@ mod tests {
     fn all_are_allowed() {
         for default in DEFAULT_POLICIES {
             assert_eq!(default.policy().violations(default.workload), [], "{}", default.name);
-            assert_eq!(DefaultPolicy::called(&default.name()), Some(&default));
+            let found = DefaultPolicy::called(&default.name()).map(|found| found.name);
+            assert_eq!(found, Some(default.name));
         }
     }
 }

@@ -74,6 +74,16 @@ pub enum Expire {
     NoRule,
 }
 
+impl Verdict {
+    /// When time alone changes it, if it does.
+    pub fn changes_at(&self) -> Option<Timestamp> {
+        match self {
+            Verdict::Keep(Keep::Rule(_, until) | Keep::Asked(until)) => Some(*until),
+            Verdict::Keep(_) | Verdict::Expire(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

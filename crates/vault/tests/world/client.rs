@@ -149,7 +149,7 @@ impl Client {
 
     /// Backs the source up: asks what is missing, sends it, commits.
     pub async fn backup(&mut self, world: &World, source: &Source) -> Result<PointId, VaultError> {
-        let session = world.vaults.begin_session(self.container).await?;
+        let session = world.vaults.begin_session(self.container, None).await?;
         let tree = tree(source);
         self.send(world, session.id, BlobKind::Chunk, &tree.chunks).await?;
         // Longer than the part of a lease after which it is renewed.
@@ -273,7 +273,7 @@ impl Client {
     /// Asks again for every commit that was not answered: each is there, or can be had.
     pub async fn settle(&mut self, world: &World) -> Result<(), VaultError> {
         for (point, bytes) in self.in_doubt.clone() {
-            let session = world.vaults.begin_session(self.container).await?.id;
+            let session = world.vaults.begin_session(self.container, None).await?.id;
             match self.commit(world, session, point, bytes).await {
                 // It had not come, and another one came in between.
                 Err(VaultError::PredecessorMismatch { .. }) => drop(self.in_doubt.remove(&point)),

@@ -1,0 +1,321 @@
+//! Protected items: their state, their policy, and what is due.
+
+use jiff::Timestamp;
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
+use strongroom_model::policy::{Owed, Policy, Workload};
+use strongroom_model::{ContainerId, ItemId, ItemState, JobState, MachineName, PointId, PolicyName, VaultId};
+
+use crate::column::{Columns, due_or_never, moment_or_zero, nanoseconds};
+use crate::policies::{self, keep_promises, owed_of, parse_rules};
+use crate::{Db, DbError};
+
+/// A protected item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItemRow {
+    /// Its id.
+    pub id: ItemId,
+    /// Its vault.
+    pub vault: VaultId,
+    /// The machine that it is of.
+    pub container: ContainerId,
+    /// That machine's name.
+    pub name: MachineName,
+    /// What kind of thing it is.
+    pub workload: Workload,
+    /// Its state.
+    pub state: ItemState,
+    /// The policy that it is under; or was, if it is stopped or soft-deleted.
+    pub policy: Option<PolicyName>,
+    /// Grows with each change that a person makes.
+    pub version: u64,
+    /// The moment of its next scheduled backup.
+    pub next_due: Option<Timestamp>,
+    /// How its last backup ended, and when.
+    pub last_backup: Option<(JobState, Timestamp)>,
+    /// When it was soft-deleted, if it is.
+    pub deleted: Option<Timestamp>,
+    /// When it goes for good, if it is soft-deleted.
+    pub purge_at: Option<Timestamp>,
+    /// Its newest recovery point.
+    pub latest_point: Option<PointId>,
+    /// What it owes.
+    pub owed: Owed,
+}
+
+/// Which items to list.
+#[derive(Clone, Debug, Default)]
+pub struct ItemQuery {
+    /// Those whose names come after this one, folded.
+    pub after: String,
+    /// At most so many.
+    pub limit: u32,
+    /// Only those under this policy.
+    pub policy: Option<PolicyName>,
+    /// Only those in this state.
+    pub state: Option<ItemState>,
+    /// Only those that are soft-deleted, or only those that are not.
+    pub deleted: Option<bool>,
+}
+
+/// What a change makes of an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItemNext {
+    /// Its state.
+    pub state: ItemState,
+    /// What becomes of its policy.
+    pub policy: NextPolicy,
+    /// When it was soft-deleted and when it goes, if it is.
+    pub deleted: Option<(Timestamp, Timestamp)>,
+}
+
+/// What becomes of an item's policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextPolicy {
+    /// It stays the same.
+    Same,
+    /// The one that [`Db::change_item`] was called with.
+    Given,
+    /// None.
+    None,
+}
+
+macro_rules! select_items {
+    ($rest:literal) => {
+        concat!(
+            "select items.key as key, items.id as id, vaults.id as vault, containers.id as container, \
+             containers.name as name, items.workload as workload, state, coalesce(policies.name, '') as policy, \
+             coalesce(policies.rules, '') as rules, items.version as version, next_due, last_backup, last_backup_at, \
+             items.deleted as deleted, purge_at, latest_point, owed_until, owed_tags \
+             from items join containers on containers.item = items.key join vaults on vaults.key = items.vault \
+             left join policies on policies.key = items.policy ",
+            $rest
+        )
+    };
+}
+
+impl Db {
+    /// Items of a vault by name, as far as the query goes.
+    pub async fn items(&self, vault: VaultId, query: &ItemQuery) -> Result<Vec<ItemRow>, DbError> {
+        let action = "list the items";
+        let mut reader = self.read(action).await?;
+        let key = self.vault_key(&mut reader, vault).await?;
+        let deleted = query.deleted.map_or(-1, i64::from);
+        let query = sqlx::query(select_items!(
+            "where containers.vault = $1 and containers.name_folded > $2 \
+             and ($3 = '' or policies.name_folded = $3) and ($4 = '' or state = $4) \
+             and ($5 < 0 or ($5 = 0 and items.deleted = 0) or ($5 = 1 and items.deleted > 0)) \
+             order by containers.name_folded limit $6"
+        ))
+        .bind(key)
+        .bind(query.after.clone())
+        .bind(query.policy.as_ref().map_or(String::new(), PolicyName::folded))
+        .bind(query.state.map_or("", ItemState::as_str))
+        .bind(deleted)
+        .bind(i64::from(query.limit));
+        let rows = query.fetch_all(&mut *reader).await.map_err(DbError::sql(action))?;
+        rows.iter().map(item_row).collect()
+    }
+
+    /// The item with this id.
+    pub async fn item(&self, id: ItemId) -> Result<Option<ItemRow>, DbError> {
+        let mut reader = self.read("find the item").await?;
+        let found = find(&mut reader, id).await?;
+        Ok(found.map(|(_, item, _)| item))
+    }
+
+    /// The item of the machine with this name, without regard to case.
+    pub async fn item_by_name(&self, vault: VaultId, name: &MachineName) -> Result<Option<ItemRow>, DbError> {
+        let action = "find the item by name";
+        let mut reader = self.read(action).await?;
+        let key = self.vault_key(&mut reader, vault).await?;
+        let query = sqlx::query(select_items!(
+            "where containers.vault = $1 and containers.name_folded = $2"
+        ))
+        .bind(key)
+        .bind(name.folded());
+        let row = query.fetch_optional(&mut *reader).await.map_err(DbError::sql(action))?;
+        row.as_ref().map(item_row).transpose()
+    }
+
+    /// Changes an item as `decide` says, which sees it as it is, with the rules of its policy. `given` is a policy of its
+    /// vault that it may come under. Its debts, its next backup, and what its points were promised follow.
+    ///
+    /// `Ok(None)`: there is no such item, or no such policy.
+    pub async fn change_item<E: Send>(
+        &self,
+        id: ItemId,
+        given: Option<&PolicyName>,
+        now: Timestamp,
+        decide: impl FnOnce(&ItemRow, Option<&Policy>, Option<&Policy>) -> Result<ItemNext, E> + Send,
+    ) -> Result<Option<Result<ItemRow, E>>, DbError> {
+        let mut write = self.write("change the item").await?;
+        // The policy first: whoever changes a policy locks it before its items.
+        let Some(vault) = vault_of(write.on(), id).await? else {
+            return Ok(None);
+        };
+        let given = match given {
+            None => None,
+            Some(name) => {
+                let key = write.vault_key(vault).await?;
+                policies::lock(write.on(), key, name).await?;
+                match policies::find(write.on(), key, vault, name).await? {
+                    None => return Ok(None),
+                    Some((key, row)) => Some((key, row.policy)),
+                }
+            }
+        };
+        lock(write.on(), id).await?;
+        let Some((key, item, present)) = find(write.on(), id).await? else {
+            return Ok(None);
+        };
+        let next = match decide(&item, present.as_ref(), given.as_ref().map(|(_, policy)| policy)) {
+            Ok(next) => next,
+            Err(error) => return Ok(Some(Err(error))),
+        };
+        settle(write.on(), (key, &item, present.as_ref()), given.as_ref(), &next, now).await?;
+        let changed = find(write.on(), id).await?;
+        write.commit().await?;
+        Ok(changed.map(|(_, item, _)| Ok(item)))
+    }
+
+    /// Soft-deleted items whose time has come, at most `limit`.
+    pub async fn items_to_purge(&self, now: Timestamp, limit: u32) -> Result<Vec<ItemRow>, DbError> {
+        let action = "find what is to be purged";
+        let mut reader = self.read(action).await?;
+        let query = sqlx::query(select_items!(
+            "where purge_at <= $1 and items.deleted > 0 order by purge_at limit $2"
+        ))
+        .bind(nanoseconds(now))
+        .bind(i64::from(limit));
+        let rows = query.fetch_all(&mut *reader).await.map_err(DbError::sql(action))?;
+        rows.iter().map(item_row).collect()
+    }
+
+    /// Deletes a soft-deleted item whose time has come, with its recovery points and its machine's registration.
+    /// `false`: it has not, or somebody brought it back.
+    pub async fn purge_item(&self, id: ItemId, now: Timestamp) -> Result<bool, DbError> {
+        let action = "purge the item";
+        let mut write = self.write(action).await?;
+        lock(write.on(), id).await?;
+        let query = sqlx::query("select key from items where id = $1 and deleted > 0 and purge_at <= $2")
+            .bind(id.as_bytes().to_vec())
+            .bind(nanoseconds(now));
+        let row = query.fetch_optional(write.on()).await.map_err(DbError::sql(action))?;
+        let Some(row) = row else { return Ok(false) };
+        let key = row.number("key")?;
+        for text in [
+            "delete from sessions where container in (select key from containers where item = $1)",
+            "delete from points where item = $1",
+            "delete from key_set_members where container in (select key from containers where item = $1)",
+            "delete from containers where item = $1",
+            "delete from items where key = $1",
+        ] {
+            let done = sqlx::query(text).bind(key).execute(write.on()).await;
+            done.map_err(DbError::sql(action))?;
+        }
+        write.commit().await?;
+        Ok(true)
+    }
+}
+
+async fn vault_of(connection: &mut AnyConnection, id: ItemId) -> Result<Option<VaultId>, DbError> {
+    let query =
+        sqlx::query("select vaults.id as vault from items join vaults on vaults.key = items.vault where items.id = $1")
+            .bind(id.as_bytes().to_vec());
+    let row = (query.fetch_optional(connection).await).map_err(DbError::sql("find the item"))?;
+    row.map(|row| Ok(VaultId::from_bytes(row.array("vault")?))).transpose()
+}
+
+/// Keeps other transactions from changing the item until this one ends.
+async fn lock(connection: &mut AnyConnection, id: ItemId) -> Result<(), DbError> {
+    let query = sqlx::query("update items set version = version where id = $1").bind(id.as_bytes().to_vec());
+    let done = query.execute(connection).await;
+    done.map(drop).map_err(DbError::sql("lock the item"))
+}
+
+type Found = (i64, ItemRow, Option<Policy>);
+
+async fn find(connection: &mut AnyConnection, id: ItemId) -> Result<Option<Found>, DbError> {
+    let query = sqlx::query(select_items!("where items.id = $1")).bind(id.as_bytes().to_vec());
+    let row = (query.fetch_optional(connection).await).map_err(DbError::sql("find the item"))?;
+    let Some(row) = row else { return Ok(None) };
+    let policy = match row.text("rules")?.is_empty() {
+        true => None,
+        false => Some(parse_rules(&row)?),
+    };
+    Ok(Some((row.number("key")?, item_row(&row)?, policy)))
+}
+
+/// Writes what a change makes of an item, and what follows from it.
+async fn settle(
+    connection: &mut AnyConnection,
+    (key, item, present): (i64, &ItemRow, Option<&Policy>),
+    given: Option<&(i64, Policy)>,
+    next: &ItemNext,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let policy = match next.policy {
+        NextPolicy::Same => present,
+        NextPolicy::Given => given.map(|(_, policy)| policy),
+        NextPolicy::None => None,
+    };
+    let was_scheduled = item.state.is_scheduled() && item.deleted.is_none();
+    let is_scheduled = next.state.is_scheduled() && next.deleted.is_none();
+    let owed = match present {
+        Some(present) if was_scheduled => item.owed.at(present, now),
+        // Nothing was wanted while nothing was scheduled.
+        _ => Owed::nothing(now),
+    };
+    let due = policy.filter(|_| is_scheduled);
+    let due = due.and_then(|policy| policy.schedule.next(&policy.zone, now));
+    if let (NextPolicy::Given, Some(before), Some(after)) = (next.policy, present, policy) {
+        keep_promises(&mut *connection, key, before, after).await?;
+    }
+    let given_key = given.map_or(0, |(key, _)| *key);
+    let query = sqlx::query(
+        "update items set state = $2, owed_until = $3, owed_tags = $4, next_due = $5, next_look = 0, deleted = $6, \
+         purge_at = $7, version = version + 1, \
+         policy = (case $8 when 0 then policy when 1 then $9 else 0 end) where key = $1",
+    )
+    .bind(key)
+    .bind(next.state.as_str())
+    .bind(nanoseconds(owed.until))
+    .bind(i64::from(owed.tags.bits()))
+    .bind(due_or_never(due))
+    .bind(moment_or_zero(next.deleted.map(|(deleted, _)| deleted)))
+    .bind(due_or_never(next.deleted.map(|(_, purge)| purge)))
+    .bind(next.policy as i64)
+    .bind(given_key);
+    let done = query.execute(connection).await;
+    done.map(drop).map_err(DbError::sql("change the item"))
+}
+
+fn item_row(row: &AnyRow) -> Result<ItemRow, DbError> {
+    let last_state = row.text("last_backup")?;
+    let last_backup = match row.moment_if_any("last_backup_at")? {
+        Some(at) if !last_state.is_empty() => Some((row.parsed("last_backup")?, at)),
+        _ => None,
+    };
+    let policy = row.text("policy")?;
+    Ok(ItemRow {
+        id: ItemId::from_bytes(row.array("id")?),
+        vault: VaultId::from_bytes(row.array("vault")?),
+        container: ContainerId::from_bytes(row.array("container")?),
+        name: row.parsed("name")?,
+        workload: row.parsed("workload")?,
+        state: row.parsed("state")?,
+        policy: if policy.is_empty() {
+            None
+        } else {
+            Some(row.parsed("policy")?)
+        },
+        version: row.size("version")?,
+        next_due: row.moment_if_any("next_due")?,
+        last_backup,
+        deleted: row.moment_if_any("deleted")?,
+        purge_at: row.moment_if_any("purge_at")?,
+        latest_point: row.optional("latest_point")?.map(PointId::from_bytes),
+        owed: owed_of(row)?,
+    })
+}

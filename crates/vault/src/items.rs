@@ -1,0 +1,244 @@
+//! The life of protected items: put under a policy, stopped, resumed, deleted and brought back.
+
+use jiff::{SignedDuration, Timestamp};
+use strongroom_db::{ItemNext, ItemQuery, ItemRow, JobReport, JobRow, NextPolicy};
+use strongroom_model::policy::{Kept, Policy, Verdict, verdicts};
+use strongroom_model::{
+    ItemChange, ItemId, ItemState, JobError, JobState, MachineName, Operation, PolicyName, SoftDelete, VaultId,
+    VaultSettings,
+};
+
+use crate::{VaultError, Vaults};
+
+/// How backups of an item are stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// All of its points stay for ever.
+    Retain,
+    /// Its points age as its policy says, but for the last.
+    RetainByPolicy,
+    /// Its points go: into soft delete while the vault has that on.
+    Delete,
+}
+
+/// A change of an item that was made, and the job that tells of it.
+#[derive(Clone, Debug)]
+pub struct ItemChanged {
+    /// The item as it is now; `None`: it is gone.
+    pub item: Option<ItemRow>,
+    /// The job.
+    pub job: JobRow,
+}
+
+impl Vaults {
+    /// Items of a vault by name.
+    pub async fn items(&self, vault: VaultId, query: &ItemQuery) -> Result<Vec<ItemRow>, VaultError> {
+        Ok(self.db().items(vault, query).await?)
+    }
+
+    /// An item of a vault: by its id, or by the name of its machine.
+    pub async fn item(&self, vault: VaultId, text: &str) -> Result<ItemRow, VaultError> {
+        let found = match text.parse::<ItemId>() {
+            Ok(id) => self.db().item(id).await?.filter(|item| item.vault == vault),
+            Err(_) => match text.parse::<MachineName>() {
+                Ok(name) => self.db().item_by_name(vault, &name).await?,
+                Err(_) => None,
+            },
+        };
+        found.ok_or(VaultError::ItemNotFound)
+    }
+
+    /// What becomes of each of an item's points, oldest first.
+    pub async fn verdicts(&self, item: ItemId) -> Result<Vec<(Kept, Verdict)>, VaultError> {
+        let aging = self.db().aging_item(item).await?.ok_or(VaultError::ItemNotFound)?;
+        let verdicts = crate::expire::judge(&aging, self.now());
+        Ok(aging.points.into_iter().zip(verdicts).collect())
+    }
+
+    /// Puts an item under a policy: the first one, another one, or again after a stop.
+    pub async fn protect(
+        &self,
+        item: &ItemRow,
+        policy: &PolicyName,
+        version: Option<u64>,
+    ) -> Result<ItemChanged, VaultError> {
+        let row = self.policy(item.vault, policy).await?;
+        if row.workload != item.workload {
+            return Err(VaultError::OtherWorkload {
+                policy: row.name,
+                of: row.workload,
+                item: item.workload,
+            });
+        }
+        let settings = self.vault(item.vault).await?.settings;
+        let decide = move |item: &ItemRow, present: Option<&Policy>, given: Option<&Policy>| {
+            allows(item, ItemChange::Protect, version)?;
+            if let (Some(present), Some(given)) = (present, given) {
+                refuse_lowering(&settings, present, given)?;
+            }
+            let has_points = item.latest_point.is_some();
+            let state = match item.state {
+                ItemState::IRPending | ItemState::ProtectionError | ItemState::Protected => item.state,
+                _ if has_points => ItemState::Protected,
+                _ => ItemState::IRPending,
+            };
+            Ok::<_, VaultError>(ItemNext {
+                state,
+                policy: NextPolicy::Given,
+                deleted: None,
+            })
+        };
+        let changed = self.db().change_item(item.id, Some(policy), self.now(), decide).await?;
+        // The policy may have gone between.
+        let item = changed.ok_or_else(|| VaultError::PolicyNotFound { name: policy.clone() })??;
+        let job = self.note_done(item.id, Operation::ConfigureBackup).await?;
+        Ok(ItemChanged { item: Some(item), job })
+    }
+
+    /// Stops the backups of an item. What it is doing just now is cancelled.
+    pub async fn stop(&self, item: &ItemRow, how: Stop, version: Option<u64>) -> Result<ItemChanged, VaultError> {
+        let settings = self.vault(item.vault).await?.settings;
+        let now = self.now();
+        if how == Stop::Delete {
+            self.check_immutable(item, &settings, now).await?;
+        }
+        let decide = {
+            let settings = settings.clone();
+            move |item: &ItemRow, _: Option<&Policy>, _: Option<&Policy>| stopped(item, how, version, &settings, now)
+        };
+        let changed = self.db().change_item(item.id, None, now, decide).await?;
+        let changed = changed.ok_or(VaultError::ItemNotFound)??;
+        self.end_jobs_of(&changed).await?;
+        let operation = match how {
+            Stop::Delete => Operation::DeleteBackupData,
+            Stop::Retain | Stop::RetainByPolicy => Operation::DisableBackup,
+        };
+        let job = self.note_done(item.id, operation).await?;
+        let is_gone = how == Stop::Delete && settings.soft_delete == SoftDelete::Disabled;
+        if is_gone {
+            self.db().purge_item(item.id, now).await?;
+        }
+        let item = (!is_gone).then_some(changed);
+        Ok(ItemChanged { item, job })
+    }
+
+    /// Brings a soft-deleted item back, stopped with its data retained.
+    pub async fn undelete(&self, item: &ItemRow, version: Option<u64>) -> Result<ItemChanged, VaultError> {
+        let decide = move |item: &ItemRow, _: Option<&Policy>, _: Option<&Policy>| {
+            allows(item, ItemChange::Undelete, version)?;
+            Ok::<_, VaultError>(ItemNext {
+                state: ItemState::ProtectionStopped,
+                policy: NextPolicy::Same,
+                deleted: None,
+            })
+        };
+        let changed = self.db().change_item(item.id, None, self.now(), decide).await?;
+        let item = changed.ok_or(VaultError::ItemNotFound)??;
+        let job = self.note_done(item.id, Operation::Undelete).await?;
+        Ok(ItemChanged { item: Some(item), job })
+    }
+
+    /// Refuses if the vault is immutable and the item has points whose time has not come.
+    async fn check_immutable(
+        &self,
+        item: &ItemRow,
+        settings: &VaultSettings,
+        now: Timestamp,
+    ) -> Result<(), VaultError> {
+        if !settings.is_immutable() {
+            return Ok(());
+        }
+        let aging = self.db().aging_item(item.id).await?.ok_or(VaultError::ItemNotFound)?;
+        let Some(policy) = &aging.policy else {
+            let why = "it has recovery points that were to be kept for ever".to_owned();
+            return match aging.points.is_empty() {
+                true => Ok(()),
+                false => Err(VaultError::Immutable { why }),
+            };
+        };
+        let aging_by_policy = strongroom_model::policy::Aging::ByPolicy;
+        let verdicts = verdicts(&aging.points, policy, aging_by_policy, now);
+        let until = verdicts.iter().filter_map(Verdict::changes_at).max();
+        match until {
+            None => Ok(()),
+            Some(until) => {
+                let why = format!("it has recovery points that are to be kept until {until}");
+                Err(VaultError::Immutable { why })
+            }
+        }
+    }
+
+    /// Ends what is queued for a stopped item, and tells its machine to stop what it does.
+    async fn end_jobs_of(&self, item: &ItemRow) -> Result<(), VaultError> {
+        for job in self.db().open_jobs(item.container).await? {
+            if job.item != item.id || job.operation != Operation::Backup {
+                continue;
+            }
+            if self.db().cancel_job(job.id, self.now()).await? == Some(JobState::Cancelling) {
+                let mut report = JobReport::default();
+                report.errors.push(JobError {
+                    code: "ProtectionStopped".to_owned(),
+                    message: "Protection of the item was stopped while it was backed up".to_owned(),
+                    recommendations: Vec::new(),
+                });
+                let ended = self
+                    .db()
+                    .finish_job(job.id, None, JobState::Cancelled, &report, self.now());
+                ended.await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a stopped item is.
+fn stopped(
+    item: &ItemRow,
+    how: Stop,
+    version: Option<u64>,
+    settings: &VaultSettings,
+    now: Timestamp,
+) -> Result<ItemNext, VaultError> {
+    let (change, state) = match how {
+        Stop::Retain => (ItemChange::Stop, ItemState::ProtectionStopped),
+        Stop::RetainByPolicy => (ItemChange::Suspend, ItemState::BackupsSuspended),
+        Stop::Delete => (ItemChange::Delete, ItemState::ProtectionStopped),
+    };
+    allows(item, change, version)?;
+    let days = match (how, settings.soft_delete) {
+        (Stop::Delete, SoftDelete::Disabled) => Some(0),
+        (Stop::Delete, _) => Some(settings.soft_delete_days),
+        _ => None,
+    };
+    // The figure of now counts, whatever the vault is set to later.
+    let purge = |days: u32| now.saturating_add(SignedDuration::from_hours(24 * i64::from(days)));
+    let deleted = days.map(|days| (now, purge(days).unwrap_or(Timestamp::MAX)));
+    Ok(ItemNext {
+        state,
+        policy: NextPolicy::Same,
+        deleted,
+    })
+}
+
+fn allows(item: &ItemRow, change: ItemChange, version: Option<u64>) -> Result<(), VaultError> {
+    if version.is_some_and(|version| version != item.version) {
+        return Err(VaultError::OtherVersion { version: item.version });
+    }
+    match item.state.refuses(change, item.deleted.is_some()) {
+        None => Ok(()),
+        Some(why) => Err(VaultError::ItemRefused {
+            name: item.name.clone(),
+            why,
+        }),
+    }
+}
+
+fn refuse_lowering(settings: &VaultSettings, present: &Policy, given: &Policy) -> Result<(), VaultError> {
+    let lowered = present.lowered_by(given);
+    match settings.is_immutable() && !lowered.is_empty() {
+        true => Err(VaultError::Immutable {
+            why: lowered.join(", "),
+        }),
+        false => Ok(()),
+    }
+}
