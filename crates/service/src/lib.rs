@@ -41,6 +41,7 @@ mod unfinished;
 mod vault_refusal;
 mod vaults;
 
+pub use arm::{AzureOperation, AzureSupport, azure_operations};
 pub use authority::AuthorityError;
 pub use config::{Config, ConfigError, LogConfig, LogFormat};
 pub use data_dir::DataDirError;

@@ -22,7 +22,11 @@ use crate::vault_refusal::refuse;
 
 /// `POST /api/v1/sessions`.
 pub(crate) async fn begin(State(shared): State<Arc<Shared>>, machine: Machine) -> Answer<(StatusCode, Json<Session>)> {
-    let begun = shared.vaults.begin_session(machine.container, None).await.map_err(refuse)?;
+    let begun = shared
+        .vaults
+        .begin_session(machine.container, None)
+        .await
+        .map_err(refuse)?;
     shared.metrics.sessions_begun.inc();
     let session = Session {
         id: begun.id,

@@ -1,6 +1,7 @@
 //! `backupconfig`, `backupEncryptionConfigs`: how a vault keeps what it has.
 
 use serde_json::{Value, json};
+use strongroom_model::SoftDelete;
 
 use super::call::Call;
 use super::error::ArmResult;
@@ -26,22 +27,24 @@ pub(crate) async fn put(call: &Call) -> ArmResult<Reply> {
         }
         let state = properties.get("softDeleteFeatureState");
         let days = properties.get("softDeleteRetentionPeriodInDays");
-        security::soft_delete_is(&mut vault.record, state, days)?;
+        let mut next = vault.info.vault.settings.clone();
+        security::take_soft_delete(&mut next, state, days)?;
+        vault.change_settings(call, next).await?;
     }
-    vault.write_record(call).await?;
     Ok(Reply::ok(view(&vault)))
 }
 
 fn view(vault: &Vault) -> Value {
+    let settings = &vault.info.vault.settings;
     json!({
         "id": format!("{}/backupconfig/vaultconfig", vault.path.0),
         "name": "vaultconfig",
         "type": "Microsoft.RecoveryServices/vaults/backupconfig",
         "properties": {
             "enhancedSecurityState": security::ENHANCED,
-            "softDeleteFeatureState": vault.soft_delete(),
-            "softDeleteRetentionPeriodInDays": vault.soft_delete_days(),
-            "isSoftDeleteFeatureStateEditable": vault.soft_delete() != "AlwaysON",
+            "softDeleteFeatureState": security::soft_delete(settings),
+            "softDeleteRetentionPeriodInDays": settings.soft_delete_days,
+            "isSoftDeleteFeatureStateEditable": settings.soft_delete != SoftDelete::AlwaysOn,
             "storageModelType": vault.info.vault.redundancy.to_string(),
             "storageType": vault.info.vault.redundancy.to_string(),
             "storageTypeState": "Locked",

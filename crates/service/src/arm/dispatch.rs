@@ -5,8 +5,8 @@ use super::error::ArmResult;
 use super::operations::{OperationId, State};
 use super::reply::Reply;
 use super::{
-    certificates, configs, containers, empty, endpoints, extended, groups, provider, storage, subscriptions, token,
-    tracked, usages, vaults,
+    certificates, configs, containers, empty, endpoints, extended, groups, items, jobs, points, policies, provider,
+    storage, subscriptions, token, tracked, usages, vaults,
 };
 
 /// Answers a call.
@@ -64,6 +64,22 @@ pub(crate) async fn dispatch(call: &Call) -> ArmResult<Reply> {
         ContainersList => containers::list(call).await,
         ContainersGet => containers::get(call).await,
         Refresh => containers::refresh(call).await,
+
+        PoliciesList => policies::list(call).await,
+        PoliciesGet => policies::get(call).await,
+        PoliciesPut => policies::put(call).await,
+        PoliciesDelete => policies::delete(call).await,
+        PolicyResult => policies::result(call).await,
+        ItemsList => items::list(call).await,
+        ItemsGet => items::get(call).await,
+        ItemsPut => items::put(call).await,
+        ItemsDelete => items::delete(call).await,
+        BackupNow => items::backup_now(call).await,
+        PointsList => points::list(call).await,
+        PointsGet => points::get(call).await,
+        JobsList => jobs::list(call).await,
+        JobsGet => jobs::get(call).await,
+        JobsCancel => jobs::cancel(call).await,
 
         VaultStatus | PolicyStatus | ItemStatus | ContainerStatus | RefreshStatus | BackupOperation => {
             tracked::status(call).await

@@ -3,8 +3,10 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use strongroom_api::Code;
+use strongroom_vault::VaultError;
 
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, sentence};
+use crate::vault_refusal::refuse;
 
 /// The answer of a call that does not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +70,30 @@ impl From<Refusal> for ArmError {
             message: problem.detail,
             retry_after: problem.retry_after_seconds,
         }
+    }
+}
+
+impl From<VaultError> for ArmError {
+    /// Names that Azure Backup has for it, as far as they are known.
+    fn from(error: VaultError) -> Self {
+        use VaultError::*;
+        let (status, code) = match &error {
+            PolicyNotFound { .. } => (404, "BMSUserErrorPolicyNotFound"),
+            PolicyRefused { .. } | OtherWorkload { .. } => (400, "BMSUserErrorInvalidPolicyInput"),
+            PolicyInUse { .. } => (400, "BMSUserErrorPolicyInUse"),
+            OtherVersion { .. } => (412, "PreconditionFailed"),
+            ItemNotFound => (404, "BMSUserErrorProtectedItemNotFound"),
+            ItemRefused { .. } => (400, "BMSUserErrorInvalidProtectionState"),
+            Immutable { .. } => (400, "BMSUserErrorImmutableVaultOperationNotAllowed"),
+            SettingsRefused { .. } => (400, "BMSUserErrorInvalidVaultSettings"),
+            KeepUntil { .. } => (400, "BMSUserErrorInvalidRecoveryPointExpiryTime"),
+            JobNotFound => (404, "BMSUserErrorJobNotFound"),
+            JobBusy { .. } => (409, "BMSUserErrorOperationInProgress"),
+            JobOver { .. } => (400, "BMSUserErrorJobNotCancellable"),
+            _ => return refuse(error).into(),
+        };
+        let status = StatusCode::from_u16(status).expect("statuses of this file");
+        Self::new(status, code, format!("{}.", sentence(&error.to_string())))
     }
 }
 

@@ -80,8 +80,9 @@ const FABRIC: &str = fabric!("");
 const CONTAINER: &str = container!("");
 const ITEM: &str = item!("");
 
-const LATER: &str = "not served yet";
+const LATER: &str = "machines are not unregistered through this address yet";
 const NO_PRIVATE_ENDPOINTS: &str = "Strongroom listens where its administrator says; it has no private endpoints";
+const NO_EXPORT: &str = "jobs are not exported to a storage account: list them, which gives all that is known of them";
 const NO_PIN: &str = "nothing in Strongroom asks for a PIN yet";
 const NO_GUARD: &str = "Strongroom has no Resource Guard yet";
 const NO_ARCHIVE: &str = "Strongroom has no archive tier";
@@ -174,7 +175,7 @@ operations! {
     VaultStatus "GetOperationStatus" GET VAULT "operationStatus/{operationId}" 1 Served, "Vaults/read";
     VaultResult "GetOperationResult" GET VAULT "operationResults/{operationId}" 1 Served, "Vaults/read";
     CertificatesPut "VaultCertificates_Create" PUT VAULT "certificates/{certificateName}" 1 Served, "Vaults/certificates/write";
-    IdentitiesDelete "RegisteredIdentities_Delete" DELETE VAULT "registeredIdentities/{identityName}" 1 Served, "Vaults/registeredIdentities/delete";
+    IdentitiesDelete "RegisteredIdentities_Delete" DELETE VAULT "registeredIdentities/{identityName}" 1 Absent(LATER), "Vaults/registeredIdentities/delete";
     Usages "Usages_ListByVaults" GET VAULT "usages" 1 Served, "Vaults/usages/read";
     ExtendedGet "VaultExtendedInfo_Get" GET VAULT "extendedInformation/vaultExtendedInfo" 2 Served, "Vaults/extendedInformation/read";
     ExtendedPut "VaultExtendedInfo_CreateOrUpdate" PUT VAULT "extendedInformation/vaultExtendedInfo" 2 Served, "Vaults/extendedInformation/write";
@@ -212,21 +213,21 @@ operations! {
     TieringStatus "TieringCostOperationStatus_Get" GET VAULT "backupTieringCost/default/operationsStatus/{operationId}" 3 Empty(NO_ARCHIVE), "Vaults/read";
 
     // Policies.
-    PoliciesList "BackupPolicies_List" GET VAULT "backupPolicies" 1 Absent(LATER), "Vaults/backupPolicies/read";
-    PoliciesGet "ProtectionPolicies_Get" GET VAULT "backupPolicies/{policyName}" 1 Absent(LATER), "Vaults/backupPolicies/read";
-    PoliciesPut "ProtectionPolicies_CreateOrUpdate" PUT VAULT "backupPolicies/{policyName}" 1 Absent(LATER), "Vaults/backupPolicies/write";
-    PoliciesDelete "ProtectionPolicies_Delete" DELETE VAULT "backupPolicies/{policyName}" 1 Absent(LATER), "Vaults/backupPolicies/delete";
-    PolicyResult "ProtectionPolicyOperationResults_Get" GET VAULT "backupPolicies/{policyName}/operationResults/{operationId}" 1 Absent(LATER), "Vaults/backupPolicies/operationResults/read";
+    PoliciesList "BackupPolicies_List" GET VAULT "backupPolicies" 1 Served, "Vaults/backupPolicies/read";
+    PoliciesGet "ProtectionPolicies_Get" GET VAULT "backupPolicies/{policyName}" 1 Served, "Vaults/backupPolicies/read";
+    PoliciesPut "ProtectionPolicies_CreateOrUpdate" PUT VAULT "backupPolicies/{policyName}" 1 Served, "Vaults/backupPolicies/write";
+    PoliciesDelete "ProtectionPolicies_Delete" DELETE VAULT "backupPolicies/{policyName}" 1 Served, "Vaults/backupPolicies/delete";
+    PolicyResult "ProtectionPolicyOperationResults_Get" GET VAULT "backupPolicies/{policyName}/operationResults/{operationId}" 1 Served, "Vaults/backupPolicies/operationResults/read";
     PolicyStatus "ProtectionPolicyOperationStatuses_Get" GET VAULT "backupPolicies/{policyName}/operations/{operationId}" 1 Served, "Vaults/backupPolicies/operations/read";
 
     // Containers, items, backup now.
-    ItemsList "BackupProtectedItems_List" GET VAULT "backupProtectedItems" 1 Absent(LATER), "Vaults/backupProtectedItems/read";
-    ItemsGet "ProtectedItems_Get" GET ITEM "" 1 Absent(LATER), "Vaults/backupFabrics/protectionContainers/protectedItems/read";
-    ItemsPut "ProtectedItems_CreateOrUpdate" PUT ITEM "" 1 Absent(LATER), "Vaults/backupFabrics/protectionContainers/protectedItems/write";
-    ItemsDelete "ProtectedItems_Delete" DELETE ITEM "" 1 Absent(LATER), "Vaults/backupFabrics/protectionContainers/protectedItems/delete";
+    ItemsList "BackupProtectedItems_List" GET VAULT "backupProtectedItems" 1 Served, "Vaults/backupProtectedItems/read";
+    ItemsGet "ProtectedItems_Get" GET ITEM "" 1 Served, "Vaults/backupFabrics/protectionContainers/protectedItems/read";
+    ItemsPut "ProtectedItems_CreateOrUpdate" PUT ITEM "" 1 Served, "Vaults/backupFabrics/protectionContainers/protectedItems/write";
+    ItemsDelete "ProtectedItems_Delete" DELETE ITEM "" 1 Served, "Vaults/backupFabrics/protectionContainers/protectedItems/delete";
     ItemResult "ProtectedItemOperationResults_Get" GET ITEM "operationResults/{operationId}" 1 Served, "Vaults/backupFabrics/protectionContainers/protectedItems/operationResults/read";
     ItemStatus "ProtectedItemOperationStatuses_Get" GET ITEM "operationsStatus/{operationId}" 1 Served, "Vaults/backupFabrics/protectionContainers/protectedItems/operationsStatus/read";
-    BackupNow "Backups_Trigger" POST ITEM "backup" 1 Absent(LATER), "Vaults/backupFabrics/protectionContainers/protectedItems/backup/action";
+    BackupNow "Backups_Trigger" POST ITEM "backup" 1 Served, "Vaults/backupFabrics/protectionContainers/protectedItems/backup/action";
     ContainersList "BackupProtectionContainers_List" GET VAULT "backupProtectionContainers" 1 Served, "Vaults/backupProtectionContainers/read";
     ContainersGet "ProtectionContainers_Get" GET CONTAINER "" 1 Served, "Vaults/backupFabrics/protectionContainers/read";
     ContainersPut "ProtectionContainers_Register" PUT CONTAINER "" 2 Absent(NO_WORKLOADS), "Vaults/backupFabrics/protectionContainers/write";
@@ -246,8 +247,8 @@ operations! {
     SourceScan "ProtectedItems_ConfigureSourceScan" POST ITEM "configureSourceScan" 3 Absent(NO_MACHINES), "Vaults/backupFabrics/protectionContainers/protectedItems/write";
 
     // Recovery points and restore.
-    PointsList "RecoveryPoints_List" GET ITEM "recoveryPoints" 1 Absent(LATER), "Vaults/backupFabrics/protectionContainers/protectedItems/recoveryPoints/read";
-    PointsGet "RecoveryPoints_Get" GET ITEM "recoveryPoints/{recoveryPointId}" 1 Absent(LATER), "Vaults/backupFabrics/protectionContainers/protectedItems/recoveryPoints/read";
+    PointsList "RecoveryPoints_List" GET ITEM "recoveryPoints" 1 Served, "Vaults/backupFabrics/protectionContainers/protectedItems/recoveryPoints/read";
+    PointsGet "RecoveryPoints_Get" GET ITEM "recoveryPoints/{recoveryPointId}" 1 Served, "Vaults/backupFabrics/protectionContainers/protectedItems/recoveryPoints/read";
     Restore "Restores_Trigger" POST ITEM "recoveryPoints/{recoveryPointId}/restore" 1 Absent(NO_RESTORE), "Vaults/backupFabrics/protectionContainers/protectedItems/recoveryPoints/restore/action";
     Mount "ItemLevelRecoveryConnections_Provision" POST ITEM "recoveryPoints/{recoveryPointId}/provisionInstantItemRecovery" 1 Absent(NO_RESTORE), "Vaults/backupFabrics/protectionContainers/protectedItems/recoveryPoints/provisionInstantItemRecovery/action";
     Unmount "ItemLevelRecoveryConnections_Revoke" POST ITEM "recoveryPoints/{recoveryPointId}/revokeInstantItemRecovery" 1 Absent(NO_RESTORE), "Vaults/backupFabrics/protectionContainers/protectedItems/recoveryPoints/revokeInstantItemRecovery/action";
@@ -259,14 +260,14 @@ operations! {
     PointExtendedResult "RPExtendedInfoOperationResult_Get" GET FABRIC "getRPExtendedInfoOperationResult/{operationId}" 3 Empty(NO_RESTORE), "Vaults/backupFabrics/operationResults/read";
 
     // Jobs and operations.
-    JobsList "BackupJobs_List" GET VAULT "backupJobs" 1 Absent(LATER), "Vaults/backupJobs/read";
-    JobsGet "JobDetails_Get" GET VAULT "backupJobs/{jobName}" 1 Absent(LATER), "Vaults/backupJobs/read";
-    JobsCancel "JobCancellations_Trigger" POST VAULT "backupJobs/{jobName}/cancel" 1 Absent(LATER), "Vaults/backupJobs/cancel/action";
+    JobsList "BackupJobs_List" GET VAULT "backupJobs" 1 Served, "Vaults/backupJobs/read";
+    JobsGet "JobDetails_Get" GET VAULT "backupJobs/{jobName}" 1 Served, "Vaults/backupJobs/read";
+    JobsCancel "JobCancellations_Trigger" POST VAULT "backupJobs/{jobName}/cancel" 1 Served, "Vaults/backupJobs/cancel/action";
     JobResult "JobOperationResults_Get" GET VAULT "backupJobs/{jobName}/operationResults/{operationId}" 1 Served, "Vaults/backupJobs/operationResults/read";
     BackupResult "BackupOperationResults_Get" GET VAULT "backupOperationResults/{operationId}" 1 Served, "Vaults/backupOperationResults/read";
     BackupOperation "BackupOperationStatuses_Get" GET VAULT "backupOperations/{operationId}" 1 Served, "Vaults/backupOperations/read";
-    JobsExport "Jobs_Export" POST VAULT "backupJobsExport" 2 Absent(LATER), "Vaults/backupJobsExport/action";
-    JobsExportResult "ExportJobsOperationResults_Get" GET VAULT "backupJobs/operationResults/{operationId}" 2 Absent(LATER), "Vaults/backupJobs/operationResults/read";
+    JobsExport "Jobs_Export" POST VAULT "backupJobsExport" 2 Absent(NO_EXPORT), "Vaults/backupJobsExport/action";
+    JobsExportResult "ExportJobsOperationResults_Get" GET VAULT "backupJobs/operationResults/{operationId}" 2 Empty(NO_EXPORT), "Vaults/backupJobs/operationResults/read";
     Validate "Operation_Validate" POST VAULT "backupValidateOperation" 2 Absent(NO_RESTORE), "Vaults/backupValidateOperation/action";
     ValidateTrigger "ValidateOperation_Trigger" POST VAULT "backupTriggerValidateOperation" 2 Absent(NO_RESTORE), "Vaults/backupValidateOperation/action";
     ValidateResult "ValidateOperationResults_Get" GET VAULT "backupValidateOperationResults/{operationId}" 2 Empty(NO_RESTORE), "Vaults/backupOperationResults/read";

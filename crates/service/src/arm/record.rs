@@ -29,9 +29,6 @@ pub(crate) struct Record {
     pub(crate) said: Map<String, Value>,
     /// Extended information.
     pub(crate) extended: Option<Map<String, Value>>,
-    /// Soft delete and its days.
-    pub(crate) soft_delete: Option<String>,
-    pub(crate) soft_delete_days: Option<u32>,
 }
 
 impl Record {

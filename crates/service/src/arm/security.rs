@@ -1,55 +1,110 @@
-//! Soft delete and the other promises of a vault about its own data.
+//! Soft delete and immutability: the vault's promises about its own data, in ARM's words.
 
-use super::error::{ArmError, ArmResult};
+use serde_json::{Value, json};
+use strongroom_model::{Immutability, SoftDelete, VaultSettings};
+
+use super::error::ArmResult;
 use super::loose::Loose;
-use super::record::Record;
 
-/// Least retentions, and a PIN for what is dangerous, are always on.
+/// Least retentions are always on.
 pub(crate) const ENHANCED: &str = "Enabled";
 
-/// Takes over the security settings of a vault's body.
-pub(crate) fn take(record: &mut Record, body: &Loose<'_>) -> ArmResult<()> {
-    let settings = body
+/// What a vault's settings become if the body of a vault is taken over; what it does not mention stays.
+pub(crate) fn taken(settings: &VaultSettings, body: &Loose<'_>) -> ArmResult<VaultSettings> {
+    let mut next = settings.clone();
+    let said = body
         .get("properties")
         .and_then(|properties| properties.get("securitySettings"));
-    let Some(settings) = settings else {
-        return Ok(());
+    let Some(said) = said else {
+        return Ok(next);
     };
-    if let Some(immutability) = settings
+    if let Some(state) = said
         .get("immutabilitySettings")
         .and_then(|settings| settings.get("state"))
-        && !immutability.text()?.eq_ignore_ascii_case("Disabled")
     {
-        return Err(immutability.wrong("Strongroom has no immutable vaults yet"));
+        next.immutability = word(&state, Immutability::ALL, Immutability::as_str)?;
     }
-    if let Some(soft_delete) = settings.get("softDeleteSettings") {
-        let state = soft_delete.get("softDeleteState");
-        soft_delete_is(record, state, soft_delete.get("softDeleteRetentionPeriodInDays"))?;
+    if let Some(soft_delete) = said.get("softDeleteSettings") {
+        let days = soft_delete.get("softDeleteRetentionPeriodInDays");
+        take_soft_delete(&mut next, soft_delete.get("softDeleteState"), days)?;
+    }
+    Ok(next)
+}
+
+/// Takes over whether soft delete is on, and for how many days.
+pub(crate) fn take_soft_delete(
+    next: &mut VaultSettings,
+    state: Option<Loose<'_>>,
+    days: Option<Loose<'_>>,
+) -> ArmResult<()> {
+    if let Some(state) = state {
+        next.soft_delete = word(&state, SoftDelete::ALL, SoftDelete::as_str)?;
+    }
+    if let Some(days) = days {
+        next.soft_delete_days = days.number()?;
     }
     Ok(())
 }
 
-/// Takes over whether soft delete is on, and for how many days.
-pub(crate) fn soft_delete_is(record: &mut Record, state: Option<Loose<'_>>, days: Option<Loose<'_>>) -> ArmResult<()> {
-    if let Some(state) = state {
-        let known = ["Enabled", "Disabled", "AlwaysON"];
-        let text = state.text()?;
-        let wanted = known.into_iter().find(|known| known.eq_ignore_ascii_case(text));
-        let wanted = wanted.ok_or_else(|| state.wrong("use Enabled, Disabled or AlwaysON"))?;
-        if record.soft_delete.as_deref() == Some("AlwaysON") && wanted != "AlwaysON" {
-            return Err(ArmError::bad(
-                "BMSUserErrorSoftDeleteStateAlwaysOn",
-                "Soft delete of this vault is always on, and cannot be turned off any more.",
-            ));
-        }
-        record.soft_delete = Some(wanted.to_owned());
+/// A word of ours in any case: Azure itself writes `AlwaysON` and `AlwaysOn`.
+fn word<T: Copy>(said: &Loose<'_>, known: &[T], spelled: fn(T) -> &'static str) -> ArmResult<T> {
+    let text = said.text()?;
+    let found = known
+        .iter()
+        .copied()
+        .find(|one| spelled(*one).eq_ignore_ascii_case(text));
+    found.ok_or_else(|| {
+        let words: Vec<&str> = known.iter().map(|one| spelled(*one)).collect();
+        said.wrong(&format!("use {}", words.join(", ")))
+    })
+}
+
+/// Azure's word for whether soft delete is on.
+pub(crate) fn soft_delete(settings: &VaultSettings) -> &'static str {
+    match settings.soft_delete {
+        SoftDelete::AlwaysOn => "AlwaysON",
+        other => other.as_str(),
     }
-    if let Some(days) = days {
-        let count = days.number()?;
-        if !(14..=180).contains(&count) {
-            return Err(days.wrong("it is 14 to 180 days"));
-        }
-        record.soft_delete_days = Some(count);
+}
+
+/// The `securitySettings` of a vault.
+pub(crate) fn view(settings: &VaultSettings) -> Value {
+    json!({
+        "softDeleteSettings": {
+            "softDeleteState": soft_delete(settings),
+            "softDeleteRetentionPeriodInDays": settings.soft_delete_days,
+            "enhancedSecurityState": ENHANCED,
+        },
+        "immutabilitySettings": { "state": settings.immutability.as_str() },
+        "multiUserAuthorization": "Disabled",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_in_any_case() {
+        let body = json!({ "properties": { "securitySettings": {
+            "softDeleteSettings": { "softDeleteState": "AlwaysON", "softDeleteRetentionPeriodInDays": 30 },
+            "immutabilitySettings": { "state": "unlocked" },
+        } } });
+        let settings = taken(&VaultSettings::default(), &Loose::new(&body)).unwrap();
+        assert_eq!(settings.soft_delete, SoftDelete::AlwaysOn);
+        assert_eq!(
+            (settings.soft_delete_days, settings.immutability),
+            (30, Immutability::Unlocked)
+        );
+        assert_eq!(view(&settings)["softDeleteSettings"]["softDeleteState"], "AlwaysON");
+        let same = taken(&settings, &Loose::new(&json!({ "tags": {} }))).unwrap();
+        assert_eq!(same, settings);
+        let wrong = json!({ "properties": { "securitySettings": { "immutabilitySettings": { "state": "Perhaps" } } } });
+        let refused = taken(&settings, &Loose::new(&wrong)).unwrap_err();
+        assert!(
+            refused.message.contains("Disabled, Unlocked, Locked"),
+            "{}",
+            refused.message
+        );
     }
-    Ok(())
 }

@@ -5,9 +5,6 @@ use jiff::{SignedDuration, Timestamp};
 /// "Never" in most places.
 pub(crate) const NEVER: &str = "2001-01-01T00:00:00Z";
 
-/// The end of an operation that runs.
-pub(crate) const NO_END: &str = "0001-01-01T00:00:00";
-
 /// A moment: seven decimals at most, as .NET has ticks of 100 nanoseconds.
 pub(crate) fn moment(at: Timestamp) -> String {
     let ticks = at.subsec_nanosecond().unsigned_abs() / 100;

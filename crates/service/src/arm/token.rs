@@ -32,10 +32,10 @@ impl Form {
 /// `POST /adfs/oauth2/token` and `POST /{tenant}/oauth2/v2.0/token`.
 pub(crate) async fn token(call: &Call) -> ArmResult<Reply> {
     let tenant = call.parameter("tenantId");
-    if !tenant.is_empty() {
-        if let Err(error) = super::endpoints::check_tenant(call, tenant) {
-            return Ok(refused(StatusCode::BAD_REQUEST, "invalid_request", &error.message));
-        }
+    if !tenant.is_empty()
+        && let Err(error) = super::endpoints::check_tenant(call, tenant)
+    {
+        return Ok(refused(StatusCode::BAD_REQUEST, "invalid_request", &error.message));
     }
     let form = Form::parse(call)?;
     let signed_in = match form.get("grant_type") {

@@ -5,7 +5,7 @@
 
 use axum::http::header;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::json;
 use strongroom_db::OperationRow;
 use strongroom_model::JobId;
 use uuid::Uuid;
@@ -97,10 +97,4 @@ pub(crate) async fn find(call: &Call) -> ArmResult<OperationRow> {
         .map_err(|error| refuse(error.into()))?
         .filter(|row| row.place == place.0.to_lowercase())
         .ok_or_else(absent)
-}
-
-/// The details that an operation was kept with.
-#[allow(dead_code)]
-pub(crate) fn details(row: &OperationRow) -> Value {
-    serde_json::from_str(&row.details).unwrap_or(Value::Null)
 }

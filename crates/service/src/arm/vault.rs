@@ -1,7 +1,7 @@
 //! The vault of a path: found, shown, and its record changed.
 
 use serde_json::{Value, json};
-use strongroom_model::{ResourceGroupName, VaultName};
+use strongroom_model::{ResourceGroupName, VaultName, VaultSettings};
 use strongroom_vault::{VaultError, VaultInfo};
 
 use super::call::Call;
@@ -88,6 +88,16 @@ impl Vault {
         }
     }
 
+    /// Changes what guards the vault's data, if that is a change.
+    pub(crate) async fn change_settings(&mut self, call: &Call, next: VaultSettings) -> ArmResult<()> {
+        let vault = &mut self.info.vault;
+        if vault.settings != next {
+            let changed = call.shared.vaults.change_settings(vault.id, next, Some(vault.version));
+            *vault = changed.await?;
+        }
+        Ok(())
+    }
+
     /// As all clients know a vault.
     pub(crate) fn view(&self) -> Value {
         let vault = &self.info.vault;
@@ -102,7 +112,7 @@ impl Vault {
                 "crossRegionRestore": "Disabled",
             }),
         );
-        properties.insert("securitySettings".into(), self.security());
+        properties.insert("securitySettings".into(), super::security::view(&vault.settings));
         json!({
             "id": self.path.0,
             "name": vault.name,
@@ -117,26 +127,5 @@ impl Vault {
 
     pub(crate) fn etag(&self) -> String {
         format!("\"{}-{}\"", self.info.vault.id, self.version)
-    }
-
-    fn security(&self) -> Value {
-        let state = self.soft_delete();
-        json!({
-            "softDeleteSettings": {
-                "softDeleteState": state,
-                "softDeleteRetentionPeriodInDays": self.soft_delete_days(),
-                "enhancedSecurityState": super::security::ENHANCED,
-            },
-            "immutabilitySettings": { "state": "Disabled" },
-            "multiUserAuthorization": "Disabled",
-        })
-    }
-
-    pub(crate) fn soft_delete(&self) -> &str {
-        self.record.soft_delete.as_deref().unwrap_or("Enabled")
-    }
-
-    pub(crate) fn soft_delete_days(&self) -> u32 {
-        self.record.soft_delete_days.unwrap_or(14)
     }
 }

@@ -2,7 +2,8 @@
 
 use axum::http::StatusCode;
 use serde_json::json;
-use strongroom_model::{Redundancy, Region, VaultName};
+use strongroom_model::{Redundancy, Region, VaultName, VaultSettings};
+use strongroom_vault::VaultError;
 
 use super::call::Call;
 use super::error::{ArmError, ArmResult};
@@ -73,14 +74,18 @@ async fn create(call: &Call, body: &Loose<'_>) -> ArmResult<Reply> {
         ..Default::default()
     };
     record.take(body)?;
-    security::take(&mut record, body)?;
     record.text()?;
+    let settings = security::taken(&VaultSettings::default(), body)?;
+    if let Some(why) = VaultSettings::default().refuses(&settings) {
+        return Err(VaultError::SettingsRefused { why }.into());
+    }
     let created = call.shared.vaults.create(&name, &region, redundancy).await;
     let info = created.map_err(refuse)?;
     tracing::info!(vault = %info.vault.name, id = %info.vault.id, "created a vault");
     let mut vault = vault::with_record(call, info).await?;
     vault.record = record;
     vault.write_record(call).await?;
+    vault.change_settings(call, settings).await?;
     let vault = vault::find(call).await?;
     Ok(Reply::created(vault.view()))
 }
@@ -105,8 +110,10 @@ async fn change(call: &Call, mut vault: Vault, body: &Loose<'_>) -> ArmResult<Re
     if let Some(wanted) = redundancy(body)? {
         same_redundancy(&vault, wanted)?;
     }
+    let settings = security::taken(&vault.info.vault.settings, body)?;
     vault.record.take(body)?;
-    security::take(&mut vault.record, body)?;
+    vault.record.text()?;
+    vault.change_settings(call, settings).await?;
     vault.write_record(call).await?;
     Ok(Reply::ok(vault.view()))
 }
@@ -157,7 +164,7 @@ pub(crate) async fn check_name(call: &Call) -> ArmResult<Reply> {
         Err(error) => unavailable("Invalid", format!("{error}.")),
         Ok(parsed) => match call.shared.vaults.show(&parsed).await {
             Ok(_) => unavailable("AlreadyExists", format!("{VAULT_KIND}/{name} exists.")),
-            Err(strongroom_vault::VaultError::VaultNotFound) => json!({ "nameAvailable": true }),
+            Err(VaultError::VaultNotFound) => json!({ "nameAvailable": true }),
             Err(error) => return Err(refuse(error).into()),
         },
     }))

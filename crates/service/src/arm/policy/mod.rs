@@ -6,7 +6,7 @@
 mod read;
 mod write;
 
-pub(crate) use read::{read, workload_of};
+pub(crate) use read::read;
 pub(crate) use write::{management_type, write};
 
 #[cfg(test)]

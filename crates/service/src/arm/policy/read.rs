@@ -27,7 +27,7 @@ const MONTHS: [&str; 12] = [
 ];
 
 /// What a `backupManagementType` stands for, if there is such a thing here.
-pub(crate) fn workload_of(management_type: &str) -> Option<Workload> {
+fn workload_of(management_type: &str) -> Option<Workload> {
     let known = [
         ("AzureIaasVM", Workload::VirtualMachine),
         ("MAB", Workload::FilesAndFolders),
