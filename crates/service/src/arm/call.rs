@@ -43,6 +43,7 @@ impl Call {
         }
         match serde_json::from_slice(&self.body) {
             Ok(value @ Value::Object(_)) => Ok(value),
+            Ok(Value::Null) => Ok(Value::Object(serde_json::Map::new())),
             Ok(_) => Err(ArmError::bad(
                 "InvalidRequestContent",
                 "The request must be a JSON object.",

@@ -217,6 +217,8 @@ fn view(call: &Call, vault: &Vault, item: &ItemRow) -> Value {
         "protectionState": item.state.as_str(),
         "policyId": policy.map_or(String::new(), |policy| vault.path.policy(policy.as_str())),
         "policyName": policy.map_or("", |policy| policy.as_str()),
+        // The moment of the last backup stands for it in lists; a single item has the point's own.
+        "lastRecoveryPoint": item.latest_point.and(item.last_backup.as_ref()).map(|(_, at)| times::moment(*at)),
         "isArchiveEnabled": false,
         "isScheduledForDeferredDelete": item.deleted.is_some(),
         "softDeleteRetentionPeriodInDays": vault.info.vault.settings.soft_delete_days,
