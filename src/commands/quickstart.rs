@@ -12,7 +12,7 @@ use strongroom_engine::backup::BackupReport;
 use strongroom_engine::restore::RestoreReport;
 use strongroom_model::{Redundancy, Region, VaultName};
 use strongroom_seal::{Level, Passphrase};
-use strongroom_service::{Limits, ServeOptions, Service};
+use strongroom_service::{Limits, ServeOptions, Service, Upkeep};
 use strongroom_sources::files::{Rules, Selection};
 
 use crate::clock;
@@ -100,6 +100,7 @@ impl Quickstart {
             hostnames: Vec::new(),
             database: None,
             limits: Limits::default(),
+            upkeep: Upkeep::default(),
         };
         let service = Service::start(options, clock::system()).await?;
         terminal.say(&format!(

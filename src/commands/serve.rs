@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
-use strongroom_service::{Config, Limits, LogFormat, ServeOptions, Service};
+use strongroom_service::{Config, Limits, LogFormat, ServeOptions, Service, Upkeep};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::Global;
@@ -129,6 +129,7 @@ impl Serve {
             hostnames: config.hostnames,
             database: self.database.or(config.database),
             limits: Limits::default(),
+            upkeep: Upkeep::default(),
         })
     }
 }

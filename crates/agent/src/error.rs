@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use strongroom_api::ClientError;
 use strongroom_engine::EngineError;
-use strongroom_model::PointId;
+use strongroom_model::{Operation, PointId};
 
 /// Why the agent cannot do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +52,18 @@ pub enum AgentError {
     /// Backup, restore or verification ended.
     #[error("{0}")]
     Engine(#[from] EngineError),
+    /// Nobody said what to back up.
+    #[error("nothing is selected on this machine: say what to back up with `strongroom agent settings --path PATH`")]
+    NothingSelected,
+    /// The machine's settings cannot be used.
+    #[error("the settings of this machine cannot be used: {0}")]
+    Settings(String),
+    /// Somebody stopped the job at the service.
+    #[error("the job was stopped at the service; what was sent is not sent again")]
+    StoppedByService,
+    /// A job of a kind that this version does not know.
+    #[error("the service wants a {0}, which this version of strongroom cannot do: bring it up to date")]
+    UnknownWork(Operation),
     /// The passphrase opens none of the vault's key sets.
     #[error("the passphrase is wrong: it opens none of the {0} key sets of this vault")]
     WrongPassphrase(usize),

@@ -6,13 +6,18 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod job;
 mod machine;
 mod register;
 pub mod rescue;
+mod run;
 mod service_vault;
+mod settings;
 mod state;
 
 pub use error::AgentError;
 pub use machine::{Backup, Machine, no_points};
 pub use register::{Registration, register};
+pub use run::{Event, run};
+pub use settings::AgentSettings;
 pub use state::{MachineState, StateFolder};

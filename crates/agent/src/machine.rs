@@ -11,13 +11,19 @@ use strongroom_engine::restore::{RestoreOptions, RestoreParts, RestoreReport, re
 use strongroom_engine::verify::{VerifyReport, verify};
 use strongroom_engine::{OpenPoint, Progress, Scratch};
 use strongroom_format::point::Issue;
-use strongroom_model::{Clock, PointId};
+use strongroom_model::{Clock, JobId, Operation, PointId};
 use strongroom_seal::{DataKeys, Level};
 use strongroom_sources::files::Selection;
 
 use crate::error::AgentError;
+use crate::job::Job;
 use crate::service_vault::ServiceVault;
+use crate::settings::AgentSettings;
 use crate::state::{LastMade, MachineState, StateFolder};
+
+/// What Azure calls the parts of a backup and of a restore.
+const TRANSFER: &str = "Transfer data to vault";
+const FETCH: &str = "Transfer data from vault";
 
 /// A registered machine: who it is, its keys, and the way to its vault.
 pub struct Machine {
@@ -86,10 +92,79 @@ impl Machine {
         Ok(())
     }
 
-    /// Makes a backup now.
+    /// Makes a backup now. The service knows of it as a job.
     pub async fn back_up(&self, backup: Backup, progress: Progress) -> Result<BackupReport, AgentError> {
-        let scratch = Arc::new(Scratch::open(&self.folder.scratch())?);
-        let vault = Arc::new(ServiceVault::new(self.client.clone()));
+        // Before the service is told: whoever else backs up this machine just now goes on with his job.
+        let scratch = self.scratch()?;
+        let id = self.client.begin_job(Operation::Backup).await?.id;
+        self.back_up_as(id, backup, scratch, progress).await
+    }
+
+    /// Makes the backup that the machine's settings describe, for a job that came down the link. Returns what to tell.
+    pub(crate) async fn back_up_as_set(&self, id: JobId, progress: Progress) -> Result<String, AgentError> {
+        let prepared = self
+            .settings()
+            .and_then(|settings| Ok((settings.backup()?, self.scratch()?)));
+        let (backup, scratch) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                let job = self.job(id, TRANSFER);
+                return job
+                    .run(&progress, async { Err::<BackupReport, _>(error) })
+                    .await
+                    .map(|_| String::new());
+            }
+        };
+        let report = self.back_up_as(id, backup, scratch, progress).await?;
+        let issues = report.issues.len() as u64 + report.issues_omitted;
+        Ok(format!(
+            "recovery point {}: {} entries, {} bytes, {} of them new, {issues} warnings",
+            report.point, report.entries, report.bytes, report.new_bytes
+        ))
+    }
+
+    async fn back_up_as(
+        &self,
+        id: JobId,
+        backup: Backup,
+        scratch: Arc<Scratch>,
+        progress: Progress,
+    ) -> Result<BackupReport, AgentError> {
+        let work = self.make_point(id, backup, scratch, progress.clone());
+        self.job(id, TRANSFER).run(&progress, work).await
+    }
+
+    fn job(&self, id: JobId, task: &'static str) -> Job<'_> {
+        Job {
+            client: &self.client,
+            clock: &self.clock,
+            id,
+            task,
+        }
+    }
+
+    fn scratch(&self) -> Result<Arc<Scratch>, AgentError> {
+        Ok(Arc::new(Scratch::open(&self.folder.scratch())?))
+    }
+
+    /// What it backs up when nobody says what.
+    pub fn settings(&self) -> Result<AgentSettings, AgentError> {
+        Ok(self.folder.settings()?.unwrap_or_default())
+    }
+
+    /// Remembers what it backs up when nobody says what.
+    pub fn keep_settings(&self, settings: &AgentSettings) -> Result<(), AgentError> {
+        self.folder.keep_settings(settings)
+    }
+
+    async fn make_point(
+        &self,
+        job: JobId,
+        backup: Backup,
+        scratch: Arc<Scratch>,
+        progress: Progress,
+    ) -> Result<BackupReport, AgentError> {
+        let vault = Arc::new(ServiceVault::new(self.client.clone(), Some(job)));
         let parts = BackupParts {
             writer: vault.clone(),
             reader: vault,
@@ -180,7 +255,7 @@ impl Machine {
         Ok(list(&parts.reader, &self.keys, point, paths, each).await?)
     }
 
-    /// Restores a point below `target`.
+    /// Restores a point below `target`. The service knows of it as a job.
     pub async fn restore(
         &self,
         point: &OpenPoint,
@@ -188,12 +263,14 @@ impl Machine {
         target: PathBuf,
         progress: Progress,
     ) -> Result<RestoreReport, AgentError> {
+        let id = self.client.begin_job(Operation::Restore).await?.id;
         let options = RestoreOptions {
             paths,
             target,
             workers: workers(),
         };
-        Ok(restore(&self.reading(progress), point, &options).await?)
+        let work = async { Ok(restore(&self.reading(progress.clone()), point, &options).await?) };
+        self.job(id, FETCH).run(&progress, work).await
     }
 
     /// Reads all of a point and checks it.
@@ -202,7 +279,7 @@ impl Machine {
     }
 
     fn reading(&self, progress: Progress) -> RestoreParts {
-        let reader = Arc::new(ServiceVault::new(self.client.clone()));
+        let reader = Arc::new(ServiceVault::new(self.client.clone(), None));
         RestoreParts {
             reader,
             keys: self.keys.clone(),

@@ -8,20 +8,23 @@ use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use strongroom_api::{Client, ClientError, Code, Damage, Fetched as ClientFetched, ScrubReport};
 use strongroom_engine::remote::{Begun, CommitOutcome, DamagedObject, Fetched, RemoteError, VaultReader, VaultWriter};
-use strongroom_model::{BlobId, PackId, PointId, SessionId};
+use strongroom_model::{BlobId, JobId, PackId, PointId, SessionId};
 
 /// A service, spoken to as one machine.
 #[derive(Debug)]
 pub struct ServiceVault {
     client: Client,
+    /// What sessions are for.
+    job: Option<JobId>,
     session: Mutex<Option<SessionId>>,
 }
 
 impl ServiceVault {
-    /// Speaks through `client`.
-    pub fn new(client: Client) -> Self {
+    /// Speaks through `client`, about a job if one is given.
+    pub fn new(client: Client, job: Option<JobId>) -> Self {
         Self {
             client,
+            job,
             session: Mutex::new(None),
         }
     }
@@ -86,7 +89,7 @@ fn fetched(answer: ClientFetched) -> Fetched {
 #[async_trait]
 impl VaultWriter for ServiceVault {
     async fn begin(&self) -> Result<Begun, RemoteError> {
-        let begun = self.client.begin_session().await.map_err(remote)?;
+        let begun = self.client.begin_session(self.job).await.map_err(remote)?;
         *self.session.lock().expect("no thread panicked here") = Some(begun.id);
         let latest = begun.latest.map(|latest| (latest.point, latest.digest));
         Ok(Begun {

@@ -5,6 +5,7 @@
 //! machine.key    the key with which it signs in (PKCS#8)
 //! master.key     the master key of its key set, 32 bytes
 //! last.json      the last recovery point that it made, to notice a vault that withholds it
+//! settings.json  what it backs up when nobody says what
 //! scratch/       the cache
 //! ```
 
@@ -20,6 +21,7 @@ use strongroom_seal::MasterKey;
 use zeroize::Zeroizing;
 
 use crate::error::AgentError;
+use crate::settings::AgentSettings;
 
 /// Who a machine is. No secret is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +97,16 @@ impl StateFolder {
     pub fn machine_key(&self) -> Result<MachineKey, AgentError> {
         let bytes = Zeroizing::new(self.read("machine.key")?);
         MachineKey::from_pkcs8(&bytes).map_err(|error| self.damaged("machine.key", error))
+    }
+
+    /// What the machine backs up when nobody says what, if somebody has set that.
+    pub fn settings(&self) -> Result<Option<AgentSettings>, AgentError> {
+        self.read_json("settings.json")
+    }
+
+    /// Keeps what the machine backs up when nobody says what.
+    pub fn keep_settings(&self, settings: &AgentSettings) -> Result<(), AgentError> {
+        self.write("settings.json", &to_json(settings))
     }
 
     /// The master key of the machine's key set.

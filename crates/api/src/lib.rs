@@ -12,15 +12,19 @@ mod bitmap;
 mod client;
 mod credentials;
 mod frame;
+mod item;
+mod job;
 mod key;
 mod key_set;
 mod machine;
 mod password;
 mod point;
+mod policy;
 mod problem;
 pub mod routes;
 mod secret;
 mod session;
+mod settings;
 mod token;
 mod trust;
 mod vault;
@@ -33,14 +37,24 @@ pub use client::{
 };
 pub use credentials::{CREDENTIALS_BYTES_MAX, CredentialsError, VaultCredentials};
 pub use frame::{FRAME_HEADER_LENGTH, Frame, FrameError, FrameHeader, FrameParser, FrameStatus};
+pub use item::{
+    BackUpItem, ItemChange, ItemFilter, ItemList, ItemView, KeptPoint, KeptPointList, LastBackup, ProtectItem,
+    StopData, StopItem,
+};
+pub use job::{
+    BeginJob, BeginSession, FinishJob, JOB_ERRORS_MAX, JOB_TASKS_MAX, JobFilter, JobList, JobView, LINK_SECONDS_MAX,
+    LinkAnswer, LinkRequest, Protection, RUNNING_MAX, ReportJob, Reported,
+};
 pub use key::{KeyError, MachineKey};
 pub use key_set::{JoinRequest, KeySetList, KeySetView};
 pub use machine::{MachineView, RegisterRequest, Registered};
 pub use password::{ChangePassword, NewPassword, PasswordChanged, PasswordError};
 pub use point::{Damage, PointList, PointView, ScrubReport};
+pub use policy::{ChangePolicy, CreatePolicy, PolicyList, PolicyView};
 pub use problem::{Code, PROBLEM_CONTENT_TYPE, Problem};
 pub use secret::Secret;
 pub use session::{Committed, LatestPoint, PackStored, Session, ids_from_body, ids_to_body};
+pub use settings::SettingsView;
 pub use token::{TokenRequest, TokenResponse};
 pub use trust::{Fingerprint, Trust, TrustError};
 pub use vault::{CreateVault, VaultList, VaultView};

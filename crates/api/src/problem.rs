@@ -78,6 +78,12 @@ codes! {
     SessionNotFound = 404 "No such session";
     /// No such key set, or not one of the caller's vault.
     KeySetNotFound = 404 "No such key set";
+    /// No such policy in the vault.
+    PolicyNotFound = 404 "No such policy";
+    /// No such item in the vault.
+    ItemNotFound = 404 "No such item";
+    /// No such job in the vault, or not one of the caller's, or it is over.
+    JobNotFound = 404 "No such job";
     /// The machine is not registered, or not any more.
     MachineNotFound = 404 "No such machine";
     /// The route exists, with another method.
@@ -86,6 +92,18 @@ codes! {
     RequestTimeout = 408 "The request took too long";
     /// A vault of that name exists.
     VaultExists = 409 "The name is taken";
+    /// A policy of that name exists.
+    PolicyExists = 409 "The name is taken";
+    /// Items are under the policy.
+    PolicyInUse = 409 "The policy is in use";
+    /// The item is not in a state for that.
+    ItemState = 409 "Not in this state";
+    /// Another operation is in progress on the item.
+    OperationInProgress = 409 "Another operation is in progress";
+    /// The job is over.
+    JobOver = 409 "The job is over";
+    /// The vault is immutable: this would take protection away.
+    Immutable = 409 "The vault is immutable";
     /// The vault still has machines or recovery points.
     VaultNotEmpty = 409 "The vault is not empty";
     /// Another key set has that id.
@@ -98,12 +116,18 @@ codes! {
     SessionExpired = 409 "The session has expired";
     /// A pack must come with its length.
     LengthRequired = 411 "Length required";
+    /// Somebody else changed it: what `If-Match` says is not its version any more.
+    VersionMismatch = 412 "It was changed meanwhile";
     /// The body is longer than the route takes.
     BodyTooLarge = 413 "The body is too large";
     /// A pack's bytes are not what its name says.
     InvalidPack = 422 "The pack was refused";
     /// A recovery point object breaks the format or the rules.
     InvalidPoint = 422 "The recovery point was refused";
+    /// A policy breaks the rules for policies.
+    InvalidPolicy = 422 "The policy was refused";
+    /// The settings of a vault cannot be that.
+    InvalidSettings = 422 "The settings were refused";
     /// The new password breaks the rules for it.
     InvalidPassword = 422 "The new password was refused";
     /// A key set object breaks the format or the rules.

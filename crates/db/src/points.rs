@@ -109,6 +109,8 @@ pub enum CommitRow {
 pub enum PointsOf {
     /// All of the vault: for its administrators.
     Vault,
+    /// All of an item: for the vault's administrators.
+    Item(ItemId),
     /// All that a container may read: its own, and those of key sets that it has joined.
     Readable(ContainerId),
 }
@@ -176,6 +178,9 @@ impl Db {
         let key = self.vault_key(&mut reader, vault).await?;
         let query = match of {
             PointsOf::Vault => sqlx::query(select_points!("order by points.key")).bind(key),
+            PointsOf::Item(item) => sqlx::query(select_points!("and items.id = $2 order by points.key"))
+                .bind(key)
+                .bind(item.as_bytes().to_vec()),
             PointsOf::Readable(viewer) => sqlx::query(select_points!(readable!("order by points.key")))
                 .bind(key)
                 .bind(viewer.as_bytes().to_vec()),

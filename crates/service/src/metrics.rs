@@ -9,6 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use strongroom_model::{JobState, Operation};
 
 /// One route and one status: the routes are those of the table, so there are not many.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -16,6 +17,13 @@ struct RequestLabels {
     method: &'static str,
     route: &'static str,
     status: u16,
+}
+
+/// What a job did and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct JobLabels {
+    operation: &'static str,
+    state: &'static str,
 }
 
 /// The service's counters.
@@ -38,6 +46,11 @@ pub(crate) struct Metrics {
     pub(crate) sessions_begun: Counter,
     /// Sign-ins that failed.
     pub(crate) sign_ins_failed: Counter,
+    /// Jobs that schedules made.
+    pub(crate) jobs_scheduled: Counter,
+    /// Recovery points that have expired.
+    pub(crate) points_expired: Counter,
+    jobs_ended: Family<JobLabels, Counter>,
     /// Connections that are open.
     pub(crate) connections: Gauge,
     uptime_seconds: Gauge,
@@ -62,6 +75,10 @@ impl Metrics {
         let points_committed = counter("points_committed", "Recovery points committed");
         let sessions_begun = counter("sessions_begun", "Backup sessions begun");
         let sign_ins_failed = counter("sign_ins_failed", "Sign-ins that failed");
+        let jobs_scheduled = counter("jobs_scheduled", "Jobs made by schedules");
+        let points_expired = counter("points_expired", "Recovery points expired");
+        let jobs_ended = Family::default();
+        registry.register("jobs_ended", "Jobs that are over", jobs_ended.clone());
         let (connections, uptime_seconds) = (Gauge::default(), Gauge::default());
         registry.register("connections", "Open connections", connections.clone());
         registry.register("uptime_seconds", "Seconds since the start", uptime_seconds.clone());
@@ -76,6 +93,9 @@ impl Metrics {
             points_committed,
             sessions_begun,
             sign_ins_failed,
+            jobs_scheduled,
+            points_expired,
+            jobs_ended,
             connections,
             uptime_seconds,
             started: Instant::now(),
@@ -90,6 +110,15 @@ impl Metrics {
             status: status.as_u16(),
         };
         self.requests.get_or_create(&labels).inc();
+    }
+
+    /// Counts a job that is over.
+    pub(crate) fn job_ended(&self, operation: Operation, state: JobState) {
+        let labels = JobLabels {
+            operation: operation.as_str(),
+            state: state.as_str(),
+        };
+        self.jobs_ended.get_or_create(&labels).inc();
     }
 
     /// All figures in the text form of OpenMetrics.

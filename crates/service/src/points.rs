@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::IntoResponse;
 use serde::Deserialize;
-use strongroom_api::{Code, Damage, PointList, PointView, ScrubReport};
+use strongroom_api::{Damage, PointList, PointView, ScrubReport};
 use strongroom_format::point::Consistency;
 use strongroom_model::{MachineName, PointId};
 use strongroom_vault::{PointFilter, PointRow};
 
 use crate::parse::parse;
 use crate::principal::Machine;
-use crate::refusal::{Answer, Refusal};
+use crate::query::Filter;
+use crate::refusal::Answer;
 use crate::shared::Shared;
 use crate::vault_refusal::refuse;
 
@@ -29,9 +30,8 @@ pub(crate) struct ListQuery {
 pub(crate) async fn list(
     State(shared): State<Arc<Shared>>,
     machine: Machine,
-    query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
+    Filter(query): Filter<ListQuery>,
 ) -> Answer<Json<PointList>> {
-    let Query(query) = query.map_err(|error| Refusal::new(Code::InvalidRequest, error.body_text()))?;
     let filter = match (query.machine, query.all) {
         (Some(name), _) => PointFilter::Machine(name),
         (None, Some(true)) => PointFilter::All,
@@ -106,7 +106,7 @@ pub(crate) fn point_list(rows: Vec<PointRow>) -> PointList {
     }
 }
 
-fn view(row: PointRow) -> PointView {
+pub(crate) fn view(row: PointRow) -> PointView {
     PointView {
         id: row.id,
         vault: row.vault,

@@ -13,12 +13,13 @@ use strongroom_db::Db;
 use strongroom_model::{Clock, Region, VaultId};
 use strongroom_store::Store;
 use strongroom_vault::Vaults;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::arm::Tenancy;
 use crate::attempts::Attempts;
 use crate::authority::{self, Pair, ServerFacts};
+use crate::calls::Calls;
 use crate::data_dir::DataDir;
 use crate::first_administrator::FirstAdministrator;
 use crate::installation;
@@ -45,6 +46,7 @@ pub(crate) async fn prepare(
     address: SocketAddr,
     options: &ServeOptions,
     clock: Clock,
+    ending: watch::Receiver<bool>,
 ) -> Result<Prepared, StartError> {
     let now = clock.now();
     let mut hostnames = options.hostnames.clone();
@@ -73,11 +75,19 @@ pub(crate) async fn prepare(
         attempts: Attempts::default(),
         metrics: Arc::new(Metrics::new()),
         limits: options.limits,
+        upkeep: options.upkeep,
+        calls: Calls::default(),
+        ending,
         memory: Memory::new(),
         fetches: Shared::fetches(),
         unfinished: Unfinished::new(),
         ready_since: Mutex::new(None),
     };
+    for vault in shared.db.vaults().await? {
+        // Of a vault of an earlier version, or one whose maker crashed.
+        let added = shared.vaults.add_default_policies(vault.id).await;
+        added.map_err(|error| StartError::Vault(error.to_string()))?;
+    }
     Ok(Prepared {
         shared: Arc::new(shared),
         tls,

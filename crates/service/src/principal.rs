@@ -41,8 +41,26 @@ impl Principal {
     pub(crate) fn permits(&self, permission: Permission) -> bool {
         use Permission::*;
         let held: &[Permission] = match self {
-            Self::Administrator(_) => &[PasswordChange, VaultsRead, VaultsWrite, VaultsDelete, CredentialsIssue],
-            Self::Machine(_) => &[Backup, Restore, Scrub],
+            Self::Administrator(_) => &[
+                PasswordChange,
+                VaultsRead,
+                VaultsWrite,
+                VaultsDelete,
+                CredentialsIssue,
+                VaultConfigRead,
+                VaultConfigWrite,
+                PoliciesRead,
+                PoliciesWrite,
+                PoliciesDelete,
+                ItemsRead,
+                ItemsWrite,
+                ItemsDelete,
+                BackupNow,
+                PointsRead,
+                JobsRead,
+                JobsCancel,
+            ],
+            Self::Machine(_) => &[Backup, Restore, Scrub, Link],
             Self::Registration(_) => &[MachineRegister],
         };
         permission == Public || held.contains(&permission)

@@ -11,7 +11,10 @@ use strongroom_api::routes::{Method, ROUTES, Route, RouteId};
 use crate::gate::{Gate, pass};
 use crate::refusal::Refusal;
 use crate::shared::Shared;
-use crate::{account, arm, fetch, health, key_sets, machines, points, sessions, sign_in, vaults};
+use crate::{
+    account, arm, fetch, health, items, jobs, key_sets, link, machines, points, policies, sessions, settings, sign_in,
+    vaults,
+};
 
 /// Builds the router from the table of routes.
 pub(crate) fn router(shared: &Arc<Shared>) -> Router {
@@ -42,6 +45,27 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::CreateVault => on(method, vaults::create),
         RouteId::ShowVault => on(method, vaults::show),
         RouteId::DeleteVault => on(method, vaults::delete),
+        RouteId::ShowSettings => on(method, settings::show),
+        RouteId::ChangeSettings => on(method, settings::change),
+        RouteId::ListPolicies => on(method, policies::list),
+        RouteId::CreatePolicy => on(method, policies::create),
+        RouteId::ShowPolicy => on(method, policies::show),
+        RouteId::ChangePolicy => on(method, policies::change),
+        RouteId::DeletePolicy => on(method, policies::delete),
+        RouteId::ListItems => on(method, items::list),
+        RouteId::ShowItem => on(method, items::show),
+        RouteId::ProtectItem => on(method, items::protect),
+        RouteId::StopItem => on(method, items::stop),
+        RouteId::UndeleteItem => on(method, items::undelete),
+        RouteId::BackUpItem => on(method, items::back_up),
+        RouteId::ItemPoints => on(method, items::list_points),
+        RouteId::ListJobs => on(method, jobs::list),
+        RouteId::ShowJob => on(method, jobs::show),
+        RouteId::CancelJob => on(method, jobs::cancel),
+        RouteId::Link => on(method, link::link),
+        RouteId::BeginJob => on(method, link::begin),
+        RouteId::ReportJob => on(method, link::report),
+        RouteId::FinishJob => on(method, link::finish),
         RouteId::VaultPoints => on(method, vaults::points),
         RouteId::IssueCredentials => on(method, machines::issue_credentials),
         RouteId::Register => on(method, machines::register),

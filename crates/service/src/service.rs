@@ -19,7 +19,9 @@ use crate::limits::Limits;
 use crate::listener::{FAREWELL, Listener};
 use crate::prepare::{CA_FILE, Prepared, prepare};
 use crate::router::router;
+use crate::scheduler;
 use crate::shared::Shared;
+use crate::upkeep::Upkeep;
 
 const ADDRESS_FILE: &str = "address";
 
@@ -41,6 +43,8 @@ pub struct ServeOptions {
     pub database: Option<String>,
     /// How patient to be with slow clients.
     pub limits: Limits,
+    /// The rhythm of the service's own work.
+    pub upkeep: Upkeep,
 }
 
 /// Why the service cannot start.
@@ -100,6 +104,9 @@ pub enum StartError {
         /// The data folder.
         folder: PathBuf,
     },
+    /// A vault cannot be used.
+    #[error("cannot bring a vault up to date: {0}")]
+    Vault(String),
     /// The database cannot be opened.
     #[error("cannot open the database: {0}")]
     Db(#[from] DbError),
@@ -112,6 +119,7 @@ pub struct Service {
     shared: Arc<Shared>,
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
+    scheduler: JoinHandle<()>,
 }
 
 impl Service {
@@ -124,15 +132,15 @@ impl Service {
         let folder = DataDir::open(&options.data)?;
         let socket = bind(&options.listen).await?;
         let address = socket.local_addr().map_err(listen_error(&options.listen))?;
+        let (stop, stopped) = watch::channel(false);
         let Prepared {
             shared,
             tls,
             administrator,
-        } = prepare(folder, address, &options, clock).await?;
+        } = prepare(folder, address, &options, clock, stopped.clone()).await?;
         let address_line = format!("{}\n", shared.url);
         shared.folder.write(ADDRESS_FILE, address_line.as_bytes())?;
         let sockets = listen(socket, &options.listen, &shared)?;
-        let (stop, stopped) = watch::channel(false);
         let listener = Listener {
             tls,
             router: router(&shared),
@@ -141,6 +149,7 @@ impl Service {
             limits: options.limits,
         };
         let running = tokio::spawn(listener.run(sockets));
+        let scheduler = tokio::spawn(scheduler::run(shared.clone()));
         tracing::info!(%address, url = shared.url, "serving");
         Ok(Self {
             address,
@@ -148,6 +157,7 @@ impl Service {
             shared,
             stop,
             running,
+            scheduler,
         })
     }
 
@@ -156,6 +166,7 @@ impl Service {
         self.stop.send_replace(true);
         // A panic in the listener was reported when it happened.
         let _ = self.running.await;
+        let _ = self.scheduler.await;
         self.shared.unfinished.finished(FAREWELL).await;
         self.shared.db.close().await;
         self.shared.folder.remove(ADDRESS_FILE);

@@ -8,7 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use strongroom_api::routes::RouteId;
 use strongroom_api::{
-    Code, Committed, IDENTITIES_MAX, LatestPoint, PackStored, Session, bitmap_from_bools, ids_from_body,
+    BeginSession, Code, Committed, IDENTITIES_MAX, LatestPoint, PackStored, Session, bitmap_from_bools, ids_from_body,
 };
 use strongroom_model::{BlobId, PackId, SessionId};
 
@@ -21,12 +21,14 @@ use crate::unfinished::to_the_end;
 use crate::vault_refusal::refuse;
 
 /// `POST /api/v1/sessions`.
-pub(crate) async fn begin(State(shared): State<Arc<Shared>>, machine: Machine) -> Answer<(StatusCode, Json<Session>)> {
-    let begun = shared
-        .vaults
-        .begin_session(machine.container, None)
-        .await
-        .map_err(refuse)?;
+pub(crate) async fn begin(
+    State(shared): State<Arc<Shared>>,
+    machine: Machine,
+    incoming: Incoming,
+) -> Answer<(StatusCode, Json<Session>)> {
+    let BeginSession { job } = incoming.read_json(&shared, RouteId::BeginSession).await?;
+    let begun = shared.vaults.begin_session(machine.container, job).await;
+    let begun = begun.map_err(refuse)?;
     shared.metrics.sessions_begun.inc();
     let session = Session {
         id: begun.id,

@@ -5,22 +5,25 @@ use std::time::Instant;
 
 use strongroom_api::Trust;
 use strongroom_db::Db;
-use strongroom_model::{Clock, ContainerId};
-use strongroom_vault::Vaults;
-use tokio::sync::{Mutex, Semaphore};
+use strongroom_model::{Clock, ContainerId, VaultName};
+use strongroom_vault::{VaultRow, Vaults};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::arm::Tenancy;
 use crate::attempts::Attempts;
+use crate::calls::Calls;
 use crate::data_dir::DataDir;
 use crate::limits::Limits;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use crate::parse::parse;
 use crate::password::PasswordHasher;
 use crate::principal::Machine;
 use crate::refusal::Answer;
 use crate::token::TokenKey;
 use crate::unfinished::Unfinished;
-use crate::vault_refusal::refuse;
+use crate::upkeep::Upkeep;
+use crate::vault_refusal::{refuse, refuse_vault};
 
 /// How many fetches run at once; each occupies up to 16 MiB or so. More wait.
 const FETCHES_AT_ONCE: usize = 6;
@@ -41,6 +44,11 @@ pub(crate) struct Shared {
     pub(crate) attempts: Attempts,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
+    pub(crate) upkeep: Upkeep,
+    /// Who waits on the link.
+    pub(crate) calls: Calls,
+    /// Becomes true when the service ends.
+    pub(crate) ending: watch::Receiver<bool>,
     pub(crate) memory: Memory,
     /// One permit for each fetch that runs.
     pub(crate) fetches: Arc<Semaphore>,
@@ -53,6 +61,13 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn fetches() -> Arc<Semaphore> {
         Arc::new(Semaphore::new(FETCHES_AT_ONCE))
+    }
+
+    /// The vault that a path names.
+    pub(crate) async fn vault(&self, name: &str) -> Answer<VaultRow> {
+        let name: VaultName = parse(name)?;
+        let info = self.vaults.by_name(&name).await;
+        info.map_err(refuse_vault(&name))
     }
 
     /// The hash of a user's password, if there is such a user.

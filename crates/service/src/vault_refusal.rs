@@ -12,6 +12,19 @@ pub(crate) fn refuse(error: VaultError) -> Refusal {
         VaultError::VaultNotFound => Code::VaultNotFound,
         VaultError::VaultNameTaken { .. } => Code::VaultExists,
         VaultError::VaultNotEmpty { .. } => Code::VaultNotEmpty,
+        VaultError::PolicyNotFound { .. } => Code::PolicyNotFound,
+        VaultError::PolicyNameTaken { .. } => Code::PolicyExists,
+        VaultError::PolicyRefused { .. } | VaultError::OtherWorkload { .. } => Code::InvalidPolicy,
+        VaultError::PolicyInUse { .. } => Code::PolicyInUse,
+        VaultError::OtherVersion { .. } => Code::VersionMismatch,
+        VaultError::ItemNotFound => Code::ItemNotFound,
+        VaultError::ItemRefused { .. } => Code::ItemState,
+        VaultError::Immutable { .. } => Code::Immutable,
+        VaultError::SettingsRefused { .. } => Code::InvalidSettings,
+        VaultError::KeepUntil { .. } => Code::InvalidRequest,
+        VaultError::JobNotFound => Code::JobNotFound,
+        VaultError::JobBusy { .. } => Code::OperationInProgress,
+        VaultError::JobOver { .. } => Code::JobOver,
         VaultError::ContainerNotFound => Code::MachineNotFound,
         VaultError::PointNotFound => Code::PointNotFound,
         VaultError::KeySetNotFound => Code::KeySetNotFound,
@@ -27,18 +40,6 @@ pub(crate) fn refuse(error: VaultError) -> Refusal {
         VaultError::TooManyIds => Code::InvalidRequest,
         VaultError::NoSpace => Code::NoSpace,
         VaultError::Damaged(_) => Code::ObjectDamaged,
-        VaultError::ItemNotFound | VaultError::JobNotFound | VaultError::PolicyNotFound { .. } => Code::NotFound,
-        VaultError::PolicyNameTaken { .. }
-        | VaultError::PolicyRefused { .. }
-        | VaultError::PolicyInUse { .. }
-        | VaultError::OtherWorkload { .. }
-        | VaultError::OtherVersion { .. }
-        | VaultError::ItemRefused { .. }
-        | VaultError::Immutable { .. }
-        | VaultError::SettingsRefused { .. }
-        | VaultError::KeepUntil { .. }
-        | VaultError::JobBusy { .. }
-        | VaultError::JobOver { .. } => Code::InvalidRequest,
         VaultError::Internal { action, cause } => return Refusal::internal(action, cause),
     };
     log(&error);

@@ -29,7 +29,7 @@ async fn what_was_sent_comes_back() {
     let world = World::new().await;
     let machine = machine(&world).await;
     let client = &machine.client;
-    let session = client.begin_session().await.unwrap();
+    let session = client.begin_session(None).await.unwrap();
     assert_eq!((session.latest, session.server_time), (None, world.now()));
     let blobs: Vec<Vec<u8>> = (0..5u8).map(|i| vec![i; 100_000 * usize::from(i) + 1]).collect();
     let chunks = pack(BlobKind::Chunk, &blobs.iter().map(Vec::as_slice).collect::<Vec<_>>());
@@ -65,7 +65,7 @@ async fn what_was_sent_comes_back() {
     let second = point(&machine.registered, 2, pages.ids[0], None);
     let refused = client.commit(session.id, second.object).await.unwrap_err();
     assert_eq!(code(&refused), Code::PredecessorMismatch);
-    let latest = client.begin_session().await.unwrap().latest.unwrap();
+    let latest = client.begin_session(None).await.unwrap().latest.unwrap();
     assert_eq!(
         (latest.point, Some(latest.digest)),
         (first.id, refused.problem().unwrap().expected)
@@ -161,7 +161,7 @@ fn pack_file(world: &World, name: PackId) -> std::path::PathBuf {
 async fn crooked_packs_are_refused() {
     let world = World::new().await;
     let machine = machine(&world).await;
-    let session = machine.client.begin_session().await.unwrap();
+    let session = machine.client.begin_session(None).await.unwrap();
     let good = pack(BlobKind::Chunk, &[b"hello"]);
     let mut flipped = good.bytes.to_vec();
     flipped[0] ^= 1;
@@ -187,7 +187,7 @@ async fn requests_are_bounded() {
     let world = World::new().await;
     let machine = machine(&world).await;
     let token = world.machine_token(&machine).await;
-    let session = machine.client.begin_session().await.unwrap().id;
+    let session = machine.client.begin_session(None).await.unwrap().id;
     let head = |method: &str, path: String, more: &str| {
         format!("{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n{more}\r\n\r\n")
     };
@@ -303,7 +303,7 @@ async fn a_token_that_is_refused_in_the_middle_of_a_pack_is_replaced() {
     let client = Client::new(options, strongroom_api::SignIn::Machine { container, key }).unwrap();
     client.machine().await.unwrap();
     world.time.advance(jiff::SignedDuration::from_hours(1));
-    let session = client.begin_session().await.unwrap();
+    let session = client.begin_session(None).await.unwrap();
     world.time.advance(jiff::SignedDuration::from_mins(10));
     client.missing(session.id, &[]).await.unwrap();
     world.time.advance(jiff::SignedDuration::from_mins(10));

@@ -52,7 +52,7 @@ fn a_fetch_and_an_upload_survive_the_death_of_the_service() {
     // More than all the buffers between vault and client can hold.
     let blobs: Vec<Vec<u8>> = (0..48u8).map(|i| vec![i; (1 << 20) - usize::from(i)]).collect();
     let ids: Vec<BlobId> = blobs.iter().map(|blob| blob_id(blob)).collect();
-    let session = client_runtime.block_on(client.begin_session()).unwrap().id;
+    let session = client_runtime.block_on(client.begin_session(None)).unwrap().id;
     for blobs in blobs.chunks(16) {
         let (name, bytes) = packed(blobs);
         client_runtime.block_on(client.put_pack(session, name, bytes)).unwrap();

@@ -4,7 +4,7 @@ mod world;
 
 use strongroom_api::routes::{Body, ROUTES, Route, RouteId};
 use strongroom_format::pack::BlobKind;
-use strongroom_model::Permission;
+use strongroom_model::{Operation, Permission};
 use world::objects::{self, add_key_set, back_up, key_set_id};
 use world::{Machine, World};
 
@@ -14,6 +14,7 @@ struct Things {
     pack: String,
     point: String,
     key_set: String,
+    job: String,
 }
 
 impl Things {
@@ -25,6 +26,9 @@ impl Things {
             .replace("{pack}", &self.pack)
             .replace("{point}", &self.point)
             .replace("{key_set}", &self.key_set)
+            .replace("{job}", &self.job)
+            .replace("{item}", "a")
+            .replace("{policy}", "DefaultPolicy")
     }
 }
 
@@ -40,8 +44,25 @@ const ADMINISTRATOR: &[Permission] = &[
     Permission::VaultsWrite,
     Permission::VaultsDelete,
     Permission::CredentialsIssue,
+    Permission::VaultConfigRead,
+    Permission::VaultConfigWrite,
+    Permission::PoliciesRead,
+    Permission::PoliciesWrite,
+    Permission::PoliciesDelete,
+    Permission::ItemsRead,
+    Permission::ItemsWrite,
+    Permission::ItemsDelete,
+    Permission::BackupNow,
+    Permission::PointsRead,
+    Permission::JobsRead,
+    Permission::JobsCancel,
 ];
-const MACHINE: &[Permission] = &[Permission::Backup, Permission::Restore, Permission::Scrub];
+const MACHINE: &[Permission] = &[
+    Permission::Backup,
+    Permission::Restore,
+    Permission::Scrub,
+    Permission::Link,
+];
 
 #[tokio::test]
 async fn every_route_admits_exactly_those_who_hold_its_permission() {
@@ -88,6 +109,7 @@ async fn what_is_anothers_is_as_if_it_did_not_exist() {
         pack: "0".repeat(64),
         point: "0199f3a0-7c1e-7b4a-9d2e-5f6a7b8c9d0e".to_owned(),
         key_set: "0199f3a0-7c1e-7b4a-9d2e-5f6a7b8c9d0e".to_owned(),
+        job: "0199f3a0-7c1e-7b4a-9d2e-5f6a7b8c9d0e".to_owned(),
     };
     let same_vault = world
         .administrator()
@@ -100,10 +122,10 @@ async fn what_is_anothers_is_as_if_it_did_not_exist() {
         world.machine(&same_vault, "b").await,
     ] {
         let token = world.machine_token(&stranger).await;
-        for route in ROUTES
-            .iter()
-            .filter(|route| route.path.contains("{point}") || route.path.contains("{session}"))
-        {
+        for route in ROUTES.iter().filter(|route| {
+            let theirs = ["{point}", "{session}", "/api/v1/jobs/{job}"];
+            theirs.iter().any(|part| route.path.contains(part))
+        }) {
             let body = body(route);
             let theirs = world
                 .call(route.method.as_str(), &theirs.path(route), Some(&token), &body)
@@ -140,7 +162,7 @@ async fn blobs_of_another_vault_are_not_given_out() {
     let mut stream = stranger.client.fetch(vec![id]);
     let fetched = stream.next().await.unwrap().unwrap();
     assert_eq!(fetched, strongroom_api::Fetched::NotFound { id });
-    let session = stranger.client.begin_session().await.unwrap();
+    let session = stranger.client.begin_session(None).await.unwrap();
     assert_eq!(stranger.client.missing(session.id, &[id]).await.unwrap(), [true]);
 }
 
@@ -149,6 +171,8 @@ fn body(route: &Route) -> Vec<u8> {
     match (route.id, route.request) {
         (RouteId::PutPack, _) => objects::pack(BlobKind::Chunk, &[b"x"]).bytes.to_vec(),
         (_, Body::Octets { .. }) => vec![7; 32],
+        (RouteId::ReportJob, _) => br#"{"progress": {}}"#.to_vec(),
+        (RouteId::FinishJob, _) => br#"{"state": "Failed", "progress": {}}"#.to_vec(),
         _ => Vec::new(),
     }
 }
@@ -156,11 +180,18 @@ fn body(route: &Route) -> Vec<u8> {
 async fn things(machine: &Machine) -> Things {
     add_key_set(machine).await;
     let point = back_up(&machine.client, &machine.registered, 1, b"hello world").await;
-    let session = machine.client.begin_session().await.unwrap();
+    let session = machine.client.begin_session(None).await.unwrap();
     Things {
         session: session.id.to_string(),
         pack: "0".repeat(64),
         point: point.id.to_string(),
         key_set: key_set_id(machine.registered.container.as_bytes()[15]).to_string(),
+        job: machine
+            .client
+            .begin_job(Operation::Restore)
+            .await
+            .unwrap()
+            .id
+            .to_string(),
     }
 }

@@ -1,7 +1,7 @@
 //! The life of protected items: put under a policy, stopped, resumed, deleted and brought back.
 
 use jiff::{SignedDuration, Timestamp};
-use strongroom_db::{ItemNext, ItemQuery, ItemRow, JobReport, JobRow, NextPolicy};
+use strongroom_db::{ItemNext, ItemQuery, ItemRow, JobReport, JobRow, NextPolicy, PointRow, PointsOf};
 use strongroom_model::policy::{Kept, Policy, Verdict, verdicts};
 use strongroom_model::{
     ItemChange, ItemId, ItemState, JobError, JobState, MachineName, Operation, PolicyName, SoftDelete, VaultId,
@@ -46,6 +46,16 @@ impl Vaults {
             },
         };
         found.ok_or(VaultError::ItemNotFound)
+    }
+
+    /// The item with this id.
+    pub async fn item_of(&self, id: ItemId) -> Result<ItemRow, VaultError> {
+        self.db().item(id).await?.ok_or(VaultError::ItemNotFound)
+    }
+
+    /// An item's recovery points, oldest first.
+    pub async fn item_points(&self, item: &ItemRow) -> Result<Vec<PointRow>, VaultError> {
+        Ok(self.db().points(item.vault, PointsOf::Item(item.id)).await?)
     }
 
     /// What becomes of each of an item's points, oldest first.

@@ -154,6 +154,12 @@ impl Vaults {
         Ok(VaultInfo { vault, figures })
     }
 
+    /// The vault of this name, without regard to case, and nothing of what is in it.
+    pub async fn by_name(&self, name: &VaultName) -> Result<VaultRow, VaultError> {
+        let found = self.db().vault_by_name(name).await?;
+        found.ok_or(VaultError::VaultNotFound)
+    }
+
     /// The vault with this id.
     pub async fn vault(&self, id: VaultId) -> Result<VaultRow, VaultError> {
         self.db().vault(id).await?.ok_or(VaultError::VaultNotFound)

@@ -22,8 +22,8 @@ const ATTEMPT_SECONDS_MAX: u64 = 900;
 pub(crate) struct Call {
     method: Method,
     path: String,
-    query: &'static str,
-    query_value: Option<String>,
+    query: String,
+    if_match: Option<u64>,
     content_type: &'static str,
     body: Option<Bytes>,
     /// Whether sending it twice does what sending it once does.
@@ -39,8 +39,8 @@ impl Call {
             idempotent: method != Method::POST,
             method,
             path: route.path(arguments),
-            query: "",
-            query_value: None,
+            query: String::new(),
+            if_match: None,
             content_type: "",
             body: None,
             streams: false,
@@ -66,9 +66,15 @@ impl Call {
         self
     }
 
-    pub(crate) fn query(mut self, name: &'static str, value: Option<String>) -> Self {
-        self.query = name;
-        self.query_value = value;
+    /// What to ask for: the fields of `filter` that are set.
+    pub(crate) fn query(mut self, filter: &impl Serialize) -> Self {
+        self.query = serde_urlencoded::to_string(filter).expect("plain fields always serialise");
+        self
+    }
+
+    /// Only if what is to be changed has this version.
+    pub(crate) fn if_match(mut self, version: Option<u64>) -> Self {
+        self.if_match = version;
         self
     }
 
@@ -189,12 +195,13 @@ impl Client {
     fn build(&self, call: &Call, bearer: Option<&Secret>) -> RequestBuilder {
         let mut url = self.shared.base.clone();
         url.set_path(&call.path);
-        if let Some(value) = &call.query_value {
-            url.query_pairs_mut().append_pair(call.query, value);
-        }
+        url.set_query((!call.query.is_empty()).then_some(&call.query));
         let mut request = self.shared.http.request(call.method.clone(), url);
         if let Some(bearer) = bearer {
             request = request.bearer_auth(bearer.reveal());
+        }
+        if let Some(version) = call.if_match {
+            request = request.header(header::IF_MATCH, format!("\"{version}\""));
         }
         if let Some(body) = &call.body {
             request = request

@@ -1,14 +1,14 @@
 //! What machines call.
 
 use bytes::Bytes;
-use strongroom_model::{BlobId, Clock, KeySetId, MachineName, PackId, PointId, SessionId};
+use strongroom_model::{BlobId, Clock, JobId, KeySetId, MachineName, PackId, PointId, SessionId};
 
 use super::call::Call;
 use super::{Client, ClientError, ClientOptions, FetchStream, RetryPolicy, SignIn};
 use crate::routes::RouteId;
 use crate::{
-    Committed, IDENTITIES_MAX, JoinRequest, KeySetList, MachineKey, MachineView, PackStored, PointList, PointView,
-    RegisterRequest, Registered, ScrubReport, Session, VaultCredentials, bools_from_bitmap, ids_to_body,
+    BeginSession, Committed, IDENTITIES_MAX, JoinRequest, KeySetList, MachineKey, MachineView, PackStored, PointList,
+    PointView, RegisterRequest, Registered, ScrubReport, Session, VaultCredentials, bools_from_bitmap, ids_to_body,
 };
 
 /// Which recovery points to list.
@@ -86,13 +86,13 @@ impl Client {
         self.send_for_nothing(call.repeatable()).await
     }
 
-    /// Begins a backup session. One that is forgotten ends with its lease.
+    /// Begins a backup session, for a job of the machine if one is given. One that is forgotten ends with its lease.
     ///
     /// # Errors
     /// When the call fails.
-    pub async fn begin_session(&self) -> Result<Session, ClientError> {
-        self.send_for_json(Call::new(RouteId::BeginSession, &[]).repeatable())
-            .await
+    pub async fn begin_session(&self, job: Option<JobId>) -> Result<Session, ClientError> {
+        let call = Call::new(RouteId::BeginSession, &[]).json(&BeginSession { job });
+        self.send_for_json(call.repeatable()).await
     }
 
     /// Ends a session early.
@@ -153,8 +153,8 @@ impl Client {
         let call = Call::new(RouteId::ListPoints, &[]);
         let call = match filter {
             PointFilter::Own => call,
-            PointFilter::Machine(name) => call.query("machine", Some(name.to_string())),
-            PointFilter::All => call.query("all", Some("true".to_owned())),
+            PointFilter::Machine(name) => call.query(&[("machine", name.as_str())]),
+            PointFilter::All => call.query(&[("all", "true")]),
         };
         self.send_for_json(call).await
     }

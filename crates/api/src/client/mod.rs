@@ -3,11 +3,13 @@
 mod absence;
 mod administration;
 mod call;
+mod control;
 mod error;
 mod fetch;
 mod machine;
 mod retry;
 mod sign_in;
+mod work;
 
 use std::sync::Arc;
 use std::time::Duration;

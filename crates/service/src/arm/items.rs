@@ -12,11 +12,11 @@ use super::call::Call;
 use super::error::{ArmError, ArmResult};
 use super::loose::Loose;
 use super::names::{ContainerName, container_name, item_name};
+use super::page;
 use super::reply::Reply;
 use super::times::{self, NEVER};
 use super::tracked::{self, Outcome};
 use super::vault::{self, Vault};
-use super::{page, points};
 
 /// Most items of a list; a vault has as many as it has machines.
 const ITEMS_MAX: u32 = 10_000;
@@ -71,7 +71,7 @@ pub(crate) async fn all(call: &Call, vault: &Vault) -> ArmResult<Vec<ItemRow>> {
 pub(crate) async fn get(call: &Call) -> ArmResult<Reply> {
     let vault = vault::find(call).await?;
     let item = find(call, &vault).await?;
-    let points = points::of(call, &vault, &item).await?;
+    let points = call.shared.vaults.item_points(&item).await?;
     let mut view = view(call, &vault, &item);
     let oldest = points.first().map(|point| times::moment(point.created));
     let newest = points.last().map(|point| times::moment(point.created));
@@ -146,7 +146,9 @@ async fn change(call: &Call, vault: &Vault, item: &ItemRow, said: &Loose<'_>) ->
         "backupssuspended" => Stop::RetainByPolicy,
         _ => return Err(state.wrong("use ProtectionStopped or BackupsSuspended, or name a policy")),
     };
-    Ok(vaults.stop(item, how, None).await?)
+    let stopped = vaults.stop(item, how, None).await?;
+    call.shared.calls.call(item.container);
+    Ok(stopped)
 }
 
 /// `DELETE` of an item: stops its protection and deletes its data, softly if the vault has that on.
@@ -158,6 +160,7 @@ pub(crate) async fn delete(call: &Call) -> ArmResult<Reply> {
         found => found?,
     };
     let changed = call.shared.vaults.stop(&item, Stop::Delete, None).await?;
+    call.shared.calls.call(item.container);
     let outcome = Outcome {
         job: Some(changed.job.id),
     };
@@ -180,6 +183,7 @@ pub(crate) async fn backup_now(call: &Call) -> ArmResult<Reply> {
         moment.map_err(|_| until.wrong("it is no moment such as 2026-12-30T00:00:00Z"))
     });
     let job = call.shared.vaults.back_up_now(&item, until.transpose()?).await?;
+    call.shared.calls.call(item.container);
     let id = tracked::keep(call, &vault.path, begun, Outcome { job: Some(job.id) }).await?;
     Ok(tracked::accepted(
         call,

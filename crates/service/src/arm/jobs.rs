@@ -104,6 +104,7 @@ pub(crate) async fn cancel(call: &Call) -> ArmResult<Reply> {
     let vault = vault::find(call).await?;
     let job = find(call, &vault).await?;
     call.shared.vaults.cancel_job(vault.info.vault.id, job.id).await?;
+    call.shared.calls.call(job.container);
     let id = tracked::keep(call, &vault.path, begun, Outcome::default()).await?;
     let below = vault.path.job(&job.id.to_string());
     Ok(tracked::accepted(call, &below, None, "operationResults", id))

@@ -27,7 +27,7 @@ pub(crate) async fn list(call: &Call) -> ArmResult<Reply> {
         let _ = filter.take(key);
     }
     filter.finish()?;
-    let points = of(call, &vault, &item).await?;
+    let points = call.shared.vaults.item_points(&item).await?;
     let fates = call.shared.vaults.verdicts(item.id).await?;
     let wanted = |point: &&PointRow| {
         since.is_none_or(|since| point.created >= since) && until.is_none_or(|until| point.created <= until)
@@ -45,7 +45,7 @@ pub(crate) async fn get(call: &Call) -> ArmResult<Reply> {
     let vault = vault::find(call).await?;
     let item = items::find(call, &vault).await?;
     let name = call.parameter("recoveryPointId");
-    let points = of(call, &vault, &item).await?;
+    let points = call.shared.vaults.item_points(&item).await?;
     let point = points
         .iter()
         .find(|point| point.id.to_string().eq_ignore_ascii_case(name));
@@ -57,12 +57,6 @@ pub(crate) async fn get(call: &Call) -> ArmResult<Reply> {
     })?;
     let fates = call.shared.vaults.verdicts(item.id).await?;
     Ok(Reply::ok(view(&vault, &item, point, &fates)))
-}
-
-/// The recovery points of an item, oldest first.
-pub(crate) async fn of(call: &Call, vault: &Vault, item: &ItemRow) -> ArmResult<Vec<PointRow>> {
-    let points = call.shared.vaults.vault_points(vault.info.vault.id).await?;
-    Ok(points.into_iter().filter(|point| point.item == item.id).collect())
 }
 
 fn view(vault: &Vault, item: &ItemRow, point: &PointRow, fates: &[(Kept, Verdict)]) -> Value {

@@ -5,13 +5,14 @@ pub mod objects;
 pub mod raw;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use strongroom_api::{
     Client, ClientOptions, CreateVault, MachineKey, Registered, RetryPolicy, Secret, SignIn, Trust, VaultCredentials,
 };
 use strongroom_model::{Clock, MachineName, Redundancy, Region, SimulatedTime, VaultName};
-use strongroom_service::{Limits, ServeOptions, Service};
+use strongroom_service::{Limits, ServeOptions, Service, Upkeep};
 use tempfile::TempDir;
 
 /// When the tests take place.
@@ -39,6 +40,11 @@ pub fn options(data: &Path) -> ServeOptions {
         hostnames: vec![],
         database: database(data),
         limits: Limits::default(),
+        upkeep: Upkeep {
+            tick: Duration::from_millis(50),
+            round: Duration::from_millis(100),
+            ..Upkeep::default()
+        },
     }
 }
 

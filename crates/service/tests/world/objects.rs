@@ -104,7 +104,7 @@ pub async fn add_key_set(machine: &Machine) {
 
 /// One chunk, one page, one recovery point: what the smallest backup sends.
 pub async fn back_up(client: &Client, registered: &Registered, id: u8, contents: &[u8]) -> Point {
-    let session = client.begin_session().await.unwrap();
+    let session = client.begin_session(None).await.unwrap();
     let chunks = pack(BlobKind::Chunk, &[contents]);
     let pages = pack(BlobKind::Page, &[&leaf(&chunks.ids)]);
     client.put_pack(session.id, chunks.name, chunks.bytes).await.unwrap();

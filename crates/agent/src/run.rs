@@ -1,0 +1,175 @@
+//! The long-running client: waits on the link for work, and does it, one job after the other.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use strongroom_api::{ClientError, Code, JobView, LINK_SECONDS_MAX, LinkAnswer, LinkRequest, Protection};
+use strongroom_engine::Progress;
+use strongroom_model::{JobId, Operation};
+use tokio::task::JoinHandle;
+
+use crate::error::AgentError;
+use crate::machine::Machine;
+
+/// How long to wait after the first failed call; each further one doubles it.
+const WAIT_FIRST: Duration = Duration::from_secs(2);
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// After this, a machine that is not registered any more asks again.
+const WAIT_STRANGER: Duration = Duration::from_secs(300);
+
+/// What a running client tells whoever started it.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The service answers; this is what the machine's item is under.
+    Linked(Protection),
+    /// The service does not answer, or refuses; it is tried again after a while.
+    Away {
+        /// Why.
+        why: String,
+        /// When.
+        again: Duration,
+    },
+    /// A job began.
+    Began(Box<JobView>),
+    /// A job is over.
+    Ended {
+        /// Which.
+        job: JobId,
+        /// How, as a sentence.
+        how: String,
+        /// Whether it did what it should.
+        succeeded: bool,
+    },
+}
+
+struct Running {
+    job: JobId,
+    progress: Progress,
+    task: JoinHandle<Result<String, AgentError>>,
+}
+
+/// Works until `stop`. A job that is under way then is stopped, and its service not told: whoever starts the client again
+/// goes on with it, and otherwise it fails after some minutes of silence.
+pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, mut tell: impl FnMut(Event)) {
+    let mut queue: VecDeque<JobView> = VecDeque::new();
+    let mut running: Option<Running> = None;
+    let mut wait = WAIT_FIRST;
+    let mut known: Option<Protection> = None;
+    tokio::pin!(stop);
+    let link = ask(machine.clone(), Vec::new(), Duration::ZERO);
+    tokio::pin!(link);
+    loop {
+        if running.is_none()
+            && let Some(job) = queue.pop_front()
+        {
+            tell(Event::Began(Box::new(job.clone())));
+            running = Some(begin(machine.clone(), &job));
+        }
+        let jobs = |running: &Option<Running>, queue: &VecDeque<JobView>| {
+            let queued = queue.iter().map(|job| job.id);
+            running
+                .iter()
+                .map(|running| running.job)
+                .chain(queued)
+                .collect::<Vec<_>>()
+        };
+        tokio::select! {
+            () = &mut stop => break,
+            ended = finished(&mut running) => {
+                tell(ended);
+                running = None;
+            }
+            answer = &mut link => {
+                let pause = match answer {
+                    Ok(answer) => {
+                        wait = WAIT_FIRST;
+                        if known.as_ref() != Some(&answer.protection) {
+                            known = Some(answer.protection.clone());
+                            tell(Event::Linked(answer.protection));
+                        }
+                        for job in answer.stop {
+                            queue.retain(|queued| queued.id != job);
+                            running.iter().filter(|running| running.job == job).for_each(|running| running.progress.cancel());
+                        }
+                        queue.extend(answer.jobs);
+                        Duration::ZERO
+                    }
+                    Err(error) => {
+                        known = None;
+                        let pause = patience(&error, &mut wait);
+                        tell(Event::Away { why: error.to_string(), again: pause });
+                        pause
+                    }
+                };
+                link.set(ask(machine.clone(), jobs(&running, &queue), pause));
+            }
+        }
+    }
+    if let Some(running) = running {
+        running.progress.cancel();
+        // Its end is of no interest any more; but a session is given back if that is possible at once.
+        let _ = tokio::time::timeout(Duration::from_secs(5), running.task).await;
+    }
+}
+
+async fn ask(machine: Arc<Machine>, running: Vec<JobId>, pause: Duration) -> Result<LinkAnswer, ClientError> {
+    tokio::time::sleep(pause).await;
+    let request = LinkRequest {
+        program: concat!("strongroom ", env!("CARGO_PKG_VERSION")).to_owned(),
+        running,
+        wait_seconds: LINK_SECONDS_MAX,
+    };
+    machine.client().link(&request).await
+}
+
+/// How long to wait before the service is asked again: longer each time, and not all machines at once.
+fn patience(error: &ClientError, wait: &mut Duration) -> Duration {
+    if let ClientError::Refused(problem) = error
+        && matches!(
+            problem.code,
+            Code::MachineNotFound | Code::AssertionRefused | Code::Forbidden
+        )
+    {
+        return WAIT_STRANGER;
+    }
+    let now = *wait;
+    *wait = (now * 2).min(WAIT_MAX);
+    let mut noise = [0; 2];
+    noise.copy_from_slice(&uuid::Uuid::new_v4().as_bytes()[..2]);
+    now / 2 + now.mul_f64(f64::from(u16::from_le_bytes(noise)) / f64::from(u16::MAX))
+}
+
+async fn finished(running: &mut Option<Running>) -> Event {
+    let Some(running) = running else {
+        return std::future::pending().await;
+    };
+    let ended = (&mut running.task).await;
+    let (how, succeeded) = match ended {
+        Ok(Ok(how)) => (how, true),
+        Ok(Err(error)) => (error.to_string(), false),
+        Err(_) => ("the program has a fault: the job broke off".to_owned(), false),
+    };
+    Event::Ended {
+        job: running.job,
+        how,
+        succeeded,
+    }
+}
+
+fn begin(machine: Arc<Machine>, job: &JobView) -> Running {
+    let progress = Progress::default();
+    let (id, operation, watched) = (job.id, job.operation, progress.clone());
+    let task = tokio::spawn(async move {
+        match operation {
+            Operation::Backup => machine.back_up_as_set(id, watched).await,
+            other => Err(AgentError::UnknownWork(other)),
+        }
+    });
+    Running {
+        job: id,
+        progress,
+        task,
+    }
+}

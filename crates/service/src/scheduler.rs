@@ -1,0 +1,87 @@
+//! What the service does by itself: turns due schedules into jobs, calls machines, and looks after what is over.
+//!
+//! Every node does all of it. Each step is a statement that states its own condition, so that of several nodes one does
+//! it; nothing is remembered between two looks but what is in the database.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use strongroom_vault::{Dispatched, VaultError};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::clock_watch;
+use crate::shared::Shared;
+
+/// Calls of other nodes are looked for so far back: their clocks may differ.
+const LOOK_BACK: SignedDuration = SignedDuration::from_secs(30);
+
+/// Runs until the service ends.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    let mut ending = shared.ending.clone();
+    let mut ticks = interval(shared.upkeep.tick);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last_round: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = ending.wait_for(|&ending| ending) => return,
+        }
+        if last_round.is_none_or(|last| last.elapsed() >= shared.upkeep.round) {
+            report("look after the service", round(&shared).await);
+            last_round = Some(Instant::now());
+        }
+        report("turn due schedules into jobs", tick(&shared).await);
+    }
+}
+
+/// A failure is for the log; the next look finds what was left.
+fn report(what: &str, result: Result<(), VaultError>) {
+    if let Err(error) = result {
+        tracing::error!(%error, "could not {what}: trying again");
+    }
+}
+
+async fn tick(shared: &Shared) -> Result<(), VaultError> {
+    for (item, outcome) in shared.vaults.dispatch().await? {
+        match outcome {
+            Dispatched::Made => {
+                shared.metrics.jobs_scheduled.inc();
+                shared.calls.call(item.container);
+            }
+            Dispatched::Waiting => {
+                tracing::warn!(item = %item.item, "a backup did not run: the machine has not asked for work");
+            }
+            Dispatched::Busy => tracing::warn!(item = %item.item, "a backup was due while another one was under way"),
+            Dispatched::Gone => {}
+        }
+    }
+    // Jobs that came through another node.
+    if shared.calls.count() > 0 {
+        let since = shared.clock.now().checked_sub(LOOK_BACK).unwrap_or(Timestamp::MIN);
+        for container in shared.vaults.machines_called(since).await? {
+            shared.calls.call(container);
+        }
+    }
+    Ok(())
+}
+
+async fn round(shared: &Shared) -> Result<(), VaultError> {
+    let may_expire = clock_watch::look(shared).await?;
+    for job in shared.vaults.fail_silent_jobs(shared.upkeep.job_silence).await? {
+        tracing::warn!(machine = %job.name, job = %job.id, state = %job.state, "nothing was heard of a job: it is over");
+        shared.metrics.job_ended(job.operation, job.state);
+    }
+    shared.vaults.forget_jobs(shared.upkeep.job_history).await?;
+    if !may_expire {
+        return Ok(());
+    }
+    let expired = shared.vaults.expire().await?;
+    for (item, point) in &expired.points {
+        tracing::info!(%item, %point, "a recovery point has expired");
+    }
+    shared.metrics.points_expired.inc_by(expired.points.len() as u64);
+    for item in shared.vaults.purge().await? {
+        tracing::warn!(item = %item.id, name = %item.name, "a soft-deleted item is gone: its days are over");
+    }
+    Ok(())
+}
