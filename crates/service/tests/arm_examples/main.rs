@@ -13,7 +13,68 @@ use specification::{examples, specification};
 use strongroom_service::{AzureSupport, azure_operations};
 
 /// Examples of served operations that are refused, with the status, the code and why.
-const REFUSED: &[(&str, u16, &str, &str)] = &[];
+const REFUSED: &[(&str, u16, &str, &str)] = &[
+    (
+        "ProtectionPolicies_CreateOrUpdate_Simple.json",
+        400,
+        POLICY,
+        "keeps points for one day; seven is the least, and has been Azure's since",
+    ),
+    (
+        "IaaS_v2_hourly.json",
+        400,
+        POLICY,
+        "wants snapshots that are worse than they could be",
+    ),
+    (
+        "IaaS_v2_daily.json",
+        400,
+        POLICY,
+        "wants snapshots that are worse than they could be",
+    ),
+    (
+        "ProtectionPolicies_CreateOrUpdate_Daily.json",
+        400,
+        POLICY,
+        "is for file shares of storage accounts",
+    ),
+    (
+        "ProtectionPolicies_CreateOrUpdate_Hourly.json",
+        400,
+        POLICY,
+        "is for file shares of storage accounts",
+    ),
+    (
+        "ProtectionPolicies_CreateOrUpdate_Hardened.json",
+        400,
+        POLICY,
+        "is for file shares of storage accounts",
+    ),
+    (
+        "PUTVault_WithRedundancySettings.json",
+        400,
+        CONTENT,
+        "wants to restore from a second region",
+    ),
+    (
+        "PATCHVault_WithRedundancySettings.json",
+        400,
+        CONTENT,
+        "wants to restore from a second region",
+    ),
+    (
+        "PUTVaultCred.json",
+        400,
+        "CertificateNotSupported",
+        "Strongroom's agents register with a secret, not with a certificate",
+    ),
+];
+
+/// Two examples have one name: the one for databases wants differential backups, which Strongroom has no need of.
+const REFUSED_TITLES: &[&str] = &["Create or Update Full Azure Workload Protection Policy"];
+
+const POLICY: &str = "BMSUserErrorInvalidPolicyInput";
+const CONTENT: &str = "InvalidRequestContent";
 
 #[test]
 fn every_operation_of_the_specification_is_in_the_table() {
@@ -62,7 +123,11 @@ async fn every_example_is_answered_as_specified() {
             true => Value::Null,
             false => json(&reply),
         };
-        let refusal = REFUSED.iter().find(|(file, ..)| *file == example.file);
+        let by_title = (!REFUSED_TITLES.contains(&example.title.as_str())).then_some(example.file.as_str());
+        let refusal = match by_title {
+            Some(name) => REFUSED.iter().find(|(file, ..)| *file == name),
+            None => Some(&("", 400, POLICY, "")),
+        };
         let expected_status = match (row.support, refusal) {
             (AzureSupport::Absent(_), _) => Some(501),
             (AzureSupport::Empty(_), None) if reply.status == 404 => Some(404),
