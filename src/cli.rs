@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use strongroom_api::RetryPolicy;
 
 use crate::commands::{
-    agent, backup, completions, login, ls, password, points, quickstart, rescue, restore, serve, vault, verify,
+    agent, backup, completions, item, job, login, ls, password, points, policy, quickstart, rescue, restore, serve,
+    vault, verify,
 };
 
 /// Backup into vaults that cannot read what they keep.
@@ -30,7 +31,13 @@ A service keeps vaults; machines register in a vault and send encrypted recovery
   strongroom vault create main              make a vault
   strongroom vault credentials main …       let a machine register in it
 
+  strongroom policy create nightly …        say when to back up, and how long to keep
+  strongroom item protect web-1 …           put a machine under a policy
+  strongroom job list                       what was done, and what is being done
+
   strongroom agent register …               register this machine in a vault
+  strongroom agent settings --path PATH …   say what it backs up on schedule
+  strongroom agent run                      wait for work and do it
   strongroom backup PATH…                   make a recovery point of it, now
   strongroom points | ls | restore | verify look at recovery points, and get files back
 
@@ -95,6 +102,12 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Vault(vault::Vault),
     #[command(subcommand)]
+    Policy(policy::Policy),
+    #[command(subcommand)]
+    Item(item::Item),
+    #[command(subcommand)]
+    Job(job::Job),
+    #[command(subcommand)]
     Agent(agent::Agent),
     Backup(backup::Backup),
     Points(points::Points),
@@ -103,6 +116,13 @@ pub(crate) enum Command {
     Verify(verify::Verify),
     Rescue(rescue::Rescue),
     Completions(completions::Completions),
+}
+
+impl Command {
+    /// Whether it runs until somebody stops it.
+    pub(crate) fn is_service(&self) -> bool {
+        matches!(self, Self::Serve(_) | Self::Agent(agent::Agent::Run(_)))
+    }
 }
 
 #[cfg(test)]

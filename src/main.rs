@@ -15,12 +15,14 @@ mod listing;
 mod logging;
 mod passphrase;
 mod password;
+mod policy_flags;
 mod private_file;
 mod progress;
 mod shown_path;
 mod terminal;
 mod usage;
 mod waiting;
+mod which_vault;
 
 use std::process::ExitCode;
 

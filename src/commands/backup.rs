@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
-use strongroom_agent::Backup as Plan;
+use strongroom_agent::{AgentSettings, Backup as Plan, Machine};
 use strongroom_api::RetryPolicy;
 use strongroom_engine::Progress;
 use strongroom_engine::backup::BackupReport;
-use strongroom_seal::Level;
-use strongroom_sources::files::{Rules, Selection};
+use strongroom_sources::files::Rules;
 
 use crate::cli::Global;
 use crate::commands::{agent, block_on};
@@ -37,8 +36,8 @@ Examples:
   strongroom backup /home --exclude '*.iso' --exclude '.cache/'
   strongroom backup / --one-file-system")]
 pub(crate) struct Backup {
-    /// Files and folders
-    #[arg(required = true, value_name = "PATH")]
+    /// Files and folders [default: what `strongroom agent settings` selects]
+    #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Leave out what fits this pattern; may be given several times
     #[arg(long, value_name = "PATTERN")]
@@ -59,11 +58,10 @@ pub(crate) struct Backup {
     #[arg(
         long,
         value_name = "LEVEL",
-        default_value = "3",
         allow_negative_numbers = true,
         env = "STRONGROOM_COMPRESSION"
     )]
-    compression: i32,
+    compression: Option<i32>,
 }
 
 #[derive(Serialize)]
@@ -78,11 +76,7 @@ struct BackupView {
 impl Backup {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
         let machine = agent::open(global, RetryPolicy::PATIENT)?;
-        let backup = Plan {
-            selection: self.selection()?,
-            level: Level::new(self.compression)?,
-            force_rehash: self.force_rehash,
-        };
+        let backup = self.plan(&machine)?;
         let progress = Progress::default();
         let (report, time) = block_on(async {
             first_calls(machine.client(), terminal, machine.reach()).await?;
@@ -103,28 +97,44 @@ impl Backup {
         Ok(outcome)
     }
 
-    fn selection(&self) -> Result<Selection, Failure> {
+    /// What to take: what the command says, or if it names no path, what the machine's settings say and the command adds.
+    fn plan(&self, machine: &Machine) -> Result<Plan, Failure> {
+        let mut settings = match self.paths.is_empty() {
+            true => machine.settings()?,
+            false => AgentSettings::default(),
+        };
+        settings.exclude.extend(self.patterns()?);
+        settings.include_caches |= self.include_caches;
+        settings.one_file_system |= self.one_file_system;
+        settings.compression = self.compression.or(settings.compression);
+        if !self.paths.is_empty() {
+            let roots = self.paths.iter().map(|path| absolute(path));
+            settings.paths = roots.collect::<Result<Vec<_>, _>>()?;
+        }
+        refuse_nothing(&settings.paths)?;
+        Ok(Plan {
+            force_rehash: self.force_rehash,
+            ..settings.backup()?
+        })
+    }
+
+    fn patterns(&self) -> Result<Vec<String>, Failure> {
         let mut patterns = self.exclude.clone();
         for file in &self.exclude_from {
             let text = std::fs::read_to_string(file)
                 .map_err(|error| Failure::new(format!("cannot read the patterns in {}: {error}", file.display())))?;
             patterns.extend(Rules::lines_of_file(&text).map(str::to_owned));
         }
-        let mut rules = Rules::new(&patterns)?;
-        rules.skip_caches = !self.include_caches;
-        rules.one_file_system = self.one_file_system;
-        let roots = self
-            .paths
-            .iter()
-            .map(|path| absolute(path))
-            .collect::<Result<Vec<_>, _>>()?;
-        refuse_nothing(&roots)?;
-        Ok(Selection::new(roots, rules)?)
+        Ok(patterns)
     }
 }
 
 /// One path of several may be absent, which is a warning; a recovery point of nothing at all is a slip of the finger.
 fn refuse_nothing(roots: &[PathBuf]) -> Result<(), Failure> {
+    if roots.is_empty() {
+        // The settings have a sentence for it.
+        return Ok(());
+    }
     for root in roots {
         match root.symlink_metadata() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

@@ -3,10 +3,13 @@
 pub(crate) mod agent;
 pub(crate) mod backup;
 pub(crate) mod completions;
+pub(crate) mod item;
+pub(crate) mod job;
 pub(crate) mod login;
 pub(crate) mod ls;
 pub(crate) mod password;
 pub(crate) mod points;
+pub(crate) mod policy;
 pub(crate) mod quickstart;
 pub(crate) mod rescue;
 pub(crate) mod restore;
@@ -30,13 +33,18 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
     if let Command::Serve(serve) = command {
         return serve.run(&global, terminal);
     }
-    logging::start(logging::level(global.quiet, global.verbose, "warn"), Default::default())?;
+    // A service's log tells what it does, a command only what is amiss.
+    let usual = if command.is_service() { "info" } else { "warn" };
+    logging::start(logging::level(global.quiet, global.verbose, usual), Default::default())?;
     match command {
         Command::Serve(serve) => serve.run(&global, terminal),
         Command::Login(login) => login.run(terminal),
         Command::Logout(logout) => logout.run(terminal),
         Command::Password(password) => password.run(&global, terminal),
         Command::Vault(vault) => vault.run(&global, terminal),
+        Command::Policy(policy) => policy.run(&global, terminal),
+        Command::Item(item) => item.run(&global, terminal),
+        Command::Job(job) => job.run(&global, terminal),
         Command::Quickstart(quickstart) => quickstart.run(terminal),
         Command::Agent(agent) => agent.run(&global, terminal),
         Command::Backup(backup) => backup.run(&global, terminal),

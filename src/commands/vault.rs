@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use strongroom_api::{CreateVault, VaultCredentials, VaultView};
-use strongroom_model::{Redundancy, Region, VaultName};
+use strongroom_api::{CreateVault, SettingsView, VaultCredentials, VaultView};
+use strongroom_model::{Immutability, Redundancy, Region, SoftDelete, VaultName, VaultSettings};
 
 use crate::admin_session::AdminSession;
 use crate::cli::Global;
@@ -25,6 +25,34 @@ pub(crate) enum Vault {
     Show(Show),
     Delete(Delete),
     Credentials(Credentials),
+    Settings(Settings),
+}
+
+/// Show or change what guards a vault's data
+///
+/// Without flags the settings are shown.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Soft delete: what is deleted can be brought back for 14 to 180 days. AlwaysOn cannot be switched off any more.
+Immutability: recovery points cannot go before their time, whoever wishes it. Unlocked can be switched off; Locked cannot,
+for ever.
+
+Examples:
+  strongroom vault settings main
+  strongroom vault settings main --soft-delete-days 30
+  strongroom vault settings main --immutability Unlocked")]
+pub(crate) struct Settings {
+    /// The vault's name
+    name: VaultName,
+    /// Whether what is deleted can be brought back
+    #[arg(long, value_name = "Enabled|Disabled|AlwaysOn")]
+    soft_delete: Option<SoftDelete>,
+    /// For how many days
+    #[arg(long, value_name = "N")]
+    soft_delete_days: Option<u32>,
+    /// Whether recovery points can go before their time
+    #[arg(long, value_name = "Disabled|Unlocked|Locked")]
+    immutability: Option<Immutability>,
 }
 
 /// Create a vault
@@ -103,6 +131,7 @@ impl Vault {
             Self::Show(show) => show.run(global, terminal)?,
             Self::Delete(delete) => delete.run(global, terminal)?,
             Self::Credentials(credentials) => credentials.run(global, terminal)?,
+            Self::Settings(settings) => settings.run(global, terminal)?,
         }
         Ok(Outcome::Done)
     }
@@ -189,6 +218,34 @@ impl Delete {
         let view = DeletedView { deleted: self.name };
         terminal.done(&view, |view| format!("Deleted the vault {}.", view.deleted))
     }
+}
+
+impl Settings {
+    fn run(self, global: &Global, terminal: &Terminal) -> Result<(), Failure> {
+        let client = AdminSession::client(global)?;
+        let present = block_on(async { Ok(client.settings(&self.name).await?) })?;
+        let before = &present.settings;
+        let after = VaultSettings {
+            soft_delete: self.soft_delete.unwrap_or(before.soft_delete),
+            soft_delete_days: self.soft_delete_days.unwrap_or(before.soft_delete_days),
+            immutability: self.immutability.unwrap_or(before.immutability),
+        };
+        if after == *before {
+            return terminal.result(&present, settings_text);
+        }
+        let version = Some(present.version);
+        let changed = block_on(async { Ok(client.change_settings(&self.name, &after, version).await?) })?;
+        terminal.done(&changed, settings_text)
+    }
+}
+
+fn settings_text(view: &SettingsView) -> String {
+    let VaultSettings {
+        soft_delete,
+        soft_delete_days,
+        immutability,
+    } = view.settings;
+    format!("soft delete   {soft_delete}, for {soft_delete_days} days\nimmutability  {immutability}")
 }
 
 impl Credentials {

@@ -51,7 +51,9 @@ pub enum VaultError {
         violations: Vec<Violation>,
     },
     /// The policy cannot be deleted while items are under it.
-    #[error("{items} items are under the policy {name}: put them under another one, or stop their protection, first")]
+    #[error(
+        "the policy {name} is in use (items under it: {items}): put them under another one, or stop their protection, first"
+    )]
     PolicyInUse {
         /// The policy.
         name: PolicyName,
@@ -98,7 +100,9 @@ pub enum VaultError {
         why: String,
     },
     /// A recovery point cannot be kept until then.
-    #[error("a recovery point cannot be kept until {until}: choose a moment in the future, at most 99 years from now")]
+    #[error(
+        "a recovery point cannot be kept until {until:.0}: choose a moment in the future, at most 99 years from now"
+    )]
     KeepUntil {
         /// The moment.
         until: jiff::Timestamp,

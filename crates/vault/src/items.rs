@@ -172,7 +172,7 @@ impl Vaults {
         match until {
             None => Ok(()),
             Some(until) => {
-                let why = format!("it has recovery points that are to be kept until {until}");
+                let why = format!("it has recovery points that are to be kept until {until:.0}");
                 Err(VaultError::Immutable { why })
             }
         }

@@ -87,15 +87,15 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Verdict::Keep(Keep::Rule(tag, until)) => write!(f, "kept by the {tag} rule until {until}"),
-            Verdict::Keep(Keep::Asked(until)) => write!(f, "kept until {until}, as asked"),
+            Verdict::Keep(Keep::Rule(tag, until)) => write!(f, "kept by the {tag} rule until {until:.0}"),
+            Verdict::Keep(Keep::Asked(until)) => write!(f, "kept until {until:.0}, as asked"),
             Verdict::Keep(Keep::Held) => f.write_str("held"),
             Verdict::Keep(Keep::Newest) => f.write_str("kept as the newest recovery point"),
             Verdict::Keep(Keep::Last) => f.write_str("kept as the last recovery point"),
             Verdict::Keep(Keep::Stopped) => f.write_str("kept, as protection is stopped with data retained"),
             Verdict::Keep(Keep::SoftDeleted) => f.write_str("kept, as the item is soft-deleted"),
-            Verdict::Expire(Expire::Rule(tag, until)) => write!(f, "expired by the {tag} rule on {until}"),
-            Verdict::Expire(Expire::Asked(until)) => write!(f, "expired on {until}, as asked"),
+            Verdict::Expire(Expire::Rule(tag, until)) => write!(f, "expired by the {tag} rule on {until:.0}"),
+            Verdict::Expire(Expire::Asked(until)) => write!(f, "expired on {until:.0}, as asked"),
             Verdict::Expire(Expire::NoRule) => f.write_str("expired, as no rule keeps it"),
         }
     }

@@ -1,5 +1,8 @@
 //! `strongroom agent`: this machine and its vault.
 
+mod run;
+mod settings;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -16,10 +19,12 @@ use crate::folders;
 use crate::passphrase;
 use crate::terminal::Terminal;
 
-/// Register this machine in a vault, and show how it is registered
+/// Register this machine in a vault, say what it backs up, and let it work
 #[derive(Debug, Subcommand)]
 pub(crate) enum Agent {
     Register(Register),
+    Run(run::Run),
+    Settings(settings::Settings),
     Status(Status),
 }
 
@@ -74,6 +79,8 @@ impl Agent {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
         match self {
             Self::Register(register) => register.run(global, terminal),
+            Self::Run(run) => run.run(global),
+            Self::Settings(settings) => settings.run(global, terminal),
             Self::Status(Status {}) => status(global, terminal),
         }
     }
@@ -119,7 +126,7 @@ fn registered_text(view: &RegisteredView, key_sets: usize) -> String {
     };
     format!(
         "Machine {} is registered in vault {} at {}.\n{keys}\nKeep the passphrase where this machine's loss does not reach it. \
-         Next: strongroom backup PATH",
+         Next: strongroom backup PATH, or strongroom agent settings --path PATH and strongroom agent run",
         view.machine, view.vault, view.service
     )
 }
