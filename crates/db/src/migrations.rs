@@ -8,7 +8,10 @@ use sqlx::{AssertSqlSafe, SqlSafeStr};
 use crate::dialect::Dialect;
 
 /// Version, name and text of each, oldest first. The files lie in `migrations/`.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "foundation", include_str!("../migrations/0001_foundation.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "foundation", include_str!("../migrations/0001_foundation.sql")),
+    (3, "identity", include_str!("../migrations/0003_identity.sql")),
+];
 
 /// All migrations in a dialect.
 pub(crate) fn migrator(dialect: Dialect) -> Migrator {

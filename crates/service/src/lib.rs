@@ -7,9 +7,13 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod account;
+mod accounts;
 mod attempts;
+mod audit;
 mod authority;
+mod certificate;
 mod config;
 mod data_dir;
 mod fetch;
@@ -24,19 +28,25 @@ mod listener;
 mod machines;
 mod memory;
 mod metrics;
+mod oauth;
 mod parse;
 mod password;
 mod points;
 mod prepare;
 mod principal;
 mod refusal;
+mod resource_groups;
+mod roles;
 mod router;
 mod service;
+mod service_principals;
 mod sessions;
 mod shared;
-mod sign_in;
+mod subscription;
+mod target;
 mod token;
 mod unfinished;
+mod users;
 mod vault_refusal;
 mod vaults;
 

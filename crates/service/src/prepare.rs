@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 use tokio_rustls::TlsAcceptor;
 
 use crate::attempts::Attempts;
+use crate::audit::Audit;
 use crate::authority::{self, Pair, ServerFacts};
 use crate::data_dir::DataDir;
 use crate::first_administrator::FirstAdministrator;
@@ -26,6 +27,7 @@ use crate::metrics::Metrics;
 use crate::password::{PasswordHasher, fill_random, random_bytes};
 use crate::service::{ServeOptions, StartError};
 use crate::shared::Shared;
+use crate::subscription::Subscription;
 use crate::token::{KEY_LENGTH, TokenKey};
 use crate::unfinished::Unfinished;
 
@@ -60,7 +62,6 @@ pub(crate) async fn prepare(
         tokens: TokenKey::new(&token_key(&folder)?),
         vaults: open_vaults(&folder, &db, &clock),
         clock,
-        db,
         folder,
         trust,
         url: match &options.url {
@@ -69,12 +70,15 @@ pub(crate) async fn prepare(
         },
         passwords,
         attempts: Attempts::default(),
+        audit: Audit::default(),
+        subscription: Subscription::prepare(&db, now).await?,
         metrics: Arc::new(Metrics::new()),
         limits: options.limits,
         memory: Memory::new(),
         fetches: Shared::fetches(),
         unfinished: Unfinished::new(),
         ready_since: Mutex::new(None),
+        db,
     };
     Ok(Prepared {
         shared: Arc::new(shared),

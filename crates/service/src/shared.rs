@@ -10,6 +10,7 @@ use strongroom_vault::Vaults;
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::attempts::Attempts;
+use crate::audit::Audit;
 use crate::data_dir::DataDir;
 use crate::limits::Limits;
 use crate::memory::Memory;
@@ -17,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::password::PasswordHasher;
 use crate::principal::Machine;
 use crate::refusal::Answer;
+use crate::subscription::Subscription;
 use crate::token::TokenKey;
 use crate::unfinished::Unfinished;
 use crate::vault_refusal::refuse;
@@ -36,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) tokens: TokenKey,
     pub(crate) passwords: PasswordHasher,
     pub(crate) attempts: Attempts,
+    pub(crate) audit: Audit,
+    pub(crate) subscription: Subscription,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
     pub(crate) memory: Memory,
@@ -50,13 +54,6 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn fetches() -> Arc<Semaphore> {
         Arc::new(Semaphore::new(FETCHES_AT_ONCE))
-    }
-
-    /// The hash of a user's password, if there is such a user.
-    pub(crate) async fn password_hash(&self, user: &str) -> Answer<Option<String>> {
-        let found = self.db.user(user).await;
-        let found = found.map_err(|error| refuse(error.into()))?;
-        Ok(found.map(|user| user.password_hash))
     }
 
     /// A registered machine and the key that it signs in with.

@@ -58,4 +58,4 @@ pub use layout::{key_set_key, pack_key, point_key, vault_file_key};
 pub use points::PointFilter;
 pub use sessions::{LEASE_DEFAULT, Session};
 pub use strongroom_db::{Container, IDS_MAX, PointRow, VaultFigures, VaultRow};
-pub use vaults::{Options, Stores, VaultInfo, Vaults};
+pub use vaults::{NewVault, Options, Stores, VaultInfo, Vaults};

@@ -24,6 +24,7 @@ pub(crate) struct Call {
     path: String,
     query: &'static str,
     query_value: Option<String>,
+    whole_query: String,
     content_type: &'static str,
     body: Option<Bytes>,
     /// Whether sending it twice does what sending it once does.
@@ -41,6 +42,7 @@ impl Call {
             path: route.path(arguments),
             query: "",
             query_value: None,
+            whole_query: String::new(),
             content_type: "",
             body: None,
             streams: false,
@@ -69,6 +71,12 @@ impl Call {
     pub(crate) fn query(mut self, name: &'static str, value: Option<String>) -> Self {
         self.query = name;
         self.query_value = value;
+        self
+    }
+
+    /// A query of several fields, in place of one.
+    pub(crate) fn whole_query(mut self, query: &impl Serialize) -> Self {
+        self.whole_query = serde_urlencoded::to_string(query).expect("plain fields always serialise");
         self
     }
 
@@ -153,7 +161,7 @@ impl Client {
     }
 
     async fn attempt_signed(&self, call: &Call) -> Result<Response, ClientError> {
-        let bearer = match self.shared.tokens.bearer().await {
+        let bearer = match self.shared.tokens.bearer(&self.token_address()).await {
             Bearer::None => None,
             Bearer::Ready(bearer) => Some(bearer),
             Bearer::Ask(request) => {
@@ -163,6 +171,11 @@ impl Client {
             }
         };
         self.exchange(call, bearer.as_ref()).await
+    }
+
+    /// What the token endpoint calls itself.
+    fn token_address(&self) -> String {
+        format!("{}{}", self.url(), RouteId::Token.path(&[]))
     }
 
     /// Asks the token endpoint, once.
@@ -191,6 +204,9 @@ impl Client {
         url.set_path(&call.path);
         if let Some(value) = &call.query_value {
             url.query_pairs_mut().append_pair(call.query, value);
+        }
+        if !call.whole_query.is_empty() {
+            url.set_query(Some(&call.whole_query));
         }
         let mut request = self.shared.http.request(call.method.clone(), url);
         if let Some(bearer) = bearer {

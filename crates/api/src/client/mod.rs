@@ -5,6 +5,7 @@ mod administration;
 mod call;
 mod error;
 mod fetch;
+mod identity;
 mod machine;
 mod retry;
 mod sign_in;
@@ -23,7 +24,7 @@ pub use error::{CertificateFault, ClientError};
 pub use fetch::{FetchStream, Fetched};
 pub use machine::PointFilter;
 pub use retry::RetryPolicy;
-pub use sign_in::SignIn;
+pub use sign_in::{PrincipalProof, SessionKeeper, SignIn};
 
 use absence::Absence;
 use retry::Attempts;
