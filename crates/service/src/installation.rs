@@ -14,22 +14,18 @@ const FILE: &str = "installation";
 const SETTING: &str = "installation";
 
 /// Sees that folder and database belong together; binds them if neither is bound yet. The database comes first: bound
-/// alone, and without a vault, it is free for any folder. Returns the text.
-pub(crate) async fn check(folder: &DataDir, db: &Db) -> Result<String, StartError> {
+/// alone, and without a vault, it is free for any folder.
+pub(crate) async fn check(folder: &DataDir, db: &Db) -> Result<(), StartError> {
     let in_folder = folder.read_text(FILE)?;
     let in_database = db.setting(SETTING).await?;
     match (in_folder, in_database) {
-        (Some(folder), Some(database)) if folder.trim_end() == database => Ok(database),
+        (Some(folder), Some(database)) if folder.trim_end() == database => Ok(()),
         (None, None) => {
             let id = format!("{:032x}", u128::from_be_bytes(random_bytes()));
             db.set_setting(SETTING, &id).await?;
-            folder.write(FILE, format!("{id}\n").as_bytes())?;
-            Ok(id)
+            Ok(folder.write(FILE, format!("{id}\n").as_bytes())?)
         }
-        (None, Some(id)) if db.vaults().await?.is_empty() => {
-            folder.write(FILE, format!("{id}\n").as_bytes())?;
-            Ok(id)
-        }
+        (None, Some(id)) if db.vaults().await?.is_empty() => Ok(folder.write(FILE, format!("{id}\n").as_bytes())?),
         (Some(_), _) => Err(StartError::OtherDatabase {
             folder: folder.root().to_owned(),
         }),

@@ -7,11 +7,15 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod account;
+mod accounts;
 mod arm;
 mod attempts;
+mod audit;
 mod authority;
 mod calls;
+mod certificate;
 mod clock_watch;
 mod config;
 mod data_dir;
@@ -31,6 +35,7 @@ mod listener;
 mod machines;
 mod memory;
 mod metrics;
+mod oauth;
 mod parse;
 mod password;
 mod points;
@@ -39,16 +44,21 @@ mod prepare;
 mod principal;
 mod query;
 mod refusal;
+mod resource_groups;
+mod roles;
 mod router;
 mod scheduler;
 mod service;
+mod service_principals;
 mod sessions;
 mod settings;
 mod shared;
-mod sign_in;
+mod subscription;
+mod target;
 mod token;
 mod unfinished;
 mod upkeep;
+mod users;
 mod vault_refusal;
 mod vaults;
 

@@ -16,8 +16,8 @@ use strongroom_vault::Vaults;
 use tokio::sync::{Mutex, watch};
 use tokio_rustls::TlsAcceptor;
 
-use crate::arm::Tenancy;
 use crate::attempts::Attempts;
+use crate::audit::Audit;
 use crate::authority::{self, Pair, ServerFacts};
 use crate::calls::Calls;
 use crate::data_dir::DataDir;
@@ -28,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::password::{PasswordHasher, fill_random, random_bytes};
 use crate::service::{ServeOptions, StartError};
 use crate::shared::Shared;
+use crate::subscription::Subscription;
 use crate::token::{KEY_LENGTH, TokenKey};
 use crate::unfinished::Unfinished;
 
@@ -56,23 +57,23 @@ pub(crate) async fn prepare(
         Some(address) => Db::open(address).await?,
         None => Db::open_file(&folder.path("strongroom.db")).await?,
     };
-    let installation = installation::check(&folder, &db).await?;
+    installation::check(&folder, &db).await?;
     let passwords = PasswordHasher::new();
     let administrator = FirstAdministrator::prepare(&folder, &db, &passwords, now).await?;
     let shared = Shared {
         tokens: TokenKey::new(&token_key(&folder)?),
         vaults: open_vaults(&folder, &db, &clock),
         clock,
-        db,
         folder,
         trust,
         url: match &options.url {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => guess_url(address, &options.hostnames),
         },
-        tenancy: Tenancy::of_installation(&installation),
         passwords,
         attempts: Attempts::default(),
+        audit: Audit::default(),
+        subscription: Subscription::prepare(&db, now).await?,
         metrics: Arc::new(Metrics::new()),
         limits: options.limits,
         upkeep: options.upkeep,
@@ -82,6 +83,7 @@ pub(crate) async fn prepare(
         fetches: Shared::fetches(),
         unfinished: Unfinished::new(),
         ready_since: Mutex::new(None),
+        db,
     };
     for vault in shared.db.vaults().await? {
         // Of a vault of an earlier version, or one whose maker crashed.

@@ -9,8 +9,8 @@ use strongroom_model::{Clock, ContainerId, VaultName};
 use strongroom_vault::{VaultRow, Vaults};
 use tokio::sync::{Mutex, Semaphore, watch};
 
-use crate::arm::Tenancy;
 use crate::attempts::Attempts;
+use crate::audit::Audit;
 use crate::calls::Calls;
 use crate::data_dir::DataDir;
 use crate::limits::Limits;
@@ -20,6 +20,7 @@ use crate::parse::parse;
 use crate::password::PasswordHasher;
 use crate::principal::Machine;
 use crate::refusal::Answer;
+use crate::subscription::Subscription;
 use crate::token::TokenKey;
 use crate::unfinished::Unfinished;
 use crate::upkeep::Upkeep;
@@ -37,11 +38,11 @@ pub(crate) struct Shared {
     pub(crate) trust: Trust,
     /// Where machines reach the service.
     pub(crate) url: String,
-    /// The subscription and the tenant, as Azure's clients know them.
-    pub(crate) tenancy: Tenancy,
     pub(crate) tokens: TokenKey,
     pub(crate) passwords: PasswordHasher,
     pub(crate) attempts: Attempts,
+    pub(crate) audit: Audit,
+    pub(crate) subscription: Subscription,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
     pub(crate) upkeep: Upkeep,
@@ -68,13 +69,6 @@ impl Shared {
         let name: VaultName = parse(name)?;
         let info = self.vaults.by_name(&name).await;
         info.map_err(refuse_vault(&name))
-    }
-
-    /// The hash of a user's password, if there is such a user.
-    pub(crate) async fn password_hash(&self, user: &str) -> Answer<Option<String>> {
-        let found = self.db.user(user).await;
-        let found = found.map_err(|error| refuse(error.into()))?;
-        Ok(found.map(|user| user.password_hash))
     }
 
     /// A registered machine and the key that it signs in with.

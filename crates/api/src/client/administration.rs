@@ -54,7 +54,11 @@ impl Client {
         let clock = options.clock.clone();
         let client = Self::new(options, SignIn::Nobody)?;
         let username = username.to_owned();
-        let request = TokenRequest::Password { username, password };
+        let request = TokenRequest::Password {
+            username,
+            password,
+            one_time_password: None,
+        };
         let answer = client.ask_for_token(&request).await?;
         AdministratorSession::begun(answer, clock.now())
     }

@@ -58,6 +58,7 @@ pub fn vault_row(number: u8, name: &str) -> VaultRow {
     VaultRow {
         id: VaultId::from_bytes([number; 16]),
         name: name.parse().unwrap(),
+        resource_group: ResourceGroupName::default(),
         region: Region::default(),
         redundancy: Redundancy::GeoRedundant,
         created: now(),
@@ -397,12 +398,15 @@ pub async fn one_session_too_many_ends_the_oldest(db: Db) {
 
 pub async fn service_tables(db: Db) {
     let user = UserRow {
+        id: UserId::from_bytes([1; 16]),
         name: "Admin".into(),
+        email: String::new(),
+        disabled: false,
         password_hash: "$argon2id$…".into(),
         created: now(),
     };
-    assert!(db.insert_user(&user).await.unwrap());
-    assert!(!db.insert_user(&user).await.unwrap());
+    assert!(db.insert_user(&user, None).await.unwrap());
+    assert!(!db.insert_user(&user, None).await.unwrap());
     assert_eq!(db.user("aDMIN").await.unwrap(), Some(user.clone()));
     assert_eq!(db.count_users().await.unwrap(), 1);
     assert!(

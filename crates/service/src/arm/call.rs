@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, Uri, header};
 use bytes::Bytes;
 use serde_json::Value;
+use strongroom_model::Place;
 
 use super::error::{ArmError, ArmResult};
 use super::filter::Filter;
@@ -25,6 +26,8 @@ pub(crate) struct Call {
     pub(crate) principal: Option<Principal>,
     pub(crate) peer: SocketAddr,
     pub(crate) tenancy: Tenancy,
+    /// What the request is about, and where its caller must be allowed it.
+    pub(crate) place: Place,
     /// Where the caller reached us: scheme, host and port.
     pub(crate) base: String,
     pub(crate) body: Bytes,
@@ -77,6 +80,15 @@ impl Call {
             }
         }
         url
+    }
+
+    /// The id of the narrowest scope that the path names.
+    pub(crate) fn scope_id(&self) -> String {
+        match (self.parameter("resourceGroupName"), self.parameter("vaultName")) {
+            ("", _) => self.tenancy.id(),
+            (group, "") => self.tenancy.group_id(group),
+            (group, vault) => self.tenancy.vault_id(group, vault).0,
+        }
     }
 
     fn path_decoded(&self) -> String {

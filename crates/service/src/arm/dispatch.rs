@@ -6,7 +6,7 @@ use super::operations::{OperationId, State};
 use super::reply::Reply;
 use super::{
     certificates, configs, containers, empty, endpoints, extended, groups, items, jobs, points, policies, provider,
-    storage, subscriptions, token, tracked, usages, vaults,
+    storage, subscriptions, tracked, usages, vaults,
 };
 
 /// Answers a call.
@@ -21,7 +21,6 @@ pub(crate) async fn dispatch(call: &Call) -> ArmResult<Reply> {
         MetadataEndpoints => endpoints::metadata(call),
         AdfsConfiguration => endpoints::adfs(call),
         TenantConfiguration => endpoints::tenant(call),
-        AdfsToken | TenantToken | TenantTokenOld => token::token(call).await,
 
         SubscriptionsList => subscriptions::list(call),
         SubscriptionsGet => subscriptions::get(call),

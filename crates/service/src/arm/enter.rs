@@ -9,16 +9,19 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use strongroom_api::Code;
 use strongroom_api::JSON_BYTES_MAX;
+use strongroom_db::NewAuditRow;
 use uuid::Uuid;
 
 use super::access;
 use super::call::{Call, Query, base};
 use super::dispatch::dispatch;
 use super::error::{ArmError, ArmResult};
-use super::names::Tenancy;
-use super::operations::Operation;
-use super::path::{Found, find};
+use super::names::{Tenancy, fresh_id};
+use super::operations::{Operation, OperationId};
+use super::path::{Found, Parameters, find};
 use super::reply::Reply;
+use super::token;
+use crate::audit;
 use crate::gate::authenticate;
 use crate::incoming::Incoming;
 use crate::listener::Peer;
@@ -45,39 +48,35 @@ pub(crate) async fn enter(
 ) -> Response {
     let begun = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let tenancy = shared.tenancy;
+    let tenancy = Tenancy::of(&shared.subscription);
     if !is_ours(&path, tenancy) {
         return Refusal::new(Code::NotFound, "There is nothing at this address").into_response();
     }
     let marks = Marks::of(request.headers());
-    let (name, caller, answered) = match find(&method, &path) {
-        Found::Operation(operation, parameters) => {
-            let call = admit(&shared, operation, request, peer, tenancy).await;
-            match call {
-                Ok(mut call) => {
-                    call.parameters = parameters;
-                    let answered = run(&call).await;
-                    (operation.name, call.principal, answered)
-                }
-                Err(error) => (operation.name, None, Err(error)),
-            }
-        }
-        Found::OtherMethod => ("none", None, Err(other_method(&method))),
-        Found::Nothing => ("none", None, Err(nothing(&path))),
+    let found = match find(&method, &path) {
+        Found::Operation(operation, parameters) => admit(&shared, operation, parameters, request, peer, tenancy)
+            .await
+            .map_err(|error| (operation.name, error)),
+        Found::OtherMethod => Err(("none", other_method(&method))),
+        Found::Nothing => Err(("none", nothing(&path))),
     };
-    let mut response = answered.unwrap_or_else(Reply::from).into_response();
+    let (name, caller, mut response) = match found {
+        Ok(call) => {
+            let response = run(&call).await;
+            write_down(&call, &path, marks.request, response.status()).await;
+            (call.operation.name, call.principal, response)
+        }
+        Err((name, error)) => (name, None, Reply::from(error).into_response()),
+    };
     marks.put(response.headers_mut());
-    report(
-        &shared,
-        &Answered {
-            name,
-            method,
-            path,
-            caller,
-            begun,
-        },
-        response.status(),
-    );
+    let answered = Answered {
+        name,
+        method,
+        path,
+        caller,
+        begun,
+    };
+    report(&shared, &answered, response.status());
     response
 }
 
@@ -90,6 +89,7 @@ fn is_ours(path: &str, tenancy: Tenancy) -> bool {
 async fn admit(
     shared: &Arc<Shared>,
     operation: &'static Operation,
+    parameters: Parameters,
     request: Request,
     Peer(peer): Peer,
     tenancy: Tenancy,
@@ -106,10 +106,11 @@ async fn admit(
     let base = base(request.uri(), request.headers(), &shared.url);
     let incoming = Incoming::from_request(request, shared).await?;
     Ok(Call {
+        place: access::place(shared, &parameters).await?,
         body: incoming.read_up_to(shared, JSON_BYTES_MAX).await?,
         shared: shared.clone(),
         operation,
-        parameters: Default::default(),
+        parameters,
         query,
         principal,
         peer,
@@ -118,16 +119,47 @@ async fn admit(
     })
 }
 
-async fn run(call: &Call) -> ArmResult<Reply> {
-    access::check(call).await?;
+async fn run(call: &Call) -> Response {
+    match call.operation.id {
+        // These have an error body of their own.
+        OperationId::AdfsToken | OperationId::TenantToken | OperationId::TenantTokenOld => token::token(call).await,
+        _ => answer(call).await.unwrap_or_else(Reply::from).into_response(),
+    }
+}
+
+async fn answer(call: &Call) -> ArmResult<Reply> {
+    access::check(call)?;
     let subscription = call.parameter("subscriptionId");
     if !subscription.is_empty() && Uuid::try_parse(subscription) != Ok(call.tenancy.subscription) {
         return Err(ArmError::not_found(
             "SubscriptionNotFound",
-            format!("The subscription '{subscription}' could not be found."),
+            format!("The subscription '{subscription:.80}' could not be found."),
         ));
     }
     dispatch(call).await
+}
+
+/// Writes into the audit log what an account changed, and what it was refused.
+async fn write_down(call: &Call, path: &str, id: Uuid, status: StatusCode) {
+    let Some(Principal::Account(account)) = &call.principal else {
+        return;
+    };
+    let reads = [Method::GET, Method::HEAD].contains(&call.operation.method);
+    if reads && status != StatusCode::FORBIDDEN {
+        return;
+    }
+    let line = NewAuditRow {
+        time: call.shared.clock.now(),
+        actor: account.actor(),
+        action: access::full_action(call.operation.action),
+        method: call.operation.method.to_string(),
+        path: audit::short(path),
+        scope: call.place.scope().clone(),
+        status: status.as_u16(),
+        peer: call.peer.ip().to_string(),
+        request: *id.as_bytes(),
+    };
+    call.shared.audit.write(&call.shared, line).await;
 }
 
 fn other_method(method: &Method) -> ArmError {
@@ -147,7 +179,7 @@ fn nothing(path: &str) -> ArmError {
 
 /// The marks by which a client finds its request again in somebody's log.
 struct Marks {
-    request: String,
+    request: Uuid,
     correlation: Option<HeaderValue>,
     client: Option<HeaderValue>,
 }
@@ -156,14 +188,14 @@ impl Marks {
     fn of(headers: &HeaderMap) -> Marks {
         let said = |name: &str| headers.get(name).filter(|value| value.len() <= 200).cloned();
         Marks {
-            request: super::names::fresh_id().to_string(),
+            request: fresh_id(),
             correlation: said("x-ms-correlation-request-id"),
             client: said("x-ms-client-request-id"),
         }
     }
 
     fn put(self, headers: &mut HeaderMap) {
-        let request = HeaderValue::from_str(&self.request).expect("an id is plain text");
+        let request = HeaderValue::from_str(&self.request.to_string()).expect("an id is plain text");
         let mut set = |name: &'static str, value| headers.insert(HeaderName::from_static(name), value);
         set(
             "x-ms-correlation-request-id",

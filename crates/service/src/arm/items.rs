@@ -12,11 +12,11 @@ use super::call::Call;
 use super::error::{ArmError, ArmResult};
 use super::loose::Loose;
 use super::names::{ContainerName, container_name, item_name};
-use super::page;
 use super::reply::Reply;
 use super::times::{self, NEVER};
 use super::tracked::{self, Outcome};
 use super::vault::{self, Vault};
+use super::{access, page};
 
 /// Most items of a list; a vault has as many as it has machines.
 const ITEMS_MAX: u32 = 10_000;
@@ -146,6 +146,8 @@ async fn change(call: &Call, vault: &Vault, item: &ItemRow, said: &Loose<'_>) ->
         "backupssuspended" => Stop::RetainByPolicy,
         _ => return Err(state.wrong("use ProtectionStopped or BackupsSuspended, or name a policy")),
     };
+    // It ends protection as a deletion does, though it is written like a change of policy.
+    access::require(call, access::ITEMS_DELETE)?;
     let stopped = vaults.stop(item, how, None).await?;
     call.shared.calls.call(item.container);
     Ok(stopped)

@@ -44,4 +44,3 @@ mod vaults;
 
 pub use compatibility::{AzureOperation, AzureSupport, azure_operations};
 pub(crate) use enter::enter;
-pub(crate) use names::Tenancy;

@@ -7,11 +7,12 @@ use uuid::Uuid;
 
 use super::error::{ArmError, ArmResult};
 use crate::password::random_bytes;
+use crate::subscription::Subscription;
 
 /// The kind of all vaults.
 pub(crate) const VAULT_KIND: &str = "Microsoft.RecoveryServices/vaults";
 
-/// The one subscription, and its tenant. They are the installation's, and stay what they are.
+/// The one subscription, and its tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tenancy {
     pub(crate) subscription: Uuid,
@@ -19,11 +20,10 @@ pub(crate) struct Tenancy {
 }
 
 impl Tenancy {
-    /// The scope of the installation that is known by this random text.
-    pub(crate) fn of_installation(installation: &str) -> Self {
+    pub(crate) fn of(subscription: &Subscription) -> Self {
         Self {
-            subscription: derived("strongroom 2026-11 subscription id of an installation", installation),
-            tenant: derived("strongroom 2026-11 tenant id of an installation", installation),
+            subscription: Uuid::from_bytes(*subscription.id.as_bytes()),
+            tenant: subscription.tenant,
         }
     }
 
@@ -90,19 +90,6 @@ pub(crate) fn fresh_id() -> Uuid {
     uuid::Builder::from_random_bytes(random_bytes()).into_uuid()
 }
 
-/// The id of whom a name signs in.
-pub(crate) fn person_id(user: &str) -> Uuid {
-    derived("strongroom 2026-11 object id of a user", &user.to_ascii_lowercase())
-}
-
-/// An id that a text always gets.
-fn derived(purpose: &str, text: &str) -> Uuid {
-    let hash = blake3::derive_key(purpose, text.as_bytes());
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&hash[..16]);
-    uuid::Builder::from_random_bytes(bytes).into_uuid()
-}
-
 /// What a container's name speaks of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ContainerName {
@@ -139,15 +126,8 @@ mod tests {
     use super::*;
 
     fn vault() -> VaultPath {
-        Tenancy::of_installation("x").vault_id("rg1", "v1")
-    }
-
-    #[test]
-    fn an_installation_has_one_subscription_for_ever() {
-        let scope = Tenancy::of_installation("0123456789abcdef0123456789abcdef");
-        assert_eq!(scope, Tenancy::of_installation("0123456789abcdef0123456789abcdef"));
-        assert_ne!(scope.subscription, scope.tenant);
-        assert_ne!(scope, Tenancy::of_installation("another"));
+        let (subscription, tenant) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        Tenancy { subscription, tenant }.vault_id("rg1", "v1")
     }
 
     #[test]

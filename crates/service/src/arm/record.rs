@@ -22,8 +22,6 @@ const BYTES_MAX: usize = 64 << 10;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Record {
-    /// Its resource group, if another than the default.
-    pub(crate) group: Option<String>,
     pub(crate) tags: Map<String, Value>,
     /// `SAID` properties, by their names.
     pub(crate) said: Map<String, Value>,

@@ -31,11 +31,6 @@ impl Reply {
         Self::new(StatusCode::CREATED, Some(body))
     }
 
-    /// An answer with any status.
-    pub(crate) fn of(status: StatusCode, body: Value) -> Self {
-        Self::new(status, Some(body))
-    }
-
     /// An answer without a body.
     pub(crate) fn empty(status: StatusCode) -> Self {
         Self::new(status, None)

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use strongroom_model::Permission;
 
+use super::access;
 use super::call::Call;
 use super::error::{ArmError, ArmResult};
 use super::operations::OPERATIONS;
@@ -30,7 +32,7 @@ fn subscription(call: &Call) -> Value {
         "id": call.tenancy.id(),
         "subscriptionId": call.tenancy.subscription.to_string(),
         "tenantId": call.tenancy.tenant.to_string(),
-        "displayName": "Strongroom",
+        "displayName": call.shared.subscription.name,
         "state": "Enabled",
         "authorizationSource": "RoleBased",
         "subscriptionPolicies": { "locationPlacementId": "Internal", "quotaId": "Internal", "spendingLimit": "Off" },
@@ -49,7 +51,11 @@ pub(crate) fn tenants(call: &Call) -> ArmResult<Reply> {
 /// `GET /subscriptions/{subscriptionId}/locations`: the regions that vaults lie in, and the one that is always there.
 pub(crate) async fn locations(call: &Call) -> ArmResult<Reply> {
     let vaults = call.shared.db.vaults().await.map_err(|error| refuse(error.into()))?;
-    let mut regions: BTreeSet<String> = vaults.into_iter().map(|vault| vault.region.to_string()).collect();
+    let roles = access::of(call);
+    let mut regions: BTreeSet<String> = (vaults.iter())
+        .filter(|vault| roles.permits_on(Permission::VaultsRead, vault))
+        .map(|vault| vault.region.to_string())
+        .collect();
     regions.insert(strongroom_model::Region::default().to_string());
     let location = |name: String| {
         json!({

@@ -1,7 +1,7 @@
 //! The vault of a path: found, shown, and its record changed.
 
 use serde_json::{Value, json};
-use strongroom_model::{ResourceGroupName, VaultName, VaultSettings};
+use strongroom_model::{VaultName, VaultSettings};
 use strongroom_vault::{VaultError, VaultInfo};
 
 use super::call::Call;
@@ -30,7 +30,7 @@ pub(crate) async fn find(call: &Call) -> ArmResult<Vault> {
         shown => shown.map_err(refuse)?,
     };
     let vault = with_record(call, info).await?;
-    match vault.group().eq_ignore_ascii_case(group) {
+    match vault.info.vault.resource_group.as_str().eq_ignore_ascii_case(group) {
         true => Ok(vault),
         false => Err(absent()),
     }
@@ -51,21 +51,13 @@ pub(crate) async fn with_record(call: &Call, info: VaultInfo) -> ArmResult<Vault
 
 impl Vault {
     fn new(tenancy: Tenancy, info: VaultInfo, record: Record, version: i64) -> Vault {
-        let group = record
-            .group
-            .clone()
-            .unwrap_or_else(|| ResourceGroupName::default().to_string());
-        let path = tenancy.vault_id(&group, info.vault.name.as_str());
+        let path = tenancy.vault_id(info.vault.resource_group.as_str(), info.vault.name.as_str());
         Vault {
             info,
             record,
             version,
             path,
         }
-    }
-
-    pub(crate) fn group(&self) -> &str {
-        self.path.0.split('/').nth(4).unwrap_or_default()
     }
 
     /// Writes the record, if nobody else has meanwhile.

@@ -2,17 +2,18 @@
 
 use axum::http::StatusCode;
 use serde_json::json;
-use strongroom_model::{Redundancy, Region, VaultName, VaultSettings};
-use strongroom_vault::VaultError;
+use strongroom_model::{Permission, Redundancy, Region, VaultName, VaultSettings};
+use strongroom_vault::{NewVault, VaultError};
 
 use super::call::Call;
 use super::error::{ArmError, ArmResult};
 use super::loose::Loose;
 use super::names::VAULT_KIND;
+use super::record::Record;
 use super::reply::Reply;
 use super::tracked::{self, Outcome};
 use super::vault::{self, Vault};
-use super::{groups, page, security};
+use super::{access, groups, page, security};
 use crate::vault_refusal::refuse;
 
 /// `GET` of all vaults of the subscription.
@@ -22,8 +23,10 @@ pub(crate) async fn list_all(call: &Call) -> ArmResult<Reply> {
 
 /// `GET` of a group's vaults.
 pub(crate) async fn list(call: &Call) -> ArmResult<Reply> {
-    let group = groups::find(call).await?;
-    listed(call, of_group(call, Some(group.name.as_str())).await?)
+    if access::sees_group(call) {
+        groups::find(call).await?;
+    }
+    listed(call, of_group(call, Some(call.parameter("resourceGroupName"))).await?)
 }
 
 fn listed(call: &Call, vaults: Vec<Vault>) -> ArmResult<Reply> {
@@ -33,13 +36,14 @@ fn listed(call: &Call, vaults: Vec<Vault>) -> ArmResult<Reply> {
     page::list(call, members.collect())
 }
 
-/// The vaults of a group, or all.
+/// The vaults of a group, or all, as far as the caller sees them.
 pub(crate) async fn of_group(call: &Call, group: Option<&str>) -> ArmResult<Vec<Vault>> {
+    let roles = access::of(call);
     let mut vaults = Vec::new();
     for info in call.shared.vaults.list().await.map_err(refuse)? {
-        let vault = vault::with_record(call, info).await?;
-        if group.is_none_or(|group| vault.group().eq_ignore_ascii_case(group)) {
-            vaults.push(vault);
+        let inside = group.is_none_or(|group| info.vault.resource_group.as_str().eq_ignore_ascii_case(group));
+        if inside && roles.permits_on(Permission::VaultsRead, &info.vault) {
+            vaults.push(vault::with_record(call, info).await?);
         }
     }
     Ok(vaults)
@@ -69,17 +73,20 @@ async fn create(call: &Call, body: &Loose<'_>) -> ArmResult<Reply> {
         .map_err(|error| ArmError::bad("InvalidResourceName", format!("{error}.")))?;
     let region = region(body)?;
     let redundancy = redundancy(body)?.unwrap_or_default();
-    let mut record = super::record::Record {
-        group: Some(group.name.to_string()),
-        ..Default::default()
-    };
+    let mut record = Record::default();
     record.take(body)?;
     record.text()?;
     let settings = security::taken(&VaultSettings::default(), body)?;
     if let Some(why) = VaultSettings::default().refuses(&settings) {
         return Err(VaultError::SettingsRefused { why }.into());
     }
-    let created = call.shared.vaults.create(&name, &region, redundancy).await;
+    let new = NewVault {
+        name,
+        resource_group: group.name,
+        region,
+        redundancy,
+    };
+    let created = call.shared.vaults.create(&new).await;
     let info = created.map_err(refuse)?;
     tracing::info!(vault = %info.vault.name, id = %info.vault.id, "created a vault");
     let mut vault = vault::with_record(call, info).await?;
