@@ -206,7 +206,7 @@ impl Show {
             [
                 line("name", vault.name.to_string()),
                 line("id", vault.id.to_string()),
-                line("resource group", vault.resource_group.to_string()),
+                line("group", vault.resource_group.to_string()),
                 line("region", vault.region.to_string()),
                 line("redundancy", vault.redundancy.to_string()),
                 line("machines", vault.machines.to_string()),

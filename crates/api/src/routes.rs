@@ -95,6 +95,14 @@ routes! {
     Metrics: GET "/metrics", Public, Body::Empty => 200 Body::Text, "Counts for Prometheus, without a name in them";
     Token: POST "/api/v1/token", Public, Body::Form("TokenRequest") => 200 Body::Json("TokenResponse"), "Signs in: a password, a refresh token or a machine's assertion for a short-lived token";
     ChangePassword: POST "/api/v1/password", PasswordChange, Body::Json("ChangePassword") => 200 Body::Json("PasswordChanged"), "Changes the caller's own password, by the present one; every session ends, and a new one begins";
+    DeviceAuthorization: POST "/api/v1/device_authorization", Public, Body::Form("DeviceAuthorizationRequest") => 200 Body::Json("DeviceAuthorization"), "Begins a sign-in that a person finishes in a browser elsewhere";
+    DevicePage: GET "/device", Public, Body::Empty => 200 Body::Page, "The page on which a person types a device code";
+    DeviceForm: POST "/device", Public, Body::Form("DeviceForm") => 200 Body::Page, "Signs the person in and lets the program go on that waits for the code";
+    AuthorizePage: GET "/authorize", Public, Body::Empty => 200 Body::Page, "The page on which a person signs in for a program";
+    AuthorizeForm: POST "/authorize", Public, Body::Form("AuthorizeForm") => 303 Body::Empty, "Signs the person in and sends the browser back to the program with a code";
+    BeginOneTimePasswords: POST "/api/v1/account/one-time-passwords", PasswordChange, Body::Json("BeginOneTimePasswords") => 201 Body::Json("OneTimePasswordSecret"), "Makes a secret for the caller's authenticator";
+    ConfirmOneTimePasswords: POST "/api/v1/account/one-time-passwords/confirm", PasswordChange, Body::Json("ConfirmOneTimePasswords") => 200 Body::Json("RecoveryCodes"), "Asks for one-time passwords from now on, if the caller has the right one";
+    EndOneTimePasswords: POST "/api/v1/account/one-time-passwords/end", PasswordChange, Body::Json("EndOneTimePasswords") => 204 Body::Empty, "Asks the caller for no one-time passwords any more";
     ShowAccount: GET "/api/v1/account", OwnAccount, Body::Empty => 200 Body::Json("AccountView"), "Shows the caller's own account, with its roles";
     ListUsers: GET "/api/v1/users", UsersManage, Body::Empty => 200 Body::Json("UserList"), "Lists the users";
     CreateUser: POST "/api/v1/users", UsersManage, Body::Json("CreateUser") => 201 Body::Json("UserView"), "Creates a user, who may do nothing until a role is assigned";
@@ -215,7 +223,15 @@ mod tests {
             .filter(|route| route.permission == Permission::Public)
             .map(|route| route.path)
             .collect();
-        assert_eq!(public, ["/healthz", "/readyz", "/metrics", "/api/v1/token"]);
+        let sign_in = [
+            "/api/v1/token",
+            "/api/v1/device_authorization",
+            "/device",
+            "/device",
+            "/authorize",
+            "/authorize",
+        ];
+        assert_eq!(public, [&["/healthz", "/readyz", "/metrics"], &sign_in[..]].concat());
     }
 
     #[test]

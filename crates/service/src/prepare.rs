@@ -25,6 +25,7 @@ use crate::first_administrator::FirstAdministrator;
 use crate::installation;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use crate::one_time_passwords::TotpKey;
 use crate::password::{PasswordHasher, fill_random, random_bytes};
 use crate::service::{ServeOptions, StartError};
 use crate::shared::Shared;
@@ -61,7 +62,8 @@ pub(crate) async fn prepare(
     let passwords = PasswordHasher::new();
     let administrator = FirstAdministrator::prepare(&folder, &db, &passwords, now).await?;
     let shared = Shared {
-        tokens: TokenKey::new(&token_key(&folder)?),
+        tokens: TokenKey::new(&secret_key(&folder, "secrets/token.key")?),
+        totp: TotpKey::new(&secret_key(&folder, "secrets/one-time-passwords.key")?),
         vaults: open_vaults(&folder, &db, &clock),
         clock,
         folder,
@@ -192,15 +194,14 @@ fn open_vaults(folder: &DataDir, db: &Db, clock: &Clock) -> Vaults {
     Vaults::open(db.clone(), options)
 }
 
-fn token_key(folder: &DataDir) -> Result<[u8; KEY_LENGTH], StartError> {
-    const FILE: &str = "secrets/token.key";
-    if let Some(bytes) = folder.read(FILE)? {
+fn secret_key(folder: &DataDir, file: &str) -> Result<[u8; KEY_LENGTH], StartError> {
+    if let Some(bytes) = folder.read(file)? {
         let right = bytes
             .try_into()
-            .map_err(|_| folder.damaged(FILE, "it has another length than the key"));
+            .map_err(|_| folder.damaged(file, "it has another length than the key"));
         return Ok(right?);
     }
     let key = random_bytes::<KEY_LENGTH>();
-    folder.write(FILE, &key)?;
+    folder.write(file, &key)?;
     Ok(key)
 }

@@ -12,8 +12,8 @@ use crate::gate::{Gate, pass};
 use crate::refusal::Refusal;
 use crate::shared::Shared;
 use crate::{
-    account, arm, audit, fetch, health, items, jobs, key_sets, link, machines, oauth, points, policies,
-    resource_groups, roles, service_principals, sessions, settings, users, vaults,
+    account, arm, audit, fetch, health, items, jobs, key_sets, link, machines, oauth, one_time_passwords, points,
+    policies, resource_groups, roles, service_principals, sessions, settings, users, vaults,
 };
 
 /// Builds the router from the table of routes.
@@ -41,6 +41,14 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::Metrics => on(method, health::metrics),
         RouteId::Token => on(method, oauth::token),
         RouteId::ChangePassword => on(method, account::change_password),
+        RouteId::DeviceAuthorization => on(method, oauth::device::authorization),
+        RouteId::DevicePage => on(method, oauth::device::page),
+        RouteId::DeviceForm => on(method, oauth::device::form),
+        RouteId::AuthorizePage => on(method, oauth::authorize::page),
+        RouteId::AuthorizeForm => on(method, oauth::authorize::form),
+        RouteId::BeginOneTimePasswords => on(method, one_time_passwords::begin),
+        RouteId::ConfirmOneTimePasswords => on(method, one_time_passwords::confirm),
+        RouteId::EndOneTimePasswords => on(method, one_time_passwords::end),
         RouteId::ShowAccount => on(method, account::show),
         RouteId::ListUsers => on(method, users::list),
         RouteId::CreateUser => on(method, users::create),

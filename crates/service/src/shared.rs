@@ -16,6 +16,7 @@ use crate::data_dir::DataDir;
 use crate::limits::Limits;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use crate::one_time_passwords::TotpKey;
 use crate::parse::parse;
 use crate::password::PasswordHasher;
 use crate::principal::Machine;
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     /// Where machines reach the service.
     pub(crate) url: String,
     pub(crate) tokens: TokenKey,
+    pub(crate) totp: TotpKey,
     pub(crate) passwords: PasswordHasher,
     pub(crate) attempts: Attempts,
     pub(crate) audit: Audit,

@@ -59,7 +59,7 @@ impl Call {
         self
     }
 
-    fn form(mut self, body: &TokenRequest) -> Self {
+    pub(crate) fn form(mut self, body: &impl Serialize) -> Self {
         let text = serde_urlencoded::to_string(body).expect("plain fields always serialise");
         self.content_type = "application/x-www-form-urlencoded";
         self.body = Some(text.into());

@@ -7,9 +7,10 @@ use super::{Client, ClientError};
 use crate::routes::RouteId;
 use crate::{
     AccountView, AddCertificate, AddSecret, AddedSecret, AssignRole, AssignmentList, AssignmentView, AuditPage,
-    AuditQuery, ChangeServicePrincipal, ChangeUser, CreateResourceGroup, CreateServicePrincipal, CreateUser, KeyView,
-    ResourceGroupList, ResourceGroupView, RoleDefinitionList, ServicePrincipalList, ServicePrincipalView, UserList,
-    UserView,
+    AuditQuery, BeginOneTimePasswords, ChangeServicePrincipal, ChangeUser, ConfirmOneTimePasswords,
+    CreateResourceGroup, CreateServicePrincipal, CreateUser, EndOneTimePasswords, KeyView, OneTimePasswordSecret,
+    RecoveryCodes, ResourceGroupList, ResourceGroupView, RoleDefinitionList, Secret, ServicePrincipalList,
+    ServicePrincipalView, UserList, UserView,
 };
 
 impl Client {
@@ -19,6 +20,39 @@ impl Client {
     /// When the call fails.
     pub async fn account(&self) -> Result<AccountView, ClientError> {
         self.send_for_json(Call::new(RouteId::ShowAccount, &[])).await
+    }
+
+    /// Begins one-time passwords for the caller.
+    ///
+    /// # Errors
+    /// [`crate::Code::WrongPassword`], [`crate::Code::OneTimePasswordsState`] among others.
+    pub async fn begin_one_time_passwords(&self, password: Secret) -> Result<OneTimePasswordSecret, ClientError> {
+        let request = BeginOneTimePasswords { password };
+        self.send_for_json(Call::new(RouteId::BeginOneTimePasswords, &[]).json(&request))
+            .await
+    }
+
+    /// Has the caller asked for one-time passwords from now on.
+    ///
+    /// # Errors
+    /// [`crate::Code::WrongPassword`] when this is not what the authenticator shows.
+    pub async fn confirm_one_time_passwords(&self, one_time_password: Secret) -> Result<RecoveryCodes, ClientError> {
+        let request = ConfirmOneTimePasswords { one_time_password };
+        self.send_for_json(Call::new(RouteId::ConfirmOneTimePasswords, &[]).json(&request))
+            .await
+    }
+
+    /// Has the caller not asked for one-time passwords any more.
+    ///
+    /// # Errors
+    /// [`crate::Code::WrongPassword`] among others.
+    pub async fn end_one_time_passwords(&self, password: Secret, one_time_password: Secret) -> Result<(), ClientError> {
+        let request = EndOneTimePasswords {
+            password,
+            one_time_password,
+        };
+        self.send_for_nothing(Call::new(RouteId::EndOneTimePasswords, &[]).json(&request))
+            .await
     }
 
     /// Lists the users by name.

@@ -116,6 +116,11 @@ impl Client {
         }
     }
 
+    /// The newest refresh token that this client was given, if it was given one.
+    pub fn refresh_token(&self) -> Option<crate::Secret> {
+        self.shared.tokens.newest_refresh()
+    }
+
     /// How long it goes on trying when the service is away.
     pub fn patience(&self) -> Duration {
         self.retry.total

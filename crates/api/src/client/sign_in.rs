@@ -138,6 +138,10 @@ impl Tokens {
         })
     }
 
+    pub(crate) fn newest_refresh(&self) -> Option<Secret> {
+        self.own_refresh().clone()
+    }
+
     fn own_refresh(&self) -> std::sync::MutexGuard<'_, Option<Secret>> {
         self.refresh.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

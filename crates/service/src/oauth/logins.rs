@@ -7,6 +7,7 @@ use strongroom_db::{LoginId, LoginRenewed, LoginRow, UserRow};
 use super::form::needed;
 use super::{Asked, Granted, Refused, Signed, TokenForm};
 use crate::attempts::Caller;
+use crate::one_time_passwords;
 use crate::password::random_bytes;
 use crate::refusal::{Answer, Refusal};
 use crate::shared::Shared;
@@ -35,7 +36,7 @@ pub(crate) async fn check(
     asked: &Asked,
     name: &str,
     password: Secret,
-    _one_time_password: Option<Secret>,
+    one_time_password: Option<Secret>,
 ) -> Answer<UserRow> {
     let caller = Caller::new(asked.peer, name);
     begin_attempt(shared, caller)?;
@@ -45,6 +46,7 @@ pub(crate) async fn check(
     let Some(user) = user.filter(|_| right) else {
         return Err(failed(shared, name));
     };
+    one_time_passwords::check(shared, &user, one_time_password).await?;
     shared.attempts.succeeded(&caller);
     Ok(user)
 }

@@ -5,9 +5,12 @@
 //! our problem, and each endpoint answers in the shape that its clients read.
 
 mod applications;
+pub(crate) mod authorize;
+pub(crate) mod device;
 mod form;
 pub(crate) mod logins;
 mod machines;
+mod page;
 mod redirect;
 mod refused;
 
@@ -18,9 +21,9 @@ use axum::Json;
 use axum::extract::{Extension, Request, State};
 use axum::http::header;
 use axum::response::IntoResponse;
-use strongroom_api::TokenResponse;
 use strongroom_api::routes::RouteId;
-use strongroom_db::{Actor, NewAuditRow};
+use strongroom_api::{Secret, TokenResponse};
+use strongroom_db::{Actor, NewAuditRow, UserRow};
 use strongroom_model::{PrincipalId, Scope};
 
 pub(crate) use form::TokenForm;
@@ -104,6 +107,10 @@ pub(crate) async fn grant(shared: &Shared, form: TokenForm, asked: &Asked) -> Re
 async fn decide(shared: &Shared, form: TokenForm, asked: &Asked) -> Result<Granted, Refused> {
     match form.grant_type.as_str() {
         "password" => logins::by_password(shared, form, asked).await,
+        "urn:ietf:params:oauth:grant-type:device_code" | "device_code" => {
+            device::by_device_code(shared, form, asked).await
+        }
+        "authorization_code" => authorize::by_code(shared, form, asked).await,
         "refresh_token" => logins::by_refresh_token(shared, form, asked).await,
         "client_credentials" if form.client_id.is_none() && form.client_secret.is_none() => {
             machines::by_assertion(shared, form, asked).await
@@ -111,6 +118,29 @@ async fn decide(shared: &Shared, form: TokenForm, asked: &Asked) -> Result<Grant
         "client_credentials" => applications::by_credentials(shared, form, asked).await,
         _ => Err(Refused::unsupported()),
     }
+}
+
+/// The user who signs in on a page of ours.
+pub(crate) async fn person(
+    shared: &Shared,
+    asked: &Asked,
+    name: &str,
+    password: Secret,
+    one_time_password: Option<Secret>,
+) -> Result<UserRow, Refused> {
+    let result = logins::check(shared, asked, name, password, one_time_password).await;
+    let result = result.map_err(Refused::from);
+    match &result {
+        Ok(user) => {
+            let (id, name) = (user.id.into(), user.name.clone());
+            write_down(shared, asked, Some(Signed::User { id, name }), "", 200).await;
+        }
+        Err(refused) if refused.is_worth_writing_down() => {
+            write_down(shared, asked, None, name, refused.status()).await;
+        }
+        Err(_) => {}
+    }
+    result
 }
 
 async fn write_down(shared: &Shared, asked: &Asked, who: Option<Signed>, claimed: &str, status: u16) {

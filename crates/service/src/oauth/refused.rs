@@ -43,7 +43,8 @@ impl Refused {
         )
     }
 
-    /// The answer in OAuth's shape and nothing else, for clients who know no other.
+    /// The answer in OAuth's shape and nothing else, for the token endpoints of clients who know no other.
+    #[allow(dead_code)]
     pub(crate) fn into_oauth(self) -> Response {
         let status = match self.error {
             "invalid_client" => StatusCode::UNAUTHORIZED,
