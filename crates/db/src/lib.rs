@@ -45,6 +45,7 @@ mod users;
 mod vault_records;
 mod vaults;
 
+pub use address::is_server;
 pub use applications::{ApplicationKeyKind, ApplicationKeyRow, ApplicationRow};
 pub use audit::{Actor, AuditFilter, AuditRow, NewAuditRow};
 pub use authorization_codes::AuthorizationCodeRow;

@@ -169,6 +169,7 @@ impl Db {
             Err(DbError::NoVault) => return Ok(VaultDeleted::Absent),
             Err(error) => return Err(error),
         };
+        lock_vault(write.on(), key).await?;
         let figures = figures(write.on(), key).await?;
         if figures.containers > 0 || figures.points > 0 {
             return Ok(VaultDeleted::NotEmpty(figures));
@@ -182,6 +183,19 @@ impl Db {
         } else {
             VaultDeleted::Absent
         })
+    }
+}
+
+/// Keeps other transactions from adding to the vault what counts, or deleting it, until this one ends.
+pub(crate) async fn lock_vault(connection: &mut AnyConnection, key: i64) -> Result<(), DbError> {
+    let query = sqlx::query("update vaults set version = version where key = $1").bind(key);
+    let done = query
+        .execute(connection)
+        .await
+        .map_err(DbError::sql("lock the vault"))?;
+    match done.rows_affected() {
+        0 => Err(DbError::NoVault),
+        _ => Ok(()),
     }
 }
 

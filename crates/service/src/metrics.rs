@@ -51,6 +51,8 @@ pub(crate) struct Metrics {
     /// Recovery points that have expired.
     pub(crate) points_expired: Counter,
     jobs_ended: Family<JobLabels, Counter>,
+    /// The time that the service saw when it last looked after things, in seconds since 1970.
+    pub(crate) clock_seen: Gauge,
     /// Connections that are open.
     pub(crate) connections: Gauge,
     uptime_seconds: Gauge,
@@ -79,6 +81,9 @@ impl Metrics {
         let points_expired = counter("points_expired", "Recovery points expired");
         let jobs_ended = Family::default();
         registry.register("jobs_ended", "Jobs that are over", jobs_ended.clone());
+        let clock_seen = Gauge::default();
+        let help = "Time at which the service last looked after things, in seconds since 1970";
+        registry.register("clock_seen_seconds", help, clock_seen.clone());
         let (connections, uptime_seconds) = (Gauge::default(), Gauge::default());
         registry.register("connections", "Open connections", connections.clone());
         registry.register("uptime_seconds", "Seconds since the start", uptime_seconds.clone());
@@ -96,6 +101,7 @@ impl Metrics {
             jobs_scheduled,
             points_expired,
             jobs_ended,
+            clock_seen,
             connections,
             uptime_seconds,
             started: Instant::now(),

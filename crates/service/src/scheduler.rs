@@ -66,6 +66,13 @@ async fn tick(shared: &Shared) -> Result<(), VaultError> {
 }
 
 async fn round(shared: &Shared) -> Result<(), VaultError> {
+    let now = shared.clock.now();
+    look_after(shared).await?;
+    shared.metrics.clock_seen.set(now.as_second());
+    Ok(())
+}
+
+async fn look_after(shared: &Shared) -> Result<(), VaultError> {
     let may_expire = clock_watch::look(shared).await?;
     for job in shared.vaults.fail_silent_jobs(shared.upkeep.job_silence).await? {
         tracing::warn!(machine = %job.name, job = %job.id, state = %job.state, "nothing was heard of a job: it is over");
@@ -80,7 +87,8 @@ async fn round(shared: &Shared) -> Result<(), VaultError> {
         tracing::info!(%item, %point, "a recovery point has expired");
     }
     shared.metrics.points_expired.inc_by(expired.points.len() as u64);
-    for item in shared.vaults.purge().await? {
+    let purged = shared.vaults.purge().await?;
+    for item in purged {
         tracing::warn!(item = %item.id, name = %item.name, "a soft-deleted item is gone: its days are over");
     }
     Ok(())

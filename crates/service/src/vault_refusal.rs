@@ -39,6 +39,7 @@ pub(crate) fn refuse(error: VaultError) -> Refusal {
         VaultError::KeySetRejected { .. } => Code::InvalidKeySet,
         VaultError::MembershipRefused => Code::MembershipRefused,
         VaultError::TooManyIds => Code::InvalidRequest,
+        VaultError::Unavailable { .. } => Code::Unavailable,
         VaultError::NoSpace => Code::NoSpace,
         VaultError::Damaged(_) => Code::ObjectDamaged,
         VaultError::Internal { action, cause } => return Refusal::internal(action, cause),
@@ -72,6 +73,7 @@ fn log(error: &VaultError) {
     match error {
         VaultError::NoSpace | VaultError::Damaged(_) => tracing::error!("{error}"),
         VaultError::PackRejected { .. } | VaultError::PointRejected { .. } => tracing::warn!("{error}"),
+        VaultError::Unavailable { why } => tracing::warn!("the database is not available: {why}"),
         _ => {}
     }
 }

@@ -181,6 +181,12 @@ pub enum VaultError {
     /// More identities at once than [`IDS_MAX`].
     #[error("a request names at most {IDS_MAX} blobs")]
     TooManyIds,
+    /// The database does not answer just now.
+    #[error("the service's database does not answer just now: try again in a moment")]
+    Unavailable {
+        /// For the log.
+        why: String,
+    },
     /// The disk of the database or of the objects is full.
     #[error("the vault's disk is full: free some space there, then try again")]
     NoSpace,
@@ -209,6 +215,7 @@ impl From<DbError> for VaultError {
             DbError::NoVault => Self::VaultNotFound,
             DbError::NoResourceGroup => Self::ResourceGroupNotFound,
             DbError::NoContainer => Self::ContainerNotFound,
+            DbError::Unavailable(why) => Self::Unavailable { why },
             error => Self::Internal {
                 action: "use the metadata database",
                 cause: error.into(),

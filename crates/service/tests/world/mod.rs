@@ -78,12 +78,15 @@ impl World {
     }
 
     pub async fn with_limits(limits: Limits) -> Self {
+        Self::with(|options| options.limits = limits).await
+    }
+
+    /// A world of a service with other options.
+    pub async fn with(change: impl FnOnce(&mut ServeOptions)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (clock, time) = Clock::simulated(START.parse().unwrap());
-        let options = ServeOptions {
-            limits,
-            ..options(&folder.path().join("data"))
-        };
+        let mut options = options(&folder.path().join("data"));
+        change(&mut options);
         let service = Service::start(options, clock.clone()).await.unwrap();
         Self {
             folder,
