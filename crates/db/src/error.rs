@@ -15,6 +15,9 @@ pub enum DbError {
     /// The vault is not there, or was deleted meanwhile.
     #[error("the vault is not in the database")]
     NoVault,
+    /// The resource group is not there, or was deleted meanwhile.
+    #[error("the resource group is not in the database")]
+    NoResourceGroup,
     /// The container is not there, or was deleted meanwhile.
     #[error("the container is not in the database")]
     NoContainer,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! lock  address  admin-password  installation  strongroom.db
-//! tls/{ca.pem,ca.key,server.pem,server.key,server.json}   secrets/token.key   objects/<region>/<vault>/
+//! tls/{ca.pem,ca.key,server.pem,server.key,server.json}   secrets/{token,one-time-passwords}.key   objects/<region>/<vault>/
 //! ```
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};

@@ -7,10 +7,15 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod account;
+mod accounts;
+mod arm;
 mod attempts;
+mod audit;
 mod authority;
 mod calls;
+mod certificate;
 mod clock_watch;
 mod config;
 mod data_dir;
@@ -30,6 +35,8 @@ mod listener;
 mod machines;
 mod memory;
 mod metrics;
+mod oauth;
+mod one_time_passwords;
 mod parse;
 mod password;
 mod points;
@@ -38,19 +45,26 @@ mod prepare;
 mod principal;
 mod query;
 mod refusal;
+mod resource_groups;
+mod roles;
 mod router;
 mod scheduler;
 mod service;
+mod service_principals;
 mod sessions;
 mod settings;
 mod shared;
-mod sign_in;
+mod subscription;
+mod target;
 mod token;
+mod totp;
 mod unfinished;
 mod upkeep;
+mod users;
 mod vault_refusal;
 mod vaults;
 
+pub use arm::{AzureOperation, AzureSupport, azure_operations};
 pub use authority::AuthorityError;
 pub use config::{Config, ConfigError, LogConfig, LogFormat};
 pub use data_dir::DataDirError;

@@ -20,6 +20,9 @@ pub enum VaultError {
         /// The name.
         name: VaultName,
     },
+    /// There is no such resource group.
+    #[error("there is no such resource group: `strongroom resource-group list` shows the resource groups")]
+    ResourceGroupNotFound,
     /// The vault cannot be deleted yet.
     #[error(
         "the vault {name} is not empty: it has {} registered machines and {} recovery points; unregister the machines and delete their recovery points first",
@@ -210,6 +213,7 @@ impl From<DbError> for VaultError {
         match error {
             DbError::NoSpace => Self::NoSpace,
             DbError::NoVault => Self::VaultNotFound,
+            DbError::NoResourceGroup => Self::ResourceGroupNotFound,
             DbError::NoContainer => Self::ContainerNotFound,
             DbError::Unavailable(why) => Self::Unavailable { why },
             error => Self::Internal {

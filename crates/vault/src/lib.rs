@@ -68,4 +68,4 @@ pub use strongroom_db::{
     Container, Dispatched, DueItem, IDS_MAX, ItemQuery, ItemRow, JobQuery, JobReport, JobRow, PointRow, PolicyRow,
     VaultFigures, VaultRow,
 };
-pub use vaults::{Options, Stores, VaultInfo, Vaults};
+pub use vaults::{NewVault, Options, Stores, VaultInfo, Vaults};

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Each test file uses a part of it.
 
 pub mod objects;
+pub mod people;
 pub mod raw;
 
 use std::path::{Path, PathBuf};
@@ -154,6 +155,7 @@ impl World {
         let administrator = self.administrator().await;
         let create = CreateVault {
             name: vault_name(name),
+            resource_group: strongroom_model::ResourceGroupName::default(),
             region: Region::default(),
             redundancy: Redundancy::default(),
         };
