@@ -137,6 +137,8 @@ operations! {
     AdfsToken "Adfs_Token" POST ROOT "adfs/oauth2/token" 1 Served, "Public";
     TenantConfiguration "Tenant_Configuration" GET ROOT "{tenantId}/v2.0/.well-known/openid-configuration" 2 Served, "Public";
     TenantToken "Tenant_Token" POST ROOT "{tenantId}/oauth2/v2.0/token" 2 Served, "Public";
+    AdfsDevice "Adfs_DeviceCode" POST ROOT "adfs/oauth2/devicecode" 2 Served, "Public";
+    TenantDevice "Tenant_DeviceCode" POST ROOT "{tenantId}/oauth2/v2.0/devicecode" 2 Served, "Public";
     TenantTokenOld "Tenant_TokenV1" POST ROOT "{tenantId}/oauth2/token" 3 Served, "Public";
 
     // Scopes of administration, and the two foreign providers that the clients look at.
