@@ -7,8 +7,7 @@ use std::time::Instant;
 use axum::extract::{Extension, FromRequest as _, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use strongroom_api::Code;
-use strongroom_api::JSON_BYTES_MAX;
+use strongroom_api::{Code, FORM_BYTES_MAX, JSON_BYTES_MAX};
 use strongroom_db::NewAuditRow;
 use uuid::Uuid;
 
@@ -105,11 +104,16 @@ async fn admit(
     };
     let path = request.uri().path().to_owned();
     let base = base(request.uri(), request.headers(), &shared.url);
+    // Whoever is not known yet has only a form to send.
+    let bytes_max = match principal {
+        None => FORM_BYTES_MAX,
+        Some(_) => JSON_BYTES_MAX,
+    };
     let incoming = Incoming::from_request(request, shared).await?;
     Ok(Call {
         place: access::place(shared, &parameters).await?,
         path,
-        body: incoming.read_up_to(shared, JSON_BYTES_MAX).await?,
+        body: incoming.read_up_to(shared, bytes_max).await?,
         shared: shared.clone(),
         operation,
         parameters,
