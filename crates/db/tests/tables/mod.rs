@@ -1,5 +1,8 @@
 //! What each table promises, by table, whichever database keeps it.
 
+mod identity;
+
+pub use identity::*;
 use jiff::{SignedDuration, Timestamp};
 use strongroom_db::*;
 use strongroom_model::*;
@@ -22,6 +25,13 @@ macro_rules! promises_on {
             one_session_too_many_ends_the_oldest
             service_tables
             a_step_that_stops_leaves_nothing_or_all
+            somebody_always_owns_the_subscription
+            roles_go_with_what_they_were_for
+            keys_of_applications_are_bound_and_listed
+            a_refresh_token_is_good_once
+            codes_are_good_once
+            one_time_passwords_are_good_once
+            the_audit_log_grows_and_is_filtered
         }
     };
     ($world:path: $($promise:ident)*) => {
