@@ -11,48 +11,9 @@ use serde_json::json;
 use strongroom_api::{ASSERTION_TYPE, AddCertificate, CertificateKey, Client, PrincipalProof, Secret, SignIn};
 use strongroom_model::Role;
 use world::World;
+use world::forms::{error, text};
 use world::people::PASSWORD;
 use world::raw::{Reply, escaped};
-
-fn error(reply: &Reply) -> (u16, String) {
-    (
-        reply.status,
-        reply.json()["error"].as_str().unwrap_or_default().to_owned(),
-    )
-}
-
-fn text(reply: &Reply, name: &str) -> String {
-    let value = reply.json()[name].clone();
-    value
-        .as_str()
-        .unwrap_or_else(|| panic!("no {name}: {}", String::from_utf8_lossy(&reply.body)))
-        .to_owned()
-}
-
-impl World {
-    async fn token_form(&self, form: &[(&str, &str)]) -> Reply {
-        self.form("/api/v1/token", "", form).await
-    }
-
-    async fn sign_in(&self, name: &str, more: &[(&str, &str)]) -> Reply {
-        let form = [
-            &[("grant_type", "password"), ("username", name), ("password", PASSWORD)],
-            more,
-        ]
-        .concat();
-        self.token_form(&form).await
-    }
-
-    async fn refresh(&self, token: &str) -> Reply {
-        self.token_form(&[("grant_type", "refresh_token"), ("refresh_token", token)])
-            .await
-    }
-
-    async fn whoami(&self, token: &str) -> String {
-        let reply = self.call("GET", "/api/v1/account", Some(token), b"").await;
-        text(&reply, "name")
-    }
-}
 
 #[tokio::test]
 async fn errors_have_the_shape_of_oauth_and_ours() {
@@ -507,96 +468,4 @@ async fn a_browser_brings_a_code_that_only_the_program_can_use() {
         error(&exchange(&late, "portal", redirect, &verifier).await).1,
         "invalid_grant"
     );
-}
-
-fn totp(secret: &Secret, now: i64) -> String {
-    let bytes = data_encoding::BASE32_NOPAD.decode(secret.reveal().as_bytes()).unwrap();
-    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &bytes);
-    let tag = aws_lc_rs::hmac::sign(&key, &(now / 30).to_be_bytes());
-    let offset = usize::from(tag.as_ref()[19] & 15);
-    let number = u32::from_be_bytes(tag.as_ref()[offset..offset + 4].try_into().unwrap()) & 0x7fff_ffff;
-    format!("{:06}", number % 1_000_000)
-}
-
-#[tokio::test]
-async fn one_time_passwords_are_asked_for_once_they_are_confirmed() {
-    let world = World::new().await;
-    world.user("eve", &[]).await;
-    let eve = world.client_of("eve").await;
-    let begun = eve.begin_one_time_passwords(Secret::new(PASSWORD)).await.unwrap();
-    let code = |world: &World| totp(&begun.secret, world.now().as_second());
-    assert_eq!(world.sign_in("eve", &[]).await.status, 200, "nothing is confirmed yet");
-    assert!(eve.confirm_one_time_passwords(Secret::new("12345")).await.is_err());
-    let first = code(&world);
-    let recovery = eve
-        .confirm_one_time_passwords(Secret::new(&first))
-        .await
-        .unwrap()
-        .recovery_codes;
-    assert_eq!(recovery.len(), 10);
-
-    let missing = world.sign_in("eve", &[]).await;
-    assert_eq!(missing.code().as_deref(), Some("OneTimePasswordRequired"));
-    assert_eq!(error(&missing), (401, "invalid_grant".to_owned()));
-    assert_eq!(
-        world.sign_in("eve", &[("one_time_password", &first)]).await.status,
-        401,
-        "it was used"
-    );
-    world.time.advance(SignedDuration::from_secs(30));
-    let second = code(&world);
-    assert_eq!(
-        world.sign_in("eve", &[("one_time_password", &second)]).await.status,
-        200
-    );
-    assert_eq!(
-        world.sign_in("eve", &[("one_time_password", &second)]).await.status,
-        401,
-        "it was used"
-    );
-    let spare = recovery[3].reveal().to_uppercase();
-    assert_eq!(world.sign_in("eve", &[("one_time_password", &spare)]).await.status, 200);
-    assert_eq!(
-        world.sign_in("eve", &[("one_time_password", &spare)]).await.status,
-        401,
-        "it was used"
-    );
-
-    // Guesses are bound, too, when they come at once.
-    world.time.advance(SignedDuration::from_mins(61));
-    let guess = |number: usize| {
-        let world = &world;
-        async move {
-            world
-                .sign_in("eve", &[("one_time_password", &format!("{number:06}"))])
-                .await
-                .status
-        }
-    };
-    let statuses = futures_util::future::join_all((0..20).map(guess)).await;
-    assert_eq!(
-        statuses.iter().filter(|status| **status == 401).count(),
-        5,
-        "{statuses:?}"
-    );
-
-    let administrator = world.administrator().await;
-    administrator
-        .reset_one_time_passwords(&"eve".parse().unwrap())
-        .await
-        .unwrap();
-    world.time.advance(SignedDuration::from_mins(61));
-    assert_eq!(world.sign_in("eve", &[]).await.status, 200);
-    let eve = world.client_of("eve").await;
-    let begun = eve.begin_one_time_passwords(Secret::new(PASSWORD)).await.unwrap();
-    let code = totp(&begun.secret, world.now().as_second());
-    let codes = eve
-        .confirm_one_time_passwords(Secret::new(code))
-        .await
-        .unwrap()
-        .recovery_codes;
-    eve.end_one_time_passwords(Secret::new(PASSWORD), codes[0].clone())
-        .await
-        .unwrap();
-    assert_eq!(world.sign_in("eve", &[]).await.status, 200);
 }
