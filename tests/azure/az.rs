@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 
@@ -22,6 +23,8 @@ pub struct Az<'a> {
     configuration: PathBuf,
 }
 
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
 /// How a call ended.
 pub struct Called {
     what: String,
@@ -36,7 +39,8 @@ impl<'a> Az<'a> {
         let az = Self {
             world,
             python: clients().join("cli/bin/python"),
-            configuration: world.folder("azure"),
+            // A configuration of its own: az keeps tokens, and does not notice a wrong secret after a right one.
+            configuration: world.folder(&format!("azure-{}", NEXT.fetch_add(1, Ordering::Relaxed))),
         };
         az.run(&[
             "cloud",
@@ -60,6 +64,39 @@ impl<'a> Az<'a> {
             .done();
         assert_eq!(login[0]["user"]["name"], "admin");
         az
+    }
+
+    /// One that a service principal with this role is signed in to.
+    pub fn as_principal(world: &'a World, name: &str, role: &str, scope: &str) -> Self {
+        let az = Self::new(world);
+        let (id, secret) = az.principal(name, role, scope);
+        let login = az
+            .run(&[
+                "login",
+                "--service-principal",
+                "-u",
+                &id,
+                "-p",
+                &secret,
+                "--tenant",
+                &az.tenant(),
+            ])
+            .done();
+        assert_eq!(login[0]["user"]["type"], "servicePrincipal");
+        az
+    }
+
+    /// A new service principal with a role: its id and its secret.
+    pub fn principal(&self, name: &str, role: &str, scope: &str) -> (String, String) {
+        let made = self.world.admin(&["principal", "create", name]).done();
+        let file = self.world.path(&format!("{name}.secret"));
+        let add = ["principal", "add-secret", name, "--output", file.to_str().unwrap()];
+        self.world.admin(&add).done();
+        self.world
+            .admin(&["role", "assign", role, "--to", name, "--scope", scope])
+            .done();
+        let secret = std::fs::read_to_string(file).unwrap();
+        (made["id"].as_str().unwrap().to_owned(), secret.trim().to_owned())
     }
 
     /// The tenant, as the service says it to whoever asks.

@@ -28,6 +28,88 @@ fn a_wrong_password_is_refused_in_words() {
 }
 
 #[test]
+fn a_service_principal_signs_in_with_a_secret_or_a_certificate_and_may_what_its_role_allows() {
+    let world = World::new();
+    let az = Az::as_principal(&world, "reader", "Backup Reader", "vault/main");
+    assert_eq!(names(&az.backup(&["vault", "list"])), ["main"]);
+    assert_eq!(
+        names(&az.backup(&["policy", "list", "-g", "default", "-v", "main"])).len(),
+        4
+    );
+    let create = [
+        "backup", "vault", "create", "-g", "default", "-n", "vault1", "-l", "local",
+    ];
+    az.run(&create).refused("AuthorizationFailed");
+    let delete = ["backup", "vault", "delete", "-g", "default", "-n", "main", "--yes"];
+    az.run(&delete).refused("AuthorizationFailed");
+
+    let az = Az::as_principal(&world, "contributor", "Backup Contributor", "subscription");
+    az.run(&create).done();
+    az.run(&["backup", "vault", "delete", "-g", "default", "-n", "vault1", "--yes"])
+        .refused("AuthorizationFailed");
+
+    let az = Az::new(&world);
+    let (id, _) = az.principal("certified", "Owner", "resource-group/default");
+    let wrong = [
+        "login",
+        "--service-principal",
+        "-u",
+        &id,
+        "-p",
+        "wrong",
+        "--tenant",
+        &az.tenant(),
+    ];
+    az.run(&wrong).refused("its secret or certificate is wrong");
+    let (key, certificate) = (world.path("key.pem"), world.path("certificate.pem"));
+    let made = std::process::Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "30",
+            "-subj",
+            "/CN=certified",
+            "-keyout",
+        ])
+        .args([key.as_path(), std::path::Path::new("-out"), certificate.as_path()])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let add = [
+        "principal",
+        "add-certificate",
+        "certified",
+        "--certificate-file",
+        certificate.to_str().unwrap(),
+    ];
+    world.admin(&add).done();
+    let both = world.path("both.pem");
+    fs::write(
+        &both,
+        [fs::read(&key).unwrap(), fs::read(&certificate).unwrap()].concat(),
+    )
+    .unwrap();
+    let login = [
+        "login",
+        "--service-principal",
+        "-u",
+        &id,
+        "--certificate",
+        both.to_str().unwrap(),
+        "--tenant",
+        &az.tenant(),
+    ];
+    az.run(&login).done();
+    az.run(&["backup", "vault", "delete", "-g", "default", "-n", "vault1", "--yes"])
+        .done();
+    assert_eq!(names(&az.backup(&["vault", "list"])), ["main"]);
+}
+
+#[test]
 fn vaults_are_made_shown_changed_and_deleted() {
     let world = World::new();
     let az = Az::signed_in(&world);

@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Serialize;
 use strongroom_model::ApplicationId;
 
@@ -61,12 +61,13 @@ impl CertificateKey {
         let certificate = CertificateDer::from_pem_slice(pem).map_err(|_| CertificateKeyError::NoCertificate)?;
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &certificate);
         let no_key = |_| CertificateKeyError::NoKey;
-        let (key, algorithm) = match PrivateKeyDer::from_pem_slice(pem).map_err(|_| CertificateKeyError::NoKey)? {
-            PrivateKeyDer::Sec1(_) => (EncodingKey::from_ec_pem(pem).map_err(no_key)?, Algorithm::ES256),
-            _ => match EncodingKey::from_rsa_pem(pem) {
-                Ok(key) => (key, Algorithm::PS256),
-                Err(_) => (EncodingKey::from_ec_pem(pem).map_err(no_key)?, Algorithm::ES256),
-            },
+        // The library reads the first section only, which may be the certificate.
+        let pem = private_section(text.reveal())
+            .ok_or(CertificateKeyError::NoKey)?
+            .as_bytes();
+        let (key, algorithm) = match EncodingKey::from_rsa_pem(pem) {
+            Ok(key) => (key, Algorithm::PS256),
+            Err(_) => (EncodingKey::from_ec_pem(pem).map_err(no_key)?, Algorithm::ES256),
         };
         let key = Self {
             key,
@@ -99,5 +100,34 @@ impl CertificateKey {
             exp: now.as_second().saturating_add(SECONDS),
         };
         jsonwebtoken::encode(&header, &claims, &self.key).ok().map(Secret::new)
+    }
+}
+
+/// The section of a PEM text that is a private key.
+fn private_section(text: &str) -> Option<&str> {
+    let label = text.find("PRIVATE KEY-----")?;
+    let begin = text[..label].rfind("-----BEGIN ")?;
+    let end = label + text[label..].find("-----END ")?;
+    let last = end + text[end..].find("PRIVATE KEY-----")? + "PRIVATE KEY-----".len();
+    Some(&text[begin..last])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_found_wherever_it_stands() {
+        let key = "-----BEGIN PRIVATE KEY-----\nBBBB\n-----END PRIVATE KEY-----";
+        let certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert_eq!(private_section(&format!("{certificate}{key}\n")), Some(key));
+        assert_eq!(private_section(&format!("{key}\n{certificate}")), Some(key));
+        assert_eq!(private_section(certificate), None);
+        let refused = CertificateKey::from_pem(&Secret::new(certificate)).unwrap_err();
+        assert_eq!(refused, CertificateKeyError::NoKey);
+        assert_eq!(
+            CertificateKey::from_pem(&Secret::new("x")).unwrap_err(),
+            CertificateKeyError::NoCertificate
+        );
     }
 }

@@ -213,3 +213,40 @@ fn user_row(row: &AnyRow) -> Result<UserRow, DbError> {
         created: row.moment("created")?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use strongroom_model::{AssignmentId, Role, Scope};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_account_of_an_earlier_version_is_adopted_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open_file(&folder.path().join("db")).await.unwrap();
+        let mut write = db.write("be an earlier version").await.unwrap();
+        let query = sqlx::query(
+            "insert into users (name, name_folded, password_hash, created) values ('Admin', 'admin', 'hash', 1)",
+        );
+        query.execute(write.on()).await.unwrap();
+        write.commit().await.unwrap();
+        assert_eq!(db.users_without_id().await.unwrap(), ["Admin"]);
+        let owns = |number| AssignmentRow {
+            id: AssignmentId::from_bytes([number; 16]),
+            principal: UserId::from_bytes([number; 16]).into(),
+            role: Role::Owner,
+            scope: Scope::Subscription,
+            created: Timestamp::UNIX_EPOCH,
+            created_by: String::new(),
+        };
+        assert!(db.adopt_user("admin", &owns(1)).await.unwrap());
+        assert!(!db.adopt_user("admin", &owns(2)).await.unwrap());
+        let user = db.user("admin").await.unwrap().unwrap();
+        assert_eq!(
+            (user.id, user.disabled, user.email.as_str()),
+            (UserId::from_bytes([1; 16]), false, "")
+        );
+        assert_eq!(db.roles_of(user.id.into()).await.unwrap(), [owns(1)]);
+        assert_eq!(db.users_without_id().await.unwrap(), [""; 0]);
+    }
+}

@@ -1,7 +1,9 @@
 //! What each table promises, by table, whichever database keeps it.
 
 mod control;
+mod identity;
 
+pub use identity::*;
 use jiff::{SignedDuration, Timestamp};
 use strongroom_db::*;
 use strongroom_model::*;
@@ -33,6 +35,13 @@ macro_rules! promises_on {
             a_job_goes_its_way_once
             points_earn_their_tags_and_expire_but_for_the_latest
             items_are_listed_in_pages_and_purged_when_their_time_has_come
+            somebody_always_owns_the_subscription
+            roles_go_with_what_they_were_for
+            keys_of_applications_are_bound_and_listed
+            a_refresh_token_is_good_once
+            codes_are_good_once
+            one_time_passwords_are_good_once
+            the_audit_log_grows_and_is_filtered
         }
     };
     ($world:path: $($promise:ident)*) => {

@@ -30,6 +30,8 @@ pub(crate) struct Call {
     pub(crate) place: Place,
     /// Where the caller reached us: scheme, host and port.
     pub(crate) base: String,
+    /// The path, as it was sent.
+    pub(crate) path: String,
     pub(crate) body: Bytes,
 }
 

@@ -7,8 +7,7 @@ use std::time::Instant;
 use axum::extract::{Extension, FromRequest as _, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use strongroom_api::Code;
-use strongroom_api::JSON_BYTES_MAX;
+use strongroom_api::{Code, FORM_BYTES_MAX, JSON_BYTES_MAX};
 use strongroom_db::NewAuditRow;
 use uuid::Uuid;
 
@@ -63,7 +62,7 @@ pub(crate) async fn enter(
     let (name, caller, mut response) = match found {
         Ok(call) => {
             let response = run(&call).await;
-            write_down(&call, &path, marks.request, response.status()).await;
+            write_down(&call, marks.request, response.status()).await;
             (call.operation.name, call.principal, response)
         }
         Err((name, error)) => (name, None, Reply::from(error).into_response()),
@@ -103,11 +102,18 @@ async fn admit(
             Some(principal)
         }
     };
+    let path = request.uri().path().to_owned();
     let base = base(request.uri(), request.headers(), &shared.url);
+    // Whoever is not known yet has only a form to send.
+    let bytes_max = match principal {
+        None => FORM_BYTES_MAX,
+        Some(_) => JSON_BYTES_MAX,
+    };
     let incoming = Incoming::from_request(request, shared).await?;
     Ok(Call {
         place: access::place(shared, &parameters).await?,
-        body: incoming.read_up_to(shared, JSON_BYTES_MAX).await?,
+        path,
+        body: incoming.read_up_to(shared, bytes_max).await?,
         shared: shared.clone(),
         operation,
         parameters,
@@ -123,6 +129,7 @@ async fn run(call: &Call) -> Response {
     match call.operation.id {
         // These have an error body of their own.
         OperationId::AdfsToken | OperationId::TenantToken | OperationId::TenantTokenOld => token::token(call).await,
+        OperationId::AdfsDevice | OperationId::TenantDevice => token::device(call).await,
         _ => answer(call).await.unwrap_or_else(Reply::from).into_response(),
     }
 }
@@ -140,7 +147,7 @@ async fn answer(call: &Call) -> ArmResult<Reply> {
 }
 
 /// Writes into the audit log what an account changed, and what it was refused.
-async fn write_down(call: &Call, path: &str, id: Uuid, status: StatusCode) {
+async fn write_down(call: &Call, id: Uuid, status: StatusCode) {
     let Some(Principal::Account(account)) = &call.principal else {
         return;
     };
@@ -153,7 +160,7 @@ async fn write_down(call: &Call, path: &str, id: Uuid, status: StatusCode) {
         actor: account.actor(),
         action: access::full_action(call.operation.action),
         method: call.operation.method.to_string(),
-        path: audit::short(path),
+        path: audit::short(&call.path),
         scope: call.place.scope().clone(),
         status: status.as_u16(),
         peer: call.peer.ip().to_string(),

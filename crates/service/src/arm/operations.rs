@@ -137,6 +137,8 @@ operations! {
     AdfsToken "Adfs_Token" POST ROOT "adfs/oauth2/token" 1 Served, "Public";
     TenantConfiguration "Tenant_Configuration" GET ROOT "{tenantId}/v2.0/.well-known/openid-configuration" 2 Served, "Public";
     TenantToken "Tenant_Token" POST ROOT "{tenantId}/oauth2/v2.0/token" 2 Served, "Public";
+    AdfsDevice "Adfs_DeviceCode" POST ROOT "adfs/oauth2/devicecode" 2 Served, "Public";
+    TenantDevice "Tenant_DeviceCode" POST ROOT "{tenantId}/oauth2/v2.0/devicecode" 2 Served, "Public";
     TenantTokenOld "Tenant_TokenV1" POST ROOT "{tenantId}/oauth2/token" 3 Served, "Public";
 
     // Scopes of administration, and the two foreign providers that the clients look at.
@@ -195,10 +197,10 @@ operations! {
     ConfigGet "BackupResourceVaultConfigs_Get" GET VAULT "backupconfig/vaultconfig" 1 Served, "Vaults/backupconfig/read";
     ConfigPatch "BackupResourceVaultConfigs_Update" PATCH VAULT "backupconfig/vaultconfig" 1 Served, "Vaults/backupconfig/write";
     ConfigPut "BackupResourceVaultConfigs_Put" PUT VAULT "backupconfig/vaultconfig" 1 Served, "Vaults/backupconfig/write";
-    EncryptionGet "BackupResourceEncryptionConfigs_Get" GET VAULT "backupEncryptionConfigs/backupResourceEncryptionConfig" 1 Served, "Vaults/backupEncryptionConfigs/read";
+    EncryptionGet "BackupResourceEncryptionConfigs_Get" GET VAULT "backupEncryptionConfigs/backupResourceEncryptionConfig" 1 Served, "Vaults/read";
     EncryptionPut "BackupResourceEncryptionConfigs_Update" PUT VAULT "backupEncryptionConfigs/backupResourceEncryptionConfig" 2 Absent(NO_KEYS), "Vaults/backupEncryptionConfigs/write";
-    GuardsList "ResourceGuardProxies_Get" GET VAULT "backupResourceGuardProxies" 1 Empty(NO_GUARD), "Vaults/backupResourceGuardProxies/read";
-    GuardGet "ResourceGuardProxy_Get" GET VAULT "backupResourceGuardProxies/{resourceGuardProxyName}" 3 Empty(NO_GUARD), "Vaults/backupResourceGuardProxies/read";
+    GuardsList "ResourceGuardProxies_Get" GET VAULT "backupResourceGuardProxies" 1 Empty(NO_GUARD), "Vaults/read";
+    GuardGet "ResourceGuardProxy_Get" GET VAULT "backupResourceGuardProxies/{resourceGuardProxyName}" 3 Empty(NO_GUARD), "Vaults/read";
     GuardPut "ResourceGuardProxy_Put" PUT VAULT "backupResourceGuardProxies/{resourceGuardProxyName}" 3 Absent(NO_GUARD), "Vaults/backupResourceGuardProxies/write";
     GuardDelete "ResourceGuardProxy_Delete" DELETE VAULT "backupResourceGuardProxies/{resourceGuardProxyName}" 3 Absent(NO_GUARD), "Vaults/backupResourceGuardProxies/delete";
     GuardUnlock "ResourceGuardProxy_UnlockDelete" POST VAULT "backupResourceGuardProxies/{resourceGuardProxyName}/unlockDelete" 3 Absent(NO_GUARD), "Vaults/backupResourceGuardProxies/unlockDelete/action";
@@ -298,6 +300,9 @@ operations! {
 mod tests {
     use std::collections::HashSet;
 
+    use strongroom_model::Role;
+
+    use super::super::access::full_action;
     use super::*;
 
     #[test]
@@ -309,6 +314,41 @@ mod tests {
             assert!(names.insert(operation.name), "{} twice", operation.name);
             assert!((1..=3).contains(&operation.priority), "{}", operation.name);
         }
+    }
+
+    /// What `az backup` does needs no more than the roles that Azure has for it.
+    #[test]
+    fn the_roles_of_azure_backup_suffice() {
+        let needed = |wanted: fn(&&Operation) -> bool| {
+            let asked =
+                (OPERATIONS.iter()).filter(|operation| operation.priority == 1 && operation.action.contains('/'));
+            asked
+                .filter(wanted)
+                .map(|operation| full_action(operation.action))
+                .collect::<HashSet<String>>()
+        };
+        let mut beyond: Vec<String> = needed(|_| true)
+            .into_iter()
+            .filter(|action| !Role::BackupContributor.allows(action))
+            .collect();
+        beyond.sort();
+        assert_eq!(
+            beyond,
+            [
+                "Microsoft.RecoveryServices/Vaults/delete",
+                "Microsoft.Resources/subscriptions/resourceGroups/write"
+            ]
+        );
+        let reads = needed(|operation| operation.method == Method::GET);
+        let hidden: Vec<String> = reads
+            .into_iter()
+            .filter(|action| !Role::BackupReader.allows(action))
+            .collect();
+        // Only who configures backups looks for what could be protected: so it is with Azure's readers.
+        assert_eq!(
+            hidden,
+            ["Microsoft.RecoveryServices/Vaults/backupProtectableItems/read"]
+        );
     }
 
     #[test]

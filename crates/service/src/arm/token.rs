@@ -13,7 +13,7 @@ use super::endpoints;
 use super::names::fresh_id;
 use super::reply::Reply;
 use crate::gate::RequestId;
-use crate::oauth::{Asked, Granted, Refused, Signed, TokenForm, grant};
+use crate::oauth::{self, Asked, Granted, Refused, Signed, TokenForm, grant};
 
 /// How long an access token lives, in seconds: as long as Azure's, as scripts count on it. Roles are read anew for each
 /// request, so that what is taken away counts no more in spite of it.
@@ -27,18 +27,54 @@ pub(crate) async fn token(call: &Call) -> Response {
     }
 }
 
-async fn granted(call: &Call) -> Result<Reply, Refused> {
-    let tenant = call.parameter("tenantId");
-    if !tenant.is_empty()
-        && let Err(error) = endpoints::check_tenant(call, tenant)
-    {
-        return Err(Refused::new(Code::InvalidRequest, error.message));
+/// `POST …/devicecode`: for a program whose user has a browser elsewhere.
+pub(crate) async fn device(call: &Call) -> Response {
+    match codes(call).await {
+        Ok(reply) => reply.into_response(),
+        Err(refused) => refused.into_oauth(),
     }
+}
+
+async fn codes(call: &Call) -> Result<Reply, Refused> {
+    check_tenant(call)?;
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&call.body).unwrap_or_default();
+    let client = pairs.into_iter().find(|(name, _)| name == "client_id");
+    let (_, client) =
+        client.ok_or_else(|| Refused::new(Code::InvalidRequest, "The request does not say its client_id"))?;
+    let codes = oauth::device::authorize(&call.shared, client).await?;
+    let message = format!(
+        "To sign in, open {} in a browser and enter the code {}.",
+        codes.verification_uri, codes.user_code
+    );
+    Ok(Reply::ok(json!({
+        "device_code": codes.device_code.reveal(),
+        "user_code": codes.user_code,
+        "verification_uri": codes.verification_uri,
+        "verification_url": codes.verification_uri,
+        "expires_in": codes.expires_in,
+        "interval": codes.interval,
+        "message": message,
+    })))
+}
+
+/// Refuses the paths of other tenants.
+fn check_tenant(call: &Call) -> Result<(), Refused> {
+    let tenant = call.parameter("tenantId");
+    match tenant.is_empty() {
+        true => Ok(()),
+        false => {
+            endpoints::check_tenant(call, tenant).map_err(|error| Refused::new(Code::InvalidRequest, error.message))
+        }
+    }
+}
+
+async fn granted(call: &Call) -> Result<Reply, Refused> {
+    check_tenant(call)?;
     let form = TokenForm::parse(&call.body, None)?;
     let audience = form.client_id.clone().unwrap_or_default();
     let asked = Asked {
         peer: call.peer.ip(),
-        path: call.operation.path(),
+        path: call.path.clone(),
         request: RequestId(fresh_id()),
         access_seconds: ACCESS_SECONDS,
     };

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use jsonwebtoken::{Header, Validation};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use strongroom_api::{Code, PrincipalKind, Secret};
 use strongroom_db::{ApplicationKeyKind, ApplicationKeyRow, ApplicationRow};
 use strongroom_model::ApplicationId;
@@ -29,11 +29,22 @@ const SKEW_SECONDS: i64 = 300;
 struct Claims {
     iss: String,
     sub: String,
+    #[serde(deserialize_with = "whole_seconds")]
     exp: i64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole_seconds_if_any")]
     nbf: Option<i64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole_seconds_if_any")]
     iat: Option<i64>,
+}
+
+/// A moment in seconds since 1970, which may have decimals (RFC 7519, section 2): MSAL's have.
+fn whole_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    f64::deserialize(deserializer).map(|seconds| seconds as i64)
+}
+
+fn whole_seconds_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    let seconds = Option::<f64>::deserialize(deserializer)?;
+    Ok(seconds.map(|seconds| seconds as i64))
 }
 
 pub(crate) async fn by_credentials(shared: &Shared, form: TokenForm, asked: &Asked) -> Result<Granted, Refused> {

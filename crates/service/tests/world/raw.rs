@@ -48,6 +48,7 @@ impl World {
     pub async fn exchange(&self, request: &[u8]) -> Reply {
         let mut stream = self.connect().await;
         stream.write_all(request).await.unwrap();
+        stream.flush().await.unwrap();
         read_reply(&mut stream).await
     }
 
@@ -62,6 +63,20 @@ impl World {
         .into_bytes();
         request.extend_from_slice(body);
         self.exchange(&request).await
+    }
+
+    /// A form, as a browser or a program sends it, with further headers.
+    pub async fn form(&self, path: &str, headers: &str, form: &[(&str, &str)]) -> Reply {
+        let body: Vec<String> = form
+            .iter()
+            .map(|(name, value)| format!("{name}={}", escaped(value)))
+            .collect();
+        let body = body.join("&");
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.exchange(request.as_bytes()).await
     }
 
     /// A machine's access token.
@@ -88,6 +103,19 @@ impl World {
         let response: TokenResponse = serde_json::from_slice(&reply.body).unwrap();
         Secret::reveal(&response.access_token).to_owned()
     }
+}
+
+/// A value of a form or query.
+pub fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    let escape = |byte: u8| {
+        if plain(byte) {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
+    };
+    text.bytes().map(escape).collect()
 }
 
 pub async fn read_reply(stream: &mut TlsStream<TcpStream>) -> Reply {

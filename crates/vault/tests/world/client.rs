@@ -336,7 +336,7 @@ async fn vault(world: &World) -> Result<VaultId, VaultError> {
     let created = world
         .vaults
         .create(&NewVault {
-            name: name,
+            name,
             resource_group: ResourceGroupName::default(),
             region: Region::default(),
             redundancy: Redundancy::LocallyRedundant,

@@ -1,0 +1,287 @@
+//! People, service principals, roles, and how they sign in.
+
+use strongroom_db::*;
+use strongroom_model::*;
+
+use super::{later, now, vault, vault_row};
+
+fn user(number: u8, name: &str) -> UserRow {
+    UserRow {
+        id: UserId::from_bytes([number; 16]),
+        name: name.to_owned(),
+        email: String::new(),
+        disabled: false,
+        password_hash: "hash".to_owned(),
+        created: now(),
+    }
+}
+
+fn assignment(number: u8, principal: PrincipalId, scope: Scope) -> AssignmentRow {
+    AssignmentRow {
+        id: AssignmentId::from_bytes([number; 16]),
+        principal,
+        role: Role::Owner,
+        scope,
+        created: now(),
+        created_by: "somebody".to_owned(),
+    }
+}
+
+pub async fn somebody_always_owns_the_subscription(db: Db) {
+    let (one, two) = (user(1, "one"), user(2, "two"));
+    let owns = |number, user: &UserRow| assignment(number, user.id.into(), Scope::Subscription);
+    assert!(db.insert_user(&one, Some(&owns(1, &one))).await.unwrap());
+    assert!(db.insert_user(&two, None).await.unwrap());
+    let name = "ONE".parse().unwrap();
+    assert_eq!(db.set_user_disabled(&name, true).await.unwrap(), UserChanged::LastOwner);
+    assert_eq!(db.delete_user(one.id).await.unwrap(), UserChanged::LastOwner);
+    assert!(!db.remove_assignment(owns(1, &one).id).await.unwrap());
+    assert_eq!(db.user("one").await.unwrap(), Some(one.clone()));
+    assert!(db.assign_role(&owns(2, &two)).await.unwrap());
+    assert!(!db.assign_role(&owns(3, &two)).await.unwrap());
+    assert_eq!(db.set_user_disabled(&name, true).await.unwrap(), UserChanged::Done);
+    assert_eq!(db.delete_user(two.id).await.unwrap(), UserChanged::LastOwner);
+    assert_eq!(db.set_user_disabled(&name, false).await.unwrap(), UserChanged::Done);
+    assert_eq!(db.delete_user(two.id).await.unwrap(), UserChanged::Done);
+    assert_eq!(db.delete_user(two.id).await.unwrap(), UserChanged::Absent);
+    assert_eq!(db.roles_of(two.id.into()).await.unwrap(), []);
+}
+
+pub async fn roles_go_with_what_they_were_for(db: Db) {
+    let owner = user(1, "owner");
+    let everywhere = assignment(1, owner.id.into(), Scope::Subscription);
+    db.insert_user(&owner, Some(&everywhere)).await.unwrap();
+    let id = vault(&db, 1).await;
+    let group: ResourceGroupName = "Europe".parse().unwrap();
+    let row = ResourceGroupRow {
+        name: group.clone(),
+        region: Region::default(),
+        tags: [("a".to_owned(), "b".to_owned())].into(),
+        created: now(),
+    };
+    assert!(db.insert_resource_group(&row).await.unwrap());
+    assert!(!db.insert_resource_group(&row).await.unwrap());
+    assert_eq!(db.resource_group(&"eUROPE".parse().unwrap()).await.unwrap(), Some(row));
+    let principal: PrincipalId = owner.id.into();
+    db.assign_role(&assignment(2, principal, Scope::Vault(id)))
+        .await
+        .unwrap();
+    db.assign_role(&assignment(3, principal, Scope::resource_group(&group)))
+        .await
+        .unwrap();
+    let mut inside = vault_row(2, "inside");
+    inside.resource_group = group.clone();
+    assert!(db.insert_vault(&inside).await.unwrap());
+    let mut nowhere = vault_row(3, "nowhere");
+    nowhere.resource_group = "absent".parse().unwrap();
+    assert!(matches!(db.insert_vault(&nowhere).await, Err(DbError::NoResourceGroup)));
+    assert_eq!(
+        db.delete_resource_group(&group).await.unwrap(),
+        ResourceGroupDeleted::NotEmpty(1)
+    );
+    for vault in [id, inside.id] {
+        assert_eq!(db.delete_vault(vault).await.unwrap(), VaultDeleted::Deleted);
+    }
+    assert_eq!(
+        db.delete_resource_group(&group).await.unwrap(),
+        ResourceGroupDeleted::Deleted
+    );
+    assert_eq!(
+        db.delete_resource_group(&group).await.unwrap(),
+        ResourceGroupDeleted::Absent
+    );
+    assert_eq!(db.roles_of(principal).await.unwrap(), [everywhere]);
+}
+
+pub async fn keys_of_applications_are_bound_and_listed(db: Db) {
+    let application = ApplicationRow {
+        id: ApplicationId::from_bytes([1; 16]),
+        name: "Robot".parse().unwrap(),
+        redirects: vec!["https://a/".to_owned(), "https://b/".to_owned()],
+        disabled: false,
+        created: now(),
+    };
+    assert!(db.insert_application(&application).await.unwrap());
+    assert!(!db.insert_application(&application).await.unwrap());
+    let found = db.application_by_name(&"rOBOT".parse().unwrap()).await.unwrap();
+    assert_eq!(found, Some(application.clone()));
+    let key = |number: u8, kind| ApplicationKeyRow {
+        id: KeyId::from_bytes([number; 16]),
+        application: application.id,
+        label: "label".to_owned(),
+        kind,
+        created: later(i64::from(number)),
+        expires: later(100),
+    };
+    let secret = key(1, ApplicationKeyKind::Secret { hash: [1; 32] });
+    let certificate = key(
+        2,
+        ApplicationKeyKind::Certificate {
+            der: vec![1, 2, 3],
+            thumbprint: [2; 32],
+        },
+    );
+    assert!(db.insert_application_key(&secret, 2).await.unwrap());
+    assert!(db.insert_application_key(&certificate, 2).await.unwrap());
+    let third = key(3, ApplicationKeyKind::Secret { hash: [3; 32] });
+    assert!(!db.insert_application_key(&third, 2).await.unwrap());
+    assert_eq!(
+        db.application_keys(application.id).await.unwrap(),
+        [secret, certificate.clone()]
+    );
+    assert!(db.delete_application_key(application.id, certificate.id).await.unwrap());
+    assert!(db.use_assertion([9; 32], later(10), now()).await.unwrap());
+    assert!(!db.use_assertion([9; 32], later(10), later(10)).await.unwrap());
+    assert!(
+        db.use_assertion([9; 32], later(30), later(11)).await.unwrap(),
+        "it was forgotten when it was out of date"
+    );
+    assert!(db.delete_application(application.id).await.unwrap());
+    assert_eq!(db.application(application.id).await.unwrap(), None);
+}
+
+pub async fn a_refresh_token_is_good_once(db: Db) {
+    let login = LoginRow {
+        id: LoginId::from_bytes([1; 16]),
+        user: UserId::from_bytes([1; 16]),
+        client: "cli".to_owned(),
+        begun: now(),
+        expires: later(1000),
+    };
+    db.begin_login(&login).await.unwrap();
+    let renew = |generation, seconds| db.renew_login(login.id, generation, later(seconds), later(seconds - 60));
+    assert_eq!(renew(0, 1).await.unwrap(), LoginRenewed::Renewed(1));
+    assert_eq!(renew(0, 61).await.unwrap(), LoginRenewed::Again(1));
+    assert_eq!(renew(1, 100).await.unwrap(), LoginRenewed::Renewed(2));
+    assert_eq!(renew(1, 161).await.unwrap(), LoginRenewed::Reused);
+    assert_eq!(renew(2, 162).await.unwrap(), LoginRenewed::Over);
+    db.begin_login(&login).await.unwrap();
+    assert_eq!(renew(0, 1000).await.unwrap(), LoginRenewed::Over);
+    db.end_logins(login.user).await.unwrap();
+    assert_eq!(renew(0, 1).await.unwrap(), LoginRenewed::Over);
+}
+
+pub async fn codes_are_good_once(db: Db) {
+    let user = UserId::from_bytes([1; 16]);
+    let code = AuthorizationCodeRow {
+        hash: [1; 32],
+        user,
+        client: "portal".to_owned(),
+        redirect: "http://localhost/".to_owned(),
+        challenge: "c".to_owned(),
+        expires: later(60),
+    };
+    db.insert_authorization_code(&code, now()).await.unwrap();
+    assert_eq!(db.take_authorization_code([1; 32]).await.unwrap(), Some(code));
+    assert_eq!(db.take_authorization_code([1; 32]).await.unwrap(), None);
+    let device = DeviceCodeRow {
+        hash: [2; 32],
+        user_code: "BBBB".to_owned(),
+        client: "cli".to_owned(),
+        created: now(),
+        expires: later(900),
+        interval_seconds: 5,
+    };
+    assert!(db.insert_device_code(&device).await.unwrap());
+    assert!(!db.insert_device_code(&device).await.unwrap());
+    let poll = |client, seconds| db.poll_device_code([2; 32], client, later(seconds));
+    assert_eq!(poll("other", 1).await.unwrap(), DevicePoll::Expired);
+    assert_eq!(poll("cli", 1).await.unwrap(), DevicePoll::Pending);
+    assert_eq!(poll("cli", 2).await.unwrap(), DevicePoll::TooSoon);
+    assert_eq!(
+        db.device_code_client("BBBB", later(3)).await.unwrap().as_deref(),
+        Some("cli")
+    );
+    assert!(db.decide_device_code("BBBB", Some(user), later(4)).await.unwrap());
+    assert!(!db.decide_device_code("BBBB", None, later(4)).await.unwrap());
+    assert_eq!(db.device_code_client("BBBB", later(4)).await.unwrap(), None);
+    assert_eq!(poll("cli", 5).await.unwrap(), DevicePoll::Allowed(user));
+    assert_eq!(poll("cli", 20).await.unwrap(), DevicePoll::Expired);
+}
+
+pub async fn one_time_passwords_are_good_once(db: Db) {
+    let user = UserId::from_bytes([1; 16]);
+    for sealed in [b"one", b"two"] {
+        assert!(db.begin_one_time_passwords(user, sealed, now()).await.unwrap());
+    }
+    let row = db.one_time_passwords(user).await.unwrap().unwrap();
+    assert_eq!((row.sealed_secret.as_slice(), row.confirmed), (&b"two"[..], false));
+    assert!(
+        db.confirm_one_time_passwords(user, 7, &[[1; 32], [2; 32]])
+            .await
+            .unwrap()
+    );
+    assert!(!db.confirm_one_time_passwords(user, 8, &[]).await.unwrap());
+    assert!(!db.begin_one_time_passwords(user, b"three", now()).await.unwrap());
+    for (step, expected) in [(7, false), (8, true), (8, false), (7, false), (10, true)] {
+        assert_eq!(db.use_one_time_password(user, step).await.unwrap(), expected, "{step}");
+    }
+    for expected in [true, false] {
+        assert_eq!(db.use_recovery_code(user, [1; 32]).await.unwrap(), expected);
+    }
+    assert!(db.end_one_time_passwords(user).await.unwrap());
+    assert!(!db.end_one_time_passwords(user).await.unwrap());
+    assert!(!db.use_recovery_code(user, [2; 32]).await.unwrap());
+}
+
+pub async fn the_audit_log_grows_and_is_filtered(db: Db) {
+    let line = |number: u8, actor| NewAuditRow {
+        time: later(i64::from(number)),
+        actor,
+        action: "Vaults/write".to_owned(),
+        method: "POST".to_owned(),
+        path: "/x".to_owned(),
+        scope: Scope::Subscription,
+        status: 201,
+        peer: "::1".to_owned(),
+        request: [number; 16],
+    };
+    let id = PrincipalId::from_bytes([5; 16]);
+    let name = "Eve".to_owned();
+    let lines = [
+        line(1, Actor::User { id, name: name.clone() }),
+        line(2, Actor::Application { id, name }),
+        line(3, Actor::Nobody { name: String::new() }),
+    ];
+    for line in &lines {
+        db.append_audit(line).await.unwrap();
+    }
+    let read = async |filter: AuditFilter| {
+        let rows = db.audit(&filter, 0, 10).await.unwrap();
+        rows.into_iter().map(|row| row.line).collect::<Vec<_>>()
+    };
+    assert_eq!(read(AuditFilter::default()).await, lines);
+    for actor in ["eVE".to_owned(), id.to_string()] {
+        let actor = Some(actor);
+        assert_eq!(
+            read(AuditFilter {
+                actor,
+                ..AuditFilter::default()
+            })
+            .await,
+            lines[..2]
+        );
+    }
+    let (since, until) = (Some(later(2)), Some(later(3)));
+    assert_eq!(
+        read(AuditFilter {
+            since,
+            until,
+            ..AuditFilter::default()
+        })
+        .await,
+        lines[1..2]
+    );
+    let action = Some("vaults/delete".to_owned());
+    assert_eq!(
+        read(AuditFilter {
+            action,
+            ..AuditFilter::default()
+        })
+        .await,
+        []
+    );
+    let first = db.audit(&AuditFilter::default(), 0, 1).await.unwrap();
+    let rest = db.audit(&AuditFilter::default(), first[0].number, 10).await.unwrap();
+    assert_eq!(rest.len(), 2);
+}
