@@ -11,20 +11,25 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod alerts;
 mod batch;
 mod blobs;
+mod causes;
 mod column;
 mod containers;
 mod credentials;
 mod database;
+mod deliveries;
 mod dialect;
 mod error;
 mod expiry;
+mod figures;
 mod file;
 mod items;
 mod jobs;
 mod key_sets;
 mod migrations;
+mod notifications;
 mod outcome;
 mod packs;
 mod points;
@@ -35,15 +40,19 @@ mod settings;
 mod users;
 mod vaults;
 
+pub use alerts::{AlertQuery, AlertRow};
 pub use blobs::{BlobPlace, CHUNK_LEVEL, IDS_MAX};
 pub use containers::{Container, NewContainer};
 pub use credentials::{Credential, CredentialId, CredentialUse};
 pub use database::{Db, Moment, Steps};
+pub use deliveries::{DeliveryRow, NewDelivery, Outcome, Telling};
 pub use error::DbError;
 pub use expiry::{AgingItem, Sentence};
+pub use figures::StateFigures;
 pub use items::{ItemNext, ItemQuery, ItemRow, NextPolicy};
 pub use jobs::{JobMade, JobQuery, JobReport, JobRow, NewJob};
 pub use key_sets::{KeySetAdded, KeySetRow, NewKeySet};
+pub use notifications::{EventKey, EventRow, NotificationsRow};
 pub use packs::{NewBlob, NewPack, PackInserted, PackKey, PackRow};
 pub use points::{CommitRow, NewPoint, PointRow, PointsOf};
 pub use policies::{NewPolicy, PolicyChanged, PolicyRow};
