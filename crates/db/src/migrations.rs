@@ -11,6 +11,7 @@ use crate::dialect::Dialect;
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "foundation", include_str!("../migrations/0001_foundation.sql")),
     (2, "control_plane", include_str!("../migrations/0002_control_plane.sql")),
+    (5, "alerts", include_str!("../migrations/0005_alerts.sql")),
 ];
 
 /// All migrations in a dialect.

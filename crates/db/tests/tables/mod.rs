@@ -1,11 +1,13 @@
 //! What each table promises, by table, whichever database keeps it.
 
+mod alerts;
 mod control;
 
 use jiff::{SignedDuration, Timestamp};
 use strongroom_db::*;
 use strongroom_model::*;
 
+pub use alerts::*;
 pub use control::*;
 
 /// Makes a test of each promise. `$world` opens an empty database, and a guard that keeps it.
@@ -31,6 +33,11 @@ macro_rules! promises_on {
             a_job_goes_its_way_once
             points_earn_their_tags_and_expire_but_for_the_latest
             items_are_listed_in_pages_and_purged_when_their_time_has_come
+            failures_of_one_kind_are_one_alert_until_a_backup_is_good
+            a_machine_that_is_away_is_one_alert_that_counts
+            what_takes_protection_away_is_told_in_its_transaction
+            an_event_is_told_once_and_a_delivery_is_tried_by_one
+            who_is_told_has_a_version
         }
     };
     ($world:path: $($promise:ident)*) => {
