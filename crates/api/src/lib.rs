@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod alert;
 mod assertion;
 mod base64_bytes;
 mod bitmap;
@@ -29,6 +30,10 @@ mod token;
 mod trust;
 mod vault;
 
+pub use alert::{
+    AlertFilter, AlertList, AlertView, ChangeNotifications, InactivateAlert, NotificationTest, NotificationsView,
+    SIGNATURE_HEADER, TestResult, WebhookBody,
+};
 pub use assertion::{ASSERTION_AUDIENCE, ASSERTION_SECONDS, AssertionClaims, AssertionError};
 pub use bitmap::{BitmapError, bitmap_from_bools, bools_from_bitmap};
 pub use client::{

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod alerts;
 mod attempts;
 mod authority;
 mod calls;
@@ -18,6 +19,7 @@ mod etag;
 mod fetch;
 mod first_administrator;
 mod gate;
+mod gauges;
 mod health;
 mod incoming;
 mod installation;
@@ -30,6 +32,9 @@ mod listener;
 mod machines;
 mod memory;
 mod metrics;
+mod notifications;
+mod notifier;
+mod notify_options;
 mod parse;
 mod password;
 mod points;
@@ -40,6 +45,7 @@ mod query;
 mod refusal;
 mod router;
 mod scheduler;
+mod seals;
 mod service;
 mod sessions;
 mod settings;
@@ -52,8 +58,10 @@ mod vault_refusal;
 mod vaults;
 
 pub use authority::AuthorityError;
-pub use config::{Config, ConfigError, LogConfig, LogFormat};
+pub use config::{AlertsConfig, Config, ConfigError, LogConfig, LogFormat, MailConfig};
 pub use data_dir::DataDirError;
 pub use limits::Limits;
+pub use notifier::MailError;
+pub use notify_options::{MailOptions, MailTls, NotifyOptions};
 pub use service::{ServeOptions, Service, StartError};
 pub use upkeep::Upkeep;

@@ -11,6 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use strongroom_model::{JobState, Operation};
 
+use crate::gauges::StateGauges;
+
 /// One route and one status: the routes are those of the table, so there are not many.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -51,6 +53,8 @@ pub(crate) struct Metrics {
     /// Recovery points that have expired.
     pub(crate) points_expired: Counter,
     jobs_ended: Family<JobLabels, Counter>,
+    /// How the service stands.
+    pub(crate) state: StateGauges,
     /// Connections that are open.
     pub(crate) connections: Gauge,
     uptime_seconds: Gauge,
@@ -79,6 +83,7 @@ impl Metrics {
         let points_expired = counter("points_expired", "Recovery points expired");
         let jobs_ended = Family::default();
         registry.register("jobs_ended", "Jobs that are over", jobs_ended.clone());
+        let state = StateGauges::new(&mut registry);
         let (connections, uptime_seconds) = (Gauge::default(), Gauge::default());
         registry.register("connections", "Open connections", connections.clone());
         registry.register("uptime_seconds", "Seconds since the start", uptime_seconds.clone());
@@ -96,6 +101,7 @@ impl Metrics {
             jobs_scheduled,
             points_expired,
             jobs_ended,
+            state,
             connections,
             uptime_seconds,
             started: Instant::now(),

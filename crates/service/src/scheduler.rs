@@ -71,7 +71,17 @@ async fn round(shared: &Shared) -> Result<(), VaultError> {
         tracing::warn!(machine = %job.name, job = %job.id, state = %job.state, "nothing was heard of a job: it is over");
         shared.metrics.job_ended(job.operation, job.state);
     }
+    let waiting = shared.vaults.raise_overdue(shared.notify.missed_after).await?;
+    if waiting > 0 {
+        tracing::warn!(
+            waiting,
+            "scheduled backups did not run: their machines have not asked for work"
+        );
+    }
     shared.vaults.forget_jobs(shared.upkeep.job_history).await?;
+    shared.vaults.forget_alerts(shared.upkeep.job_history).await?;
+    let now = shared.clock.now();
+    shared.metrics.state.set(&shared.db.state_figures(now).await?, now);
     if !may_expire {
         return Ok(());
     }

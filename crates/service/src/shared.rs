@@ -15,10 +15,13 @@ use crate::data_dir::DataDir;
 use crate::limits::Limits;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use crate::notifier::Channels;
+use crate::notify_options::NotifyOptions;
 use crate::parse::parse;
 use crate::password::PasswordHasher;
 use crate::principal::Machine;
 use crate::refusal::Answer;
+use crate::seals::Seals;
 use crate::token::TokenKey;
 use crate::unfinished::Unfinished;
 use crate::upkeep::Upkeep;
@@ -42,6 +45,10 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
     pub(crate) upkeep: Upkeep,
+    pub(crate) notify: NotifyOptions,
+    /// The ways by which people are told of alerts.
+    pub(crate) channels: Channels,
+    pub(crate) seals: Seals,
     /// Who waits on the link.
     pub(crate) calls: Calls,
     /// Becomes true when the service ends.

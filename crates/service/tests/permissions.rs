@@ -3,8 +3,9 @@
 mod world;
 
 use strongroom_api::routes::{Body, ROUTES, Route, RouteId};
+use strongroom_api::{AlertFilter, FinishJob};
 use strongroom_format::pack::BlobKind;
-use strongroom_model::{Operation, Permission};
+use strongroom_model::{JobProgress, JobState, Operation, Permission};
 use world::objects::{self, add_key_set, back_up, key_set_id};
 use world::{Machine, World};
 
@@ -15,6 +16,7 @@ struct Things {
     point: String,
     key_set: String,
     job: String,
+    alert: String,
 }
 
 impl Things {
@@ -27,6 +29,7 @@ impl Things {
             .replace("{point}", &self.point)
             .replace("{key_set}", &self.key_set)
             .replace("{job}", &self.job)
+            .replace("{alert}", &self.alert)
             .replace("{item}", "a")
             .replace("{policy}", "DefaultPolicy")
     }
@@ -56,6 +59,9 @@ const ADMINISTRATOR: &[Permission] = &[
     Permission::PointsRead,
     Permission::JobsRead,
     Permission::JobsCancel,
+    Permission::AlertsRead,
+    Permission::AlertsWrite,
+    Permission::MonitoringWrite,
 ];
 const MACHINE: &[Permission] = &[
     Permission::Backup,
@@ -70,7 +76,7 @@ async fn every_route_admits_exactly_those_who_hold_its_permission() {
     let credentials = world.vault("main").await;
     let registration = format!("{}.{}", credentials.credential_id, credentials.secret.reveal());
     let machine = world.machine(&credentials, "a").await;
-    let things = things(&machine).await;
+    let things = things(&world, &machine).await;
     let caller = |name, token, holds| Caller { name, token, holds };
     let callers = [
         caller("nobody", None, &[]),
@@ -103,13 +109,14 @@ async fn every_route_admits_exactly_those_who_hold_its_permission() {
 async fn what_is_anothers_is_as_if_it_did_not_exist() {
     let world = World::new().await;
     let machine = world.machine(&world.vault("main").await, "a").await;
-    let theirs = things(&machine).await;
+    let theirs = things(&world, &machine).await;
     let absent = Things {
         session: "0199f3a0-7c1e-7b4a-9d2e-5f6a7b8c9d0e".to_owned(),
         pack: "0".repeat(64),
         point: "0199f3a0-7c1e-7b4a-9d2e-5f6a7b8c9d0e".to_owned(),
         key_set: "0199f3a0-7c1e-7b4a-9d2e-5f6a7b8c9d0e".to_owned(),
         job: "0199f3a0-7c1e-7b4a-9d2e-5f6a7b8c9d0e".to_owned(),
+        alert: "0199f3a0-7c1e-7b4a-9d2e-5f6a7b8c9d0e".to_owned(),
     };
     let same_vault = world
         .administrator()
@@ -177,10 +184,11 @@ fn body(route: &Route) -> Vec<u8> {
     }
 }
 
-async fn things(machine: &Machine) -> Things {
+async fn things(world: &World, machine: &Machine) -> Things {
     add_key_set(machine).await;
     let point = back_up(&machine.client, &machine.registered, 1, b"hello world").await;
     let session = machine.client.begin_session(None).await.unwrap();
+    let alert = alert(world, machine).await;
     Things {
         session: session.id.to_string(),
         pack: "0".repeat(64),
@@ -193,5 +201,25 @@ async fn things(machine: &Machine) -> Things {
             .unwrap()
             .id
             .to_string(),
+        alert,
     }
+}
+
+/// An alert that a restore has raised which failed.
+async fn alert(world: &World, machine: &Machine) -> String {
+    let failed = machine.client.begin_job(Operation::Restore).await.unwrap();
+    let finish = FinishJob {
+        state: JobState::Failed,
+        errors: vec![],
+        progress: JobProgress::default(),
+        tasks: vec![],
+    };
+    machine.client.finish_job(failed.id, &finish).await.unwrap();
+    let filter = AlertFilter::default();
+    let alerts = world
+        .administrator()
+        .await
+        .alerts(&world::vault_name("main"), &filter)
+        .await;
+    alerts.unwrap().alerts[0].id.to_string()
 }
