@@ -3,6 +3,7 @@
 
 pub mod objects;
 pub mod raw;
+pub mod receivers;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -78,12 +79,15 @@ impl World {
     }
 
     pub async fn with_limits(limits: Limits) -> Self {
+        Self::with(|options| options.limits = limits).await
+    }
+
+    /// With options that differ from the usual ones.
+    pub async fn with(change: impl FnOnce(&mut ServeOptions)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (clock, time) = Clock::simulated(START.parse().unwrap());
-        let options = ServeOptions {
-            limits,
-            ..options(&folder.path().join("data"))
-        };
+        let mut options = options(&folder.path().join("data"));
+        change(&mut options);
         let service = Service::start(options, clock.clone()).await.unwrap();
         Self {
             folder,
