@@ -10,6 +10,8 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use strongroom_db::NewDelivery;
 
 use crate::notify_options::{MailOptions, MailTls};
@@ -97,6 +99,8 @@ fn parameters(options: &MailOptions) -> Result<TlsParameters, MailError> {
     let unusable = |error: &dyn std::fmt::Display| MailError::Authority(error.to_string());
     let mut builder = TlsParameters::builder(options.host.clone());
     if let Some(pem) = &options.authority {
+        // The parser below takes a text without a certificate for none at all.
+        CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| unusable(&error))?;
         let certificate = Certificate::from_pem(pem.as_bytes()).map_err(|error| unusable(&error))?;
         builder = builder
             .certificate_store(CertificateStore::None)
