@@ -1,11 +1,15 @@
 //! The administrator's session: which service, which authority, and the token that goes on for twelve hours.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use strongroom_api::{Client, ClientOptions, RetryPolicy, Secret, SignIn, Trust};
+use strongroom_api::{
+    CertificateKey, Client, ClientOptions, PrincipalProof, RetryPolicy, Secret, SessionKeeper, SignIn, Trust,
+};
+use strongroom_model::ApplicationId;
 
 use crate::cli::Global;
 use crate::failure::Failure;
@@ -26,8 +30,81 @@ pub(crate) struct AdminSession {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SignedIn {
     pub(crate) name: String,
-    pub(crate) refresh_token: Secret,
-    pub(crate) expires: Timestamp,
+    #[serde(flatten)]
+    pub(crate) by: SignedInBy,
+}
+
+/// How the next command proves who is signed in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum SignedInBy {
+    /// A person, by the newest token of a session.
+    Session { refresh_token: Secret, expires: Timestamp },
+    /// A service principal, by a file that is read each time; nothing of it is copied.
+    Secret { id: ApplicationId, secret_file: PathBuf },
+    /// A service principal, by certificate and private key, in a file that is read each time.
+    Certificate {
+        id: ApplicationId,
+        certificate_file: PathBuf,
+    },
+}
+
+impl SignedInBy {
+    /// When the session ends; service principals sign in anew each time.
+    pub(crate) fn expires(&self) -> Option<Timestamp> {
+        match self {
+            Self::Session { expires, .. } => Some(*expires),
+            Self::Secret { .. } | Self::Certificate { .. } => None,
+        }
+    }
+
+    pub(crate) fn sign_in(&self) -> Result<SignIn, Failure> {
+        Ok(match self {
+            Self::Session { .. } => SignIn::Session(Arc::new(InFile)),
+            Self::Secret { id, secret_file } => {
+                let text = Secret::new(private_file::read(secret_file)?);
+                let proof = PrincipalProof::Secret(Secret::new(text.reveal().trim()));
+                SignIn::ServicePrincipal { id: *id, proof }
+            }
+            Self::Certificate { id, certificate_file } => {
+                let text = Secret::new(private_file::read(certificate_file)?);
+                let key = CertificateKey::from_pem(&text);
+                let key = key.with_context(|| format!("{} cannot be used", certificate_file.display()))?;
+                let proof = PrincipalProof::Certificate(key);
+                SignIn::ServicePrincipal { id: *id, proof }
+            }
+        })
+    }
+}
+
+/// The session's file keeps the newest token: commands that run at the same time find there what the others were given.
+#[derive(Debug)]
+struct InFile;
+
+impl SessionKeeper for InFile {
+    fn newest(&self) -> Option<Secret> {
+        let (_, user) = AdminSession::signed_in().ok()?;
+        match user.by {
+            SignedInBy::Session { refresh_token, .. } => Some(refresh_token),
+            _ => None,
+        }
+    }
+
+    fn keep(&self, newest: &Secret) {
+        let Ok((mut session, mut user)) = AdminSession::signed_in() else {
+            return;
+        };
+        if let SignedInBy::Session { refresh_token, .. } = &mut user.by {
+            *refresh_token = newest.clone();
+            session.user = Some(user);
+            if let Err(failure) = session.save() {
+                tracing::warn!(
+                    ?failure,
+                    "the session could not be kept: the next command may have to sign in again"
+                );
+            }
+        }
+    }
 }
 
 impl AdminSession {
@@ -81,8 +158,7 @@ impl AdminSession {
             clock: clock::system(),
             retry: global.retry(RetryPolicy::BRIEF),
         };
-        let refresh_token = user.refresh_token.clone();
-        Ok(Client::new(options, SignIn::Administrator { refresh_token })?)
+        Ok(Client::new(options, user.by.sign_in()?)?)
     }
 }
 

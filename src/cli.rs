@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use strongroom_api::RetryPolicy;
 
 use crate::commands::{
-    agent, alert, backup, completions, item, job, login, ls, password, points, policy, quickstart, rescue, restore,
-    serve, vault, verify,
+    agent, alert, audit, backup, completions, item, job, login, ls, password, points, policy, principal, quickstart,
+    rescue, resource_group, restore, role, serve, user, vault, verify,
 };
 
 /// Backup into vaults that cannot read what they keep.
@@ -26,8 +26,9 @@ A service keeps vaults; machines register in a vault and send encrypted recovery
   strongroom quickstart FOLDER              try it all on one folder
 
   strongroom serve                          the service (prints how to sign in)
-  strongroom login https://host:8443 …      sign in as an administrator
+  strongroom login https://host:8443 …      sign in to it
   strongroom password                       choose your own password
+  strongroom user | principal | role        say who else may do what
   strongroom vault create main              make a vault
   strongroom vault credentials main …       let a machine register in it
 
@@ -101,6 +102,16 @@ pub(crate) enum Command {
     Login(login::Login),
     Logout(login::Logout),
     Password(password::Password),
+    #[command(subcommand)]
+    User(user::User),
+    #[command(subcommand)]
+    Principal(principal::Principal),
+    #[command(subcommand)]
+    Role(role::Role),
+    #[command(subcommand)]
+    ResourceGroup(resource_group::ResourceGroup),
+    #[command(subcommand)]
+    Audit(audit::Audit),
     #[command(subcommand)]
     Vault(vault::Vault),
     #[command(subcommand)]

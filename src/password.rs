@@ -35,7 +35,8 @@ pub(crate) fn read_new(file: Option<&Path>, terminal: &Terminal) -> Result<NewPa
     Ok(NewPassword::parse(password)?)
 }
 
-fn from_file(file: &Path) -> Result<Secret, Failure> {
+/// The secret in a file, without the end of its line.
+pub(crate) fn from_file(file: &Path) -> Result<Secret, Failure> {
     let text = Secret::new(private_file::read(file)?);
     Ok(Secret::new(text.reveal().trim_end_matches(['\r', '\n'])))
 }

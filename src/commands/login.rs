@@ -1,22 +1,30 @@
-//! `strongroom login` and `logout`: the administrator's session.
+//! `strongroom login` and `logout`: who calls.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
-use strongroom_api::{Client, ClientOptions, RetryPolicy, Trust};
+use strongroom_api::{
+    AdministratorSession, COMMAND_LINE_CLIENT, Client, ClientOptions, Code, RetryPolicy, Secret, SignIn, TokenRequest,
+    Trust,
+};
+use strongroom_model::ApplicationId;
 
-use crate::admin_session::{AdminSession, SignedIn};
+use crate::admin_session::{AdminSession, SignedIn, SignedInBy};
 use crate::commands::block_on;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{self, Terminal};
 use crate::{clock, folders, password, private_file};
 
-/// Sign in to a service as an administrator
+/// Sign in to a service, as a person or as a service principal
 ///
-/// The session lasts twelve hours and is kept in the configuration folder (STRONGROOM_CONFIG, by default
-/// ~/.config/strongroom), readable only by you.
+/// Without more than the address, a code is shown: type it on the page that is named, in a browser of any machine, and sign
+/// in there. With --user or --password-file the password is asked for, or read, here. The session lasts twelve hours and is
+/// kept in the configuration folder (STRONGROOM_CONFIG, by default ~/.config/strongroom), readable only by you.
+///
+/// A service principal signs in anew for each command; of the file with its secret or certificate only the name is kept.
 ///
 /// A service is believed only if its certificate was issued by its own authority. The first time, name the certificate
 /// of that authority with --ca: it lies in the service's data folder as tls/ca.pem. Copy it from there by a safe way.
@@ -25,22 +33,41 @@ use crate::{clock, folders, password, private_file};
 Examples:
   strongroom login https://vault.example.org:8443 --ca ca.pem
   strongroom login https://127.0.0.1:8443 --ca /var/lib/strongroom-service/tls/ca.pem \\
-      --user admin --password-file /var/lib/strongroom-service/admin-password")]
+      --user admin --password-file /var/lib/strongroom-service/admin-password
+  strongroom login https://vault.example.org:8443 --service-principal ID --secret-file secret
+  strongroom login https://vault.example.org:8443 --service-principal ID --certificate-file both.pem")]
 pub(crate) struct Login {
     /// The service's address, such as https://vault.example.org:8443
     url: String,
     /// The certificate of the service's authority (needed the first time)
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// The administrator's name
-    #[arg(long, value_name = "NAME", default_value = "admin")]
-    user: String,
+    /// Your name; `admin` if only a file with a password is named
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
     /// A file that holds the password; without it you are asked
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// A file that holds the one-time password; without it you are asked, if you use them
+    #[arg(long, value_name = "FILE")]
+    one_time_password_file: Option<PathBuf>,
+    /// The id of the service principal to sign in as
+    #[arg(long, value_name = "ID", conflicts_with_all = ["user", "password_file"])]
+    service_principal: Option<ApplicationId>,
+    /// A file that holds a secret of the service principal
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "service_principal",
+        conflicts_with = "certificate_file"
+    )]
+    secret_file: Option<PathBuf>,
+    /// A file that holds a certificate of the service principal and its private key, both in PEM
+    #[arg(long, value_name = "FILE", requires = "service_principal")]
+    certificate_file: Option<PathBuf>,
 }
 
-/// Forget the administrator's session
+/// Forget who is signed in
 ///
 /// The service's address and the certificate of its authority stay known, so that the next login needs no --ca.
 #[derive(Debug, Args)]
@@ -50,7 +77,9 @@ pub(crate) struct Logout {}
 struct LoginView {
     url: String,
     user: String,
-    expires: Timestamp,
+    /// When the session ends; a service principal has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<Timestamp>,
 }
 
 #[derive(Serialize)]
@@ -63,45 +92,91 @@ impl Login {
         let known = AdminSession::load()?;
         let trust = self.trust(known.as_ref())?;
         let ca_certificate = trust.as_pem().to_owned();
-        let whose = format!("{} at {}", self.user, self.url);
-        let password = password::read(self.password_file.as_deref(), &whose, terminal)?;
         let options = ClientOptions {
             url: self.url.clone(),
             trust,
             clock: clock::system(),
             retry: RetryPolicy::NONE,
         };
-        let url = Client::new(options.clone(), strongroom_api::SignIn::Nobody)?
-            .url()
-            .to_owned();
-        let session = block_on(async { Ok(Client::sign_in_administrator(options, &self.user, password).await?) })?;
-        let expires = session.expires;
-        let name = self.user.clone();
-        let user = SignedIn {
-            name,
-            refresh_token: session.refresh_token,
-            expires,
+        let url = Client::new(options.clone(), SignIn::Nobody)?.url().to_owned();
+        let user = match self.service_principal {
+            Some(id) => self.as_service_principal(id, options)?,
+            None if self.user.is_some() || self.password_file.is_some() => self.by_password(options, terminal)?,
+            None => by_device_code(&options)?,
+        };
+        let view = LoginView {
+            url: url.clone(),
+            user: user.name.clone(),
+            expires: user.by.expires(),
         };
         AdminSession {
-            url: url.clone(),
+            url,
             ca_certificate,
             user: Some(user),
         }
         .save()?;
-        let view = LoginView {
-            url,
-            user: self.user,
-            expires,
-        };
         terminal.done(&view, |view| {
+            let until = view
+                .expires
+                .map(|expires| format!(" until {}", terminal::moment(expires)));
             format!(
-                "Signed in to {} as {} until {}.",
+                "Signed in to {} as {}{}.",
                 view.url,
                 view.user,
-                terminal::moment(view.expires)
+                until.unwrap_or_default()
             )
         })?;
         Ok(Outcome::Done)
+    }
+
+    fn by_password(&self, options: ClientOptions, terminal: &Terminal) -> Result<SignedIn, Failure> {
+        let name = self.user.clone().unwrap_or_else(|| "admin".to_owned());
+        let whose = format!("{name} at {}", self.url);
+        let password = password::read(self.password_file.as_deref(), &whose, terminal)?;
+        let named = self.one_time_password_file.as_deref();
+        let mut one_time_password = named.map(password::from_file).transpose()?;
+        let session = block_on(async {
+            loop {
+                let request = TokenRequest::Password {
+                    username: name.clone(),
+                    password: password.clone(),
+                    one_time_password: one_time_password.clone(),
+                };
+                let error = match Client::sign_in(options.clone(), &request).await {
+                    Ok(session) => return Ok(session),
+                    Err(error) => error,
+                };
+                let needed = error
+                    .problem()
+                    .is_some_and(|problem| problem.code == Code::OneTimePasswordRequired);
+                if !needed || one_time_password.is_some() || !terminal.can_ask() {
+                    return Err(error.into());
+                }
+                one_time_password = Some(Secret::new(rpassword::prompt_password("One-time password: ")?));
+            }
+        })?;
+        Ok(signed_in(name, session))
+    }
+
+    fn as_service_principal(&self, id: ApplicationId, options: ClientOptions) -> Result<SignedIn, Failure> {
+        let by = match (&self.secret_file, &self.certificate_file) {
+            (Some(file), _) => SignedInBy::Secret {
+                id,
+                secret_file: std::path::absolute(file)?,
+            },
+            (None, Some(file)) => SignedInBy::Certificate {
+                id,
+                certificate_file: std::path::absolute(file)?,
+            },
+            (None, None) => {
+                let sentence = "a service principal signs in with --secret-file FILE or --certificate-file FILE";
+                return Err(Failure::new(sentence));
+            }
+        };
+        let client = Client::new(options, by.sign_in()?)?;
+        let account = block_on(async { Ok(client.account().await?) })?;
+        let name = account.name;
+        Ok(SignedIn { name, by })
     }
 
     /// The authority that was named, or the one that is known from the last session with the same service.
@@ -132,6 +207,58 @@ impl Logout {
         })?;
         Ok(Outcome::Done)
     }
+}
+
+/// Shows a code, and waits until somebody has typed it.
+fn by_device_code(options: &ClientOptions) -> Result<SignedIn, Failure> {
+    let session = block_on(async {
+        let codes = Client::device_authorization(options.clone()).await?;
+        eprintln!(
+            "To sign in, open {} in a browser and type the code {}",
+            codes.verification_uri, codes.user_code
+        );
+        let request = TokenRequest::DeviceCode {
+            client_id: COMMAND_LINE_CLIENT.to_owned(),
+            device_code: codes.device_code,
+        };
+        let mut interval = codes.interval;
+        let mut left = codes.expires_in;
+        while left > 0 {
+            tokio::time::sleep(Duration::from_secs(interval)).await;
+            left = left.saturating_sub(interval);
+            let error = match Client::sign_in(options.clone(), &request).await {
+                Ok(session) => return Ok(session),
+                Err(error) => error,
+            };
+            match error.problem().map(|problem| problem.code) {
+                Some(Code::AuthorizationPending) => {}
+                Some(Code::SlowDown) => interval += 5,
+                _ => return Err(error.into()),
+            }
+        }
+        Err(Failure::new(
+            "nobody typed the code in time: run `strongroom login` again",
+        ))
+    })?;
+    let refresh_token = session.refresh_token.clone();
+    let client = Client::new(options.clone(), SignIn::Administrator { refresh_token })?;
+    let (name, newest) = block_on(async { Ok((client.account().await?.name, client.refresh_token())) })?;
+    let refresh_token = newest.unwrap_or(session.refresh_token);
+    Ok(signed_in(
+        name,
+        AdministratorSession {
+            refresh_token,
+            ..session
+        },
+    ))
+}
+
+fn signed_in(name: String, session: AdministratorSession) -> SignedIn {
+    let by = SignedInBy::Session {
+        refresh_token: session.refresh_token,
+        expires: session.expires,
+    };
+    SignedIn { name, by }
 }
 
 fn unknown_authority(url: &str) -> Failure {

@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod alert;
+pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod item;
@@ -11,10 +12,14 @@ pub(crate) mod ls;
 pub(crate) mod password;
 pub(crate) mod points;
 pub(crate) mod policy;
+pub(crate) mod principal;
 pub(crate) mod quickstart;
 pub(crate) mod rescue;
+pub(crate) mod resource_group;
 pub(crate) mod restore;
+pub(crate) mod role;
 pub(crate) mod serve;
+pub(crate) mod user;
 pub(crate) mod vault;
 pub(crate) mod verify;
 
@@ -42,6 +47,11 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
         Command::Login(login) => login.run(terminal),
         Command::Logout(logout) => logout.run(terminal),
         Command::Password(password) => password.run(&global, terminal),
+        Command::User(user) => user.run(&global, terminal),
+        Command::Principal(principal) => principal.run(&global, terminal),
+        Command::Role(role) => role.run(&global, terminal),
+        Command::ResourceGroup(group) => group.run(&global, terminal),
+        Command::Audit(audit) => audit.run(&global, terminal),
         Command::Vault(vault) => vault.run(&global, terminal),
         Command::Policy(policy) => policy.run(&global, terminal),
         Command::Item(item) => item.run(&global, terminal),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use strongroom_api::ClientError;
 
-use crate::admin_session::{AdminSession, SignedIn};
+use crate::admin_session::{AdminSession, SignedIn, SignedInBy};
 use crate::cli::Global;
 use crate::commands::block_on;
 use crate::failure::{Failure, Outcome};
@@ -62,8 +62,10 @@ impl Password {
         };
         let user = SignedIn {
             name: user.name,
-            refresh_token: changed.session.refresh_token,
-            expires: changed.session.expires,
+            by: SignedInBy::Session {
+                refresh_token: changed.session.refresh_token,
+                expires: changed.session.expires,
+            },
         };
         let kept = AdminSession {
             user: Some(user),

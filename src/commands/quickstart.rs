@@ -180,6 +180,7 @@ async fn make_vault(service: &Service, keep: &Path) -> Result<VaultCredentials, 
         client
             .create_vault(&CreateVault {
                 name: name.clone(),
+                resource_group: strongroom_model::ResourceGroupName::default(),
                 region,
                 redundancy,
             })

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use strongroom_api::{CreateVault, SettingsView, VaultCredentials, VaultView};
-use strongroom_model::{Immutability, Redundancy, Region, SoftDelete, VaultName, VaultSettings};
+use strongroom_model::{Immutability, Redundancy, Region, ResourceGroupName, SoftDelete, VaultName, VaultSettings};
 
 use crate::admin_session::AdminSession;
 use crate::cli::Global;
@@ -64,6 +64,9 @@ Examples:
 pub(crate) struct Create {
     /// Its name: 2 to 50 letters, digits and hyphens, a letter first
     name: VaultName,
+    /// The resource group that it shall lie in
+    #[arg(long, value_name = "NAME", default_value_t = ResourceGroupName::default())]
+    resource_group: ResourceGroupName,
     /// Where its objects are kept
     #[arg(long, value_name = "R", default_value_t = Region::default())]
     region: Region,
@@ -142,11 +145,13 @@ impl Create {
         let client = AdminSession::client(global)?;
         let Self {
             name,
+            resource_group,
             region,
             redundancy,
         } = self;
         let create = CreateVault {
             name,
+            resource_group,
             region,
             redundancy,
         };
@@ -169,6 +174,7 @@ fn list(global: &Global, terminal: &Terminal) -> Result<(), Failure> {
 fn table(vaults: &[VaultView]) -> String {
     let mut table = Table::new(&[
         "NAME",
+        "RESOURCE GROUP",
         "REGION",
         "REDUNDANCY",
         ">MACHINES",
@@ -179,6 +185,7 @@ fn table(vaults: &[VaultView]) -> String {
     for vault in vaults {
         table.row([
             vault.name.to_string(),
+            vault.resource_group.to_string(),
             vault.region.to_string(),
             vault.redundancy.to_string(),
             vault.machines.to_string(),
@@ -199,6 +206,7 @@ impl Show {
             [
                 line("name", vault.name.to_string()),
                 line("id", vault.id.to_string()),
+                line("group", vault.resource_group.to_string()),
                 line("region", vault.region.to_string()),
                 line("redundancy", vault.redundancy.to_string()),
                 line("machines", vault.machines.to_string()),

@@ -8,8 +8,10 @@
 
 mod alert;
 mod assertion;
+mod audit;
 mod base64_bytes;
 mod bitmap;
+mod certificate_key;
 mod client;
 mod credentials;
 mod frame;
@@ -22,12 +24,16 @@ mod password;
 mod point;
 mod policy;
 mod problem;
+mod resource_group;
+mod role;
 pub mod routes;
 mod secret;
+mod service_principal;
 mod session;
 mod settings;
 mod token;
 mod trust;
+mod user;
 mod vault;
 
 pub use alert::{
@@ -35,10 +41,12 @@ pub use alert::{
     SIGNATURE_HEADER, TestResult, WebhookBody,
 };
 pub use assertion::{ASSERTION_AUDIENCE, ASSERTION_SECONDS, AssertionClaims, AssertionError};
+pub use audit::{AUDIT_LINES_MAX, AuditLine, AuditPage, AuditQuery};
 pub use bitmap::{BitmapError, bitmap_from_bools, bools_from_bitmap};
+pub use certificate_key::{CertificateKey, CertificateKeyError};
 pub use client::{
     AdministratorSession, CertificateFault, ChangedPassword, Client, ClientError, ClientOptions, FetchStream, Fetched,
-    PointFilter, RetryPolicy, SignIn,
+    PointFilter, PrincipalProof, RetryPolicy, SessionKeeper, SignIn,
 };
 pub use credentials::{CREDENTIALS_BYTES_MAX, CredentialsError, VaultCredentials};
 pub use frame::{FRAME_HEADER_LENGTH, Frame, FrameError, FrameHeader, FrameParser, FrameStatus};
@@ -57,11 +65,23 @@ pub use password::{ChangePassword, NewPassword, PasswordChanged, PasswordError};
 pub use point::{Damage, PointList, PointView, ScrubReport};
 pub use policy::{ChangePolicy, CreatePolicy, PolicyList, PolicyView};
 pub use problem::{Code, PROBLEM_CONTENT_TYPE, Problem};
+pub use resource_group::{CreateResourceGroup, ResourceGroupList, ResourceGroupView};
+pub use role::{AssignRole, AssignmentList, AssignmentView, RoleDefinition, RoleDefinitionList};
 pub use secret::Secret;
+pub use service_principal::{
+    AddCertificate, AddSecret, AddedSecret, ChangeServicePrincipal, CreateServicePrincipal, KeyKind, KeyView,
+    ServicePrincipalList, ServicePrincipalView,
+};
 pub use session::{Committed, LatestPoint, PackStored, Session, ids_from_body, ids_to_body};
 pub use settings::SettingsView;
-pub use token::{TokenRequest, TokenResponse};
+pub use token::{
+    ASSERTION_TYPE, COMMAND_LINE_CLIENT, DeviceAuthorization, DeviceAuthorizationRequest, TokenRequest, TokenResponse,
+};
 pub use trust::{Fingerprint, Trust, TrustError};
+pub use user::{
+    AccountView, BeginOneTimePasswords, ChangeUser, ConfirmOneTimePasswords, CreateUser, EndOneTimePasswords, HeldRole,
+    OneTimePasswordSecret, PrincipalKind, RecoveryCodes, UserList, UserView,
+};
 pub use vault::{CreateVault, VaultList, VaultView};
 
 /// The most identities in one `missing` or `fetch` request.

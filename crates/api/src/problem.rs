@@ -58,10 +58,24 @@ codes! {
     Unauthenticated = 401 "Not signed in";
     /// The token was ours and is too old: sign in again.
     TokenExpired = 401 "The sign-in has expired";
+    /// The refresh token was used before, and its session is over.
+    TokenReused = 401 "The session was ended";
     /// User name or password is wrong.
     WrongPassword = 401 "Wrong user name or password";
+    /// The right password alone is not enough: the user has one-time passwords.
+    OneTimePasswordRequired = 401 "A one-time password is needed";
     /// A machine's assertion does not hold; `server_time` tells the service's time.
     AssertionRefused = 401 "The machine's signature was refused";
+    /// A service principal's id, secret or certificate is wrong or too old.
+    ClientRefused = 401 "The service principal was refused";
+    /// A code for signing in is wrong, used or too old.
+    CodeRefused = 400 "The code was refused";
+    /// Nobody has typed the device code yet.
+    AuthorizationPending = 400 "Nobody has allowed it yet";
+    /// A program asks too often for its device code.
+    SlowDown = 400 "Asked too soon";
+    /// A person refused what a program asked for.
+    AccessDenied = 400 "A person refused";
     /// The vault credentials file is too old.
     CredentialsExpired = 401 "The vault credentials file has expired";
     /// Signed in, but not entitled.
@@ -72,6 +86,12 @@ codes! {
     NotFound = 404 "Not found";
     /// No such vault, or not one of the caller's.
     VaultNotFound = 404 "No such vault";
+    /// No such resource group, or not one of the caller's.
+    ResourceGroupNotFound = 404 "No such resource group";
+    /// No such user or service principal.
+    PrincipalNotFound = 404 "No such principal";
+    /// No such role assignment, or not one that the caller may see.
+    AssignmentNotFound = 404 "No such role assignment";
     /// No such recovery point, or not one that the caller may read.
     PointNotFound = 404 "No such recovery point";
     /// No such session, or not one of the caller's.
@@ -110,6 +130,20 @@ codes! {
     Immutable = 409 "The vault is immutable";
     /// The vault still has machines or recovery points.
     VaultNotEmpty = 409 "The vault is not empty";
+    /// A resource group of that name exists.
+    ResourceGroupExists = 409 "The name is taken";
+    /// Vaults are in the resource group.
+    ResourceGroupNotEmpty = 409 "The resource group is not empty";
+    /// A user or service principal of that name exists.
+    PrincipalExists = 409 "The name is taken";
+    /// The principal has that role there already.
+    AssignmentExists = 409 "The role is assigned already";
+    /// Nobody who can sign in would own the subscription any more.
+    LastOwner = 409 "The last owner";
+    /// One-time passwords are in use already, or not in use.
+    OneTimePasswordsState = 409 "Not with these one-time passwords";
+    /// The service principal has as many secrets and certificates as it may have.
+    TooManyKeys = 409 "Too many keys";
     /// Another key set has that id.
     KeySetExists = 409 "The key set exists";
     /// The recovery point refers to blobs that the vault lacks; `missing` lists some or all of them.
@@ -134,6 +168,8 @@ codes! {
     InvalidSettings = 422 "The settings were refused";
     /// The new password breaks the rules for it.
     InvalidPassword = 422 "The new password was refused";
+    /// The certificate cannot be used.
+    InvalidCertificate = 422 "The certificate was refused";
     /// A key set object breaks the format or the rules.
     InvalidKeySet = 422 "The key set was refused";
     /// Too many failed sign-ins; `retry_after_seconds` says how long to wait.

@@ -39,6 +39,8 @@ pub enum Body {
     Form(&'static str),
     /// Plain text.
     Text,
+    /// A page for a browser.
+    Page,
     /// Bytes, at most so many.
     Octets {
         /// The longest body, in bytes.
@@ -54,7 +56,7 @@ impl Body {
         match self {
             Body::Empty => 0,
             Body::Form(_) => FORM_BYTES_MAX,
-            Body::Json(_) | Body::Text => JSON_BYTES_MAX,
+            Body::Json(_) | Body::Text | Body::Page => JSON_BYTES_MAX,
             Body::Octets { bytes_max } => bytes_max,
             Body::Frames => usize::MAX,
         }
@@ -93,7 +95,40 @@ routes! {
     Metrics: GET "/metrics", Public, Body::Empty => 200 Body::Text, "Counts for Prometheus, without a name in them";
     Token: POST "/api/v1/token", Public, Body::Form("TokenRequest") => 200 Body::Json("TokenResponse"), "Signs in: a password, a refresh token or a machine's assertion for a short-lived token";
     ChangePassword: POST "/api/v1/password", PasswordChange, Body::Json("ChangePassword") => 200 Body::Json("PasswordChanged"), "Changes the caller's own password, by the present one; every session ends, and a new one begins";
-    ListVaults: GET "/api/v1/vaults", VaultsRead, Body::Empty => 200 Body::Json("VaultList"), "Lists the vaults";
+    DeviceAuthorization: POST "/api/v1/device_authorization", Public, Body::Form("DeviceAuthorizationRequest") => 200 Body::Json("DeviceAuthorization"), "Begins a sign-in that a person finishes in a browser elsewhere";
+    DevicePage: GET "/device", Public, Body::Empty => 200 Body::Page, "The page on which a person types a device code";
+    DeviceForm: POST "/device", Public, Body::Form("DeviceForm") => 200 Body::Page, "Signs the person in and lets the program go on that waits for the code";
+    AuthorizePage: GET "/authorize", Public, Body::Empty => 200 Body::Page, "The page on which a person signs in for a program";
+    AuthorizeForm: POST "/authorize", Public, Body::Form("AuthorizeForm") => 303 Body::Empty, "Signs the person in and sends the browser back to the program with a code";
+    BeginOneTimePasswords: POST "/api/v1/account/one-time-passwords", PasswordChange, Body::Json("BeginOneTimePasswords") => 201 Body::Json("OneTimePasswordSecret"), "Makes a secret for the caller's authenticator";
+    ConfirmOneTimePasswords: POST "/api/v1/account/one-time-passwords/confirm", PasswordChange, Body::Json("ConfirmOneTimePasswords") => 200 Body::Json("RecoveryCodes"), "Asks for one-time passwords from now on, if the caller has the right one";
+    EndOneTimePasswords: POST "/api/v1/account/one-time-passwords/end", PasswordChange, Body::Json("EndOneTimePasswords") => 204 Body::Empty, "Asks the caller for no one-time passwords any more";
+    ShowAccount: GET "/api/v1/account", OwnAccount, Body::Empty => 200 Body::Json("AccountView"), "Shows the caller's own account, with its roles";
+    ListUsers: GET "/api/v1/users", UsersManage, Body::Empty => 200 Body::Json("UserList"), "Lists the users";
+    CreateUser: POST "/api/v1/users", UsersManage, Body::Json("CreateUser") => 201 Body::Json("UserView"), "Creates a user, who may do nothing until a role is assigned";
+    ShowUser: GET "/api/v1/users/{user}", UsersManage, Body::Empty => 200 Body::Json("UserView"), "Shows one user";
+    ChangeUser: PATCH "/api/v1/users/{user}", UsersManage, Body::Json("ChangeUser") => 200 Body::Json("UserView"), "Disables a user, or enables one again";
+    DeleteUser: DELETE "/api/v1/users/{user}", UsersManage, Body::Empty => 204 Body::Empty, "Deletes a user, with the user's roles";
+    ResetOneTimePasswords: DELETE "/api/v1/users/{user}/one-time-passwords", UsersManage, Body::Empty => 204 Body::Empty, "Takes the one-time passwords off a user who lost the authenticator and all recovery codes";
+    ListServicePrincipals: GET "/api/v1/service-principals", UsersManage, Body::Empty => 200 Body::Json("ServicePrincipalList"), "Lists the service principals";
+    CreateServicePrincipal: POST "/api/v1/service-principals", UsersManage, Body::Json("CreateServicePrincipal") => 201 Body::Json("ServicePrincipalView"), "Creates a service principal, which can neither sign in nor do anything yet";
+    ShowServicePrincipal: GET "/api/v1/service-principals/{principal}", UsersManage, Body::Empty => 200 Body::Json("ServicePrincipalView"), "Shows one service principal";
+    ChangeServicePrincipal: PATCH "/api/v1/service-principals/{principal}", UsersManage, Body::Json("ChangeServicePrincipal") => 200 Body::Json("ServicePrincipalView"), "Disables a service principal, or enables one again";
+    DeleteServicePrincipal: DELETE "/api/v1/service-principals/{principal}", UsersManage, Body::Empty => 204 Body::Empty, "Deletes a service principal, with its keys and roles";
+    AddSecret: POST "/api/v1/service-principals/{principal}/secrets", UsersManage, Body::Json("AddSecret") => 201 Body::Json("AddedSecret"), "Makes a secret for a service principal and tells it once";
+    AddCertificate: POST "/api/v1/service-principals/{principal}/certificates", UsersManage, Body::Json("AddCertificate") => 201 Body::Json("KeyView"), "Takes a certificate by which a service principal signs in";
+    DeleteKey: DELETE "/api/v1/service-principals/{principal}/keys/{key}", UsersManage, Body::Empty => 204 Body::Empty, "Removes a secret or certificate of a service principal";
+    ListRoles: GET "/api/v1/roles", OwnAccount, Body::Empty => 200 Body::Json("RoleDefinitionList"), "Lists the roles and what they allow";
+    ListAssignments: GET "/api/v1/role-assignments", RolesRead, Body::Empty => 200 Body::Json("AssignmentList"), "Lists who has which role, as far as the caller may see it";
+    AssignRole: POST "/api/v1/role-assignments", RolesWrite, Body::Json("AssignRole") => 201 Body::Json("AssignmentView"), "Gives a role on the subscription, a resource group or a vault";
+    RemoveAssignment: DELETE "/api/v1/role-assignments/{assignment}", RolesDelete, Body::Empty => 204 Body::Empty, "Takes a role away";
+    ListResourceGroups: GET "/api/v1/resource-groups", ResourceGroupsRead, Body::Empty => 200 Body::Json("ResourceGroupList"), "Lists the resource groups that the caller may see";
+    CreateResourceGroup: POST "/api/v1/resource-groups", ResourceGroupsWrite, Body::Json("CreateResourceGroup") => 201 Body::Json("ResourceGroupView"), "Creates a resource group";
+    ShowResourceGroup: GET "/api/v1/resource-groups/{group}", ResourceGroupsRead, Body::Empty => 200 Body::Json("ResourceGroupView"), "Shows one resource group";
+    DeleteResourceGroup: DELETE "/api/v1/resource-groups/{group}", ResourceGroupsDelete, Body::Empty => 204 Body::Empty, "Deletes a resource group that no vault is in";
+    ReadAudit: GET "/api/v1/audit", AuditRead, Body::Empty => 200 Body::Json("AuditPage"), "Reads the audit log, page by page";
+    ExportAudit: GET "/api/v1/audit/export", AuditRead, Body::Empty => 200 Body::Text, "Streams the audit log, one JSON object a line";
+    ListVaults: GET "/api/v1/vaults", VaultsRead, Body::Empty => 200 Body::Json("VaultList"), "Lists the vaults that the caller may see";
     CreateVault: POST "/api/v1/vaults", VaultsWrite, Body::Json("CreateVault") => 201 Body::Json("VaultView"), "Creates a vault";
     ShowVault: GET "/api/v1/vaults/{vault}", VaultsRead, Body::Empty => 200 Body::Json("VaultView"), "Shows one vault";
     DeleteVault: DELETE "/api/v1/vaults/{vault}", VaultsDelete, Body::Empty => 204 Body::Empty, "Deletes an empty vault";
@@ -194,7 +229,15 @@ mod tests {
             .filter(|route| route.permission == Permission::Public)
             .map(|route| route.path)
             .collect();
-        assert_eq!(public, ["/healthz", "/readyz", "/metrics", "/api/v1/token"]);
+        let sign_in = [
+            "/api/v1/token",
+            "/api/v1/device_authorization",
+            "/device",
+            "/device",
+            "/authorize",
+            "/authorize",
+        ];
+        assert_eq!(public, [&["/healthz", "/readyz", "/metrics"], &sign_in[..]].concat());
     }
 
     #[test]

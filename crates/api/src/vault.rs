@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use strongroom_model::{Redundancy, Region, VaultId, VaultName};
+use strongroom_model::{Redundancy, Region, ResourceGroupName, VaultId, VaultName};
 
 /// Asks for a new vault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,6 +10,9 @@ use strongroom_model::{Redundancy, Region, VaultId, VaultName};
 pub struct CreateVault {
     /// Its name.
     pub name: VaultName,
+    /// The resource group that it shall lie in.
+    #[serde(default)]
+    pub resource_group: ResourceGroupName,
     /// Where its objects are kept.
     #[serde(default)]
     pub region: Region,
@@ -25,6 +28,8 @@ pub struct VaultView {
     pub id: VaultId,
     /// Its name.
     pub name: VaultName,
+    /// The resource group that it lies in.
+    pub resource_group: ResourceGroupName,
     /// Where its objects are kept.
     pub region: Region,
     /// How many places keep them.

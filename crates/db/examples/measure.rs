@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use strongroom_db::{CHUNK_LEVEL, Db, IDS_MAX, NewBlob, NewPack, VaultRow};
-use strongroom_model::{BlobId, Digest, PackId, Redundancy, Region, VaultId};
+use strongroom_model::{BlobId, Digest, PackId, Redundancy, Region, ResourceGroupName, VaultId, VaultSettings};
 
 const BLOBS: u64 = 4096;
 
@@ -53,6 +53,7 @@ async fn vault(db: &Db) -> VaultId {
     let vault = VaultRow {
         id: VaultId::from_bytes([1; 16]),
         name: "measure".parse().expect("a name"),
+        resource_group: ResourceGroupName::default(),
         region: Region::default(),
         redundancy: Redundancy::LocallyRedundant,
         created: "2026-11-21T00:00:00Z".parse().expect("a time"),

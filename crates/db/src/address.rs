@@ -37,6 +37,11 @@ impl Address {
     }
 }
 
+/// Whether a text names a database server, which several nodes can share, rather than a file.
+pub fn is_server(text: &str) -> bool {
+    matches!(Address::parse(text), Ok(Address::Postgres(_)))
+}
+
 /// A text that names no database, without what may be a password.
 fn shown(text: &str) -> String {
     match text.split_once("://") {

@@ -30,6 +30,9 @@ pub struct BlobPlace {
     pub verified: bool,
 }
 
+/// How often marking pages is tried again when two transactions were in each other's way.
+const MARK_ATTEMPTS: u32 = 4;
+
 impl Db {
     /// For each identity whether the vault lacks it. At most [`IDS_MAX`] identities.
     pub async fn missing_blobs(&self, vault: VaultId, ids: &[BlobId]) -> Result<Vec<bool>, DbError> {
@@ -56,6 +59,17 @@ impl Db {
 
     /// Marks pages as verified. At most [`IDS_MAX`]: more at once would keep other writers waiting.
     pub async fn mark_verified(&self, vault: VaultId, pages: &[BlobId]) -> Result<(), DbError> {
+        // Two commits through two nodes may mark the same pages in different orders; the database ends one of them.
+        for _ in 0..MARK_ATTEMPTS {
+            match self.mark_once(vault, pages).await {
+                Err(DbError::Unavailable(_)) => {}
+                result => return result,
+            }
+        }
+        self.mark_once(vault, pages).await
+    }
+
+    async fn mark_once(&self, vault: VaultId, pages: &[BlobId]) -> Result<(), DbError> {
         let action = "mark pages as verified";
         let mut write = self.write(action).await?;
         let vault = write.vault_key(vault).await?;

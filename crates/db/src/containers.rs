@@ -6,6 +6,7 @@ use sqlx::any::AnyRow;
 use strongroom_model::{ContainerId, Digest, ItemId, MachineName, PointId, VaultId};
 
 use crate::column::{Columns, nanoseconds};
+use crate::vaults::lock_vault;
 use crate::{Db, DbError};
 
 /// A registered machine.
@@ -57,6 +58,7 @@ impl Db {
         let action = "register the machine";
         let mut write = self.write(action).await?;
         let vault = write.vault_key(vault).await?;
+        lock_vault(write.on(), vault).await?;
         if !replace_key(write.on(), vault, &new).await? {
             insert(write.on(), vault, &new).await?;
         }

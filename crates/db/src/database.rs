@@ -204,7 +204,8 @@ async fn pool(url: &str, dialect: Dialect, connections: u32) -> Result<AnyPool, 
         .acquire_timeout(WAIT_MAX)
         .idle_timeout(None)
         .max_lifetime(None)
-        .test_before_acquire(false)
+        // A server may have restarted since; a file has not.
+        .test_before_acquire(dialect == Dialect::Postgres)
         .after_connect(move |connection, _| {
             Box::pin(async move { connection.execute(dialect.greeting()).await.map(drop) })
         });

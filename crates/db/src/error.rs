@@ -8,9 +8,16 @@ pub enum DbError {
     /// The disk of the database is full. Nothing was changed; freeing space is the way out.
     #[error("no space left for the metadata database")]
     NoSpace,
+    /// The database does not answer, restarts, or has more to do than it can: nothing is known to have changed. Trying
+    /// again is the way out.
+    #[error("the metadata database is not available: {0}")]
+    Unavailable(String),
     /// The vault is not there, or was deleted meanwhile.
     #[error("the vault is not in the database")]
     NoVault,
+    /// The resource group is not there, or was deleted meanwhile.
+    #[error("the resource group is not in the database")]
+    NoResourceGroup,
     /// The container is not there, or was deleted meanwhile.
     #[error("the container is not in the database")]
     NoContainer,
@@ -55,14 +62,33 @@ const NO_SPACE_CODES: [&str; 3] = ["13", "4874", "53100"];
 impl DbError {
     /// Wraps what the database said.
     pub(crate) fn sql(action: &'static str) -> impl Fn(sqlx::Error) -> DbError {
-        move |cause| match is_no_space(&cause) {
-            true => DbError::NoSpace,
-            false => DbError::Sql { action, cause },
+        move |cause| {
+            let code = cause.as_database_error().and_then(|error| error.code());
+            match code.as_deref() {
+                Some(code) if NO_SPACE_CODES.contains(&code) => DbError::NoSpace,
+                // What it belongs to went meanwhile, through another node.
+                Some(code) if GONE_CODES.contains(&code) => DbError::NoVault,
+                Some(code) if is_passing(code) => DbError::Unavailable(cause.to_string()),
+                None if is_lost(&cause) => DbError::Unavailable(cause.to_string()),
+                _ => DbError::Sql { action, cause },
+            }
         }
     }
 }
 
-fn is_no_space(cause: &sqlx::Error) -> bool {
-    let code = cause.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| NO_SPACE_CODES.contains(&code.as_ref()))
+/// A reference leads nowhere: SQLite, PostgreSQL.
+const GONE_CODES: [&str; 2] = ["787", "23503"];
+
+/// PostgreSQL: no connection, or one too many; it stops or starts; two transactions were in each other's way.
+fn is_passing(code: &str) -> bool {
+    let passing = ["40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03"];
+    passing.contains(&code) || (code.len() == 5 && code.starts_with("08"))
+}
+
+/// The connection broke, or there was none in time.
+fn is_lost(cause: &sqlx::Error) -> bool {
+    matches!(
+        cause,
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed
+    )
 }

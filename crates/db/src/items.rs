@@ -221,6 +221,13 @@ impl Db {
             "delete from sessions where container in (select key from containers where item = $1)",
             "delete from points where item = $1",
             "delete from key_set_members where container in (select key from containers where item = $1)",
+            // A key set that others use goes on; one that nobody is left to use goes too.
+            "update key_sets set added_by = (select min(container) from key_set_members as member \
+             where member.vault = key_sets.vault and member.key_set = key_sets.id) \
+             where added_by in (select key from containers where item = $1) \
+             and exists (select 1 from key_set_members as member \
+             where member.vault = key_sets.vault and member.key_set = key_sets.id)",
+            "delete from key_sets where added_by in (select key from containers where item = $1)",
             "delete from containers where item = $1",
             "delete from items where key = $1",
         ] {

@@ -7,6 +7,7 @@ use strongroom_model::{ContainerId, Digest, KeySetId, VaultId};
 
 use crate::column::{Columns, nanoseconds, number};
 use crate::containers::container_key;
+use crate::vaults::lock_vault;
 use crate::{Db, DbError};
 
 /// A key set of a vault.
@@ -57,6 +58,8 @@ impl Db {
     pub async fn add_key_set(&self, vault: VaultId, new: NewKeySet) -> Result<KeySetAdded, DbError> {
         let mut write = self.write("add the key set").await?;
         let vault = write.vault_key(vault).await?;
+        // Of two nodes that add the same one, or the last that a machine may, the second sees what the first did.
+        lock_vault(write.on(), vault).await?;
         if let Some(row) = find(write.on(), vault, new.row.id).await? {
             return Ok(KeySetAdded::Exists(row));
         }

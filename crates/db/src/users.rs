@@ -1,20 +1,42 @@
-//! Administrators.
+//! Users: people who sign in with a password.
 
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
+use strongroom_model::{UserId, UserName};
 
 use crate::column::{Columns, nanoseconds};
-use crate::{Db, DbError};
+use crate::role_assignments::{delete_assignments_of, has_owner, insert_assignment};
+use crate::{AssignmentRow, Db, DbError};
 
-/// An administrator.
+/// The id of an account that has none yet.
+const NONE: &[u8] = &[];
+
+/// A user.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UserRow {
+    /// Names the user for ever.
+    pub id: UserId,
     /// The name to sign in with, unique without regard to (ASCII) case.
     pub name: String,
+    /// Where mail reaches the user; may be empty.
+    pub email: String,
+    /// Whether the account is shut.
+    pub disabled: bool,
     /// The Argon2 hash of the password, in the form of the PHC string format.
     pub password_hash: String,
     /// When the account was made.
     pub created: Timestamp,
+}
+
+/// What became of a wish to change or remove an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserChanged {
+    /// It was done.
+    Done,
+    /// There is no such user.
+    Absent,
+    /// Nobody who can sign in would own the subscription any more; nothing was changed.
+    LastOwner,
 }
 
 impl std::fmt::Debug for UserRow {
@@ -23,35 +45,96 @@ impl std::fmt::Debug for UserRow {
     }
 }
 
+macro_rules! select_users {
+    ($rest:literal) => {
+        concat!(
+            "select id, name, email, disabled, password_hash, created from users ",
+            $rest
+        )
+    };
+}
+
 impl Db {
-    /// Adds an administrator. `false`: the name is taken; nothing was changed.
-    pub async fn insert_user(&self, user: &UserRow) -> Result<bool, DbError> {
+    /// Adds a user, with a first role if one is given. `false`: the name is taken; nothing was changed.
+    pub async fn insert_user(&self, user: &UserRow, role: Option<&AssignmentRow>) -> Result<bool, DbError> {
         let action = "insert the user";
         let mut write = self.write(action).await?;
         let query = sqlx::query(
-            "insert into users (name, name_folded, password_hash, created) values ($1, $2, $3, $4) \
-             on conflict (name_folded) do nothing",
+            "insert into users (id, name, name_folded, email, disabled, password_hash, created) \
+             values ($1, $2, $3, $4, $5, $6, $7) on conflict (name_folded) do nothing",
         )
+        .bind(&user.id.as_bytes()[..])
         .bind(&user.name)
         .bind(user.name.to_ascii_lowercase())
+        .bind(&user.email)
+        .bind(i64::from(user.disabled))
         .bind(&user.password_hash)
         .bind(nanoseconds(user.created));
         let done = query.execute(write.on()).await.map_err(DbError::sql(action))?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        if let Some(role) = role {
+            insert_assignment(write.on(), role).await?;
+        }
         write.commit().await?;
-        Ok(done.rows_affected() == 1)
+        Ok(true)
     }
 
-    /// The administrator of this name.
+    /// The names of accounts that are older than ids and roles.
+    pub async fn users_without_id(&self) -> Result<Vec<String>, DbError> {
+        let action = "find the users without an id";
+        let mut reader = self.read(action).await?;
+        let query = sqlx::query("select name from users where id = $1").bind(NONE);
+        let rows = query.fetch_all(&mut *reader).await.map_err(DbError::sql(action))?;
+        rows.iter().map(|row| row.text("name")).collect()
+    }
+
+    /// Gives such an account the id and the role of `assignment`. `false`: another node was faster.
+    pub async fn adopt_user(&self, name: &str, assignment: &AssignmentRow) -> Result<bool, DbError> {
+        let action = "give the user an id";
+        let mut write = self.write(action).await?;
+        let query = sqlx::query("update users set id = $1 where name_folded = $2 and id = $3")
+            .bind(&assignment.principal.as_bytes()[..])
+            .bind(name.to_ascii_lowercase())
+            .bind(NONE);
+        let done = query.execute(write.on()).await.map_err(DbError::sql(action))?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        insert_assignment(write.on(), assignment).await?;
+        write.commit().await?;
+        Ok(true)
+    }
+
+    /// The user of this name.
     pub async fn user(&self, name: &str) -> Result<Option<UserRow>, DbError> {
         let action = "find the user";
         let mut reader = self.read(action).await?;
-        let query = sqlx::query("select name, password_hash, created from users where name_folded = $1")
-            .bind(name.to_ascii_lowercase());
+        let query = sqlx::query(select_users!("where name_folded = $1")).bind(name.to_ascii_lowercase());
         let row = query.fetch_optional(&mut *reader).await.map_err(DbError::sql(action))?;
         row.as_ref().map(user_row).transpose()
     }
 
-    /// How many administrators there are.
+    /// The user with this id.
+    pub async fn user_by_id(&self, id: UserId) -> Result<Option<UserRow>, DbError> {
+        let action = "find the user by id";
+        let mut reader = self.read(action).await?;
+        let query = sqlx::query(select_users!("where id = $1")).bind(&id.as_bytes()[..]);
+        let row = query.fetch_optional(&mut *reader).await.map_err(DbError::sql(action))?;
+        row.as_ref().map(user_row).transpose()
+    }
+
+    /// All users, by name.
+    pub async fn users(&self) -> Result<Vec<UserRow>, DbError> {
+        let action = "list the users";
+        let mut reader = self.read(action).await?;
+        let query = sqlx::query(select_users!("order by name_folded"));
+        let rows = query.fetch_all(&mut *reader).await.map_err(DbError::sql(action))?;
+        rows.iter().map(user_row).collect()
+    }
+
+    /// How many users there are.
     pub async fn count_users(&self) -> Result<u64, DbError> {
         let action = "count the users";
         let mut reader = self.read(action).await?;
@@ -60,7 +143,7 @@ impl Db {
         row.size("users")
     }
 
-    /// Replaces the password of an administrator, who still has the old one. `false`: there is none of this name, or the
+    /// Replaces the password of a user, who still has the old one. `false`: there is none of this name, or the
     /// password is another one by now.
     pub async fn replace_password(&self, name: &str, old_hash: &str, new_hash: &str) -> Result<bool, DbError> {
         let action = "replace the password";
@@ -73,11 +156,59 @@ impl Db {
         write.commit().await?;
         Ok(done.rows_affected() == 1)
     }
+
+    /// Shuts an account, or opens it again.
+    pub async fn set_user_disabled(&self, name: &UserName, disabled: bool) -> Result<UserChanged, DbError> {
+        let action = "shut or open the account";
+        let mut write = self.write(action).await?;
+        let query = sqlx::query("update users set disabled = $2 where name_folded = $1")
+            .bind(name.folded())
+            .bind(i64::from(disabled));
+        let done = query.execute(write.on()).await.map_err(DbError::sql(action))?;
+        if done.rows_affected() == 0 {
+            return Ok(UserChanged::Absent);
+        }
+        if !has_owner(write.on()).await? {
+            return Ok(UserChanged::LastOwner);
+        }
+        write.commit().await?;
+        Ok(UserChanged::Done)
+    }
+
+    /// Deletes a user and all that belongs to the account: roles, sign-ins, one-time passwords.
+    pub async fn delete_user(&self, id: UserId) -> Result<UserChanged, DbError> {
+        let action = "delete the user";
+        let mut write = self.write(action).await?;
+        delete_assignments_of(write.on(), id.into()).await?;
+        let mut deleted = 0;
+        for text in [
+            "delete from one_time_passwords where user_id = $1",
+            "delete from recovery_codes where user_id = $1",
+            "delete from logins where user_id = $1",
+            "delete from authorization_codes where user_id = $1",
+            "delete from device_codes where user_id = $1",
+            "delete from users where id = $1",
+        ] {
+            let done = sqlx::query(text).bind(&id.as_bytes()[..]).execute(write.on()).await;
+            deleted = done.map_err(DbError::sql(action))?.rows_affected();
+        }
+        if deleted == 0 {
+            return Ok(UserChanged::Absent);
+        }
+        if !has_owner(write.on()).await? {
+            return Ok(UserChanged::LastOwner);
+        }
+        write.commit().await?;
+        Ok(UserChanged::Done)
+    }
 }
 
 fn user_row(row: &AnyRow) -> Result<UserRow, DbError> {
     Ok(UserRow {
+        id: UserId::from_bytes(row.array("id")?),
         name: row.text("name")?,
+        email: row.text("email")?,
+        disabled: row.number("disabled")? != 0,
         password_hash: row.text("password_hash")?,
         created: row.moment("created")?,
     })

@@ -3,10 +3,14 @@
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
-use strongroom_model::{Digest, Notice, Redundancy, Region, VaultId, VaultName, VaultSettings};
+use strongroom_model::{
+    Digest, Notice, Redundancy, Region, ResourceGroupName, Scope, VaultId, VaultName, VaultSettings,
+};
 
 use crate::alerts::{About, raise, resolve_vault};
 use crate::column::{Columns, nanoseconds, number};
+use crate::resource_groups::hold_resource_group;
+use crate::role_assignments::delete_assignments_at;
 use crate::{Db, DbError};
 
 /// A vault.
@@ -16,6 +20,8 @@ pub struct VaultRow {
     pub id: VaultId,
     /// Its name, unique without regard to case.
     pub name: VaultName,
+    /// The resource group that it lies in.
+    pub resource_group: ResourceGroupName,
     /// Where its objects are kept.
     pub region: Region,
     /// In how many places.
@@ -57,7 +63,7 @@ pub enum VaultDeleted {
 macro_rules! select_vaults {
     ($rest:literal) => {
         concat!(
-            "select id, name, region, redundancy, created, salt, file_digest, settings, version \
+            "select id, name, resource_group, region, redundancy, created, salt, file_digest, settings, version \
              from vaults ",
             $rest
         )
@@ -65,13 +71,15 @@ macro_rules! select_vaults {
 }
 
 impl Db {
-    /// Inserts a vault. `false`: another one has the name (without regard to case); nothing was changed.
+    /// Inserts a vault. `false`: another one has the name (without regard to case); nothing was changed. The resource group
+    /// must be there: [`DbError::NoResourceGroup`].
     pub async fn insert_vault(&self, vault: &VaultRow) -> Result<bool, DbError> {
         let action = "insert the vault";
         let mut write = self.write(action).await?;
+        hold_resource_group(write.on(), &vault.resource_group).await?;
         let query = sqlx::query(
-            "insert into vaults (id, name, name_folded, region, redundancy, created, salt, file_digest, settings, version) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (name_folded) do nothing",
+            "insert into vaults (id, name, name_folded, region, redundancy, created, salt, file_digest, settings, version, \
+             resource_group) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (name_folded) do nothing",
         )
         .bind(&vault.id.as_bytes()[..])
         .bind(vault.name.as_str())
@@ -82,7 +90,8 @@ impl Db {
         .bind(&vault.salt[..])
         .bind(&vault.file_digest.as_bytes()[..])
         .bind(settings_text(&vault.settings))
-        .bind(number(vault.version));
+        .bind(number(vault.version))
+        .bind(vault.resource_group.as_str());
         let done = query.execute(write.on()).await.map_err(DbError::sql(action))?;
         write.commit().await?;
         Ok(done.rows_affected() == 1)
@@ -170,11 +179,13 @@ impl Db {
             Err(DbError::NoVault) => return Ok(VaultDeleted::Absent),
             Err(error) => return Err(error),
         };
+        lock_vault(write.on(), key).await?;
         let figures = figures(write.on(), key).await?;
         if figures.containers > 0 || figures.points > 0 {
             return Ok(VaultDeleted::NotEmpty(figures));
         }
         let deleted = delete_rows(write.on(), key).await?;
+        delete_assignments_at(write.on(), &Scope::Vault(id)).await?;
         write.commit().await?;
         self.forget_vault(id);
         Ok(if deleted {
@@ -182,6 +193,19 @@ impl Db {
         } else {
             VaultDeleted::Absent
         })
+    }
+}
+
+/// Keeps other transactions from adding to the vault what counts, or deleting it, until this one ends.
+pub(crate) async fn lock_vault(connection: &mut AnyConnection, key: i64) -> Result<(), DbError> {
+    let query = sqlx::query("update vaults set version = version where key = $1").bind(key);
+    let done = query
+        .execute(connection)
+        .await
+        .map_err(DbError::sql("lock the vault"))?;
+    match done.rows_affected() {
+        0 => Err(DbError::NoVault),
+        _ => Ok(()),
     }
 }
 
@@ -217,6 +241,7 @@ async fn delete_rows(connection: &mut AnyConnection, key: i64) -> Result<bool, D
         "delete from blobs where vault = $1",
         "delete from packs where vault = $1",
         "delete from items where vault = $1",
+        "delete from vault_records where vault = (select id from vaults where key = $1)",
         "delete from vaults where key = $1",
     ] {
         let done = sqlx::query(text).bind(key).execute(&mut *connection).await;
@@ -233,6 +258,7 @@ fn vault_row(row: &AnyRow) -> Result<VaultRow, DbError> {
     Ok(VaultRow {
         id: VaultId::from_bytes(row.array("id")?),
         name: row.parsed("name")?,
+        resource_group: row.parsed("resource_group")?,
         region: row.parsed("region")?,
         redundancy: row.parsed("redundancy")?,
         created: row.moment("created")?,

@@ -11,7 +11,7 @@ use strongroom_vault::{AlertQuery, AlertRow};
 
 use crate::incoming::Incoming;
 use crate::parse::parse;
-use crate::principal::Administrator;
+use crate::principal::Account;
 use crate::query::{Filter, page};
 use crate::refusal::Answer;
 use crate::shared::Shared;
@@ -59,7 +59,7 @@ pub(crate) async fn show(
 pub(crate) async fn inactivate(
     State(shared): State<Arc<Shared>>,
     Path((vault, alert)): Path<(String, String)>,
-    Administrator { user }: Administrator,
+    Account { name: user, .. }: Account,
     incoming: Incoming,
 ) -> Answer<Json<AlertView>> {
     let alert: AlertId = parse(&alert)?;

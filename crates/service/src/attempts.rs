@@ -1,7 +1,7 @@
 //! Failed sign-ins: after a few, each further one costs the caller more patience.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Mutex;
 
 use jiff::Timestamp;
@@ -42,45 +42,72 @@ impl Caller {
         // Users are found whatever the case: guesses are counted so too.
         let hash = blake3::hash(name.to_ascii_lowercase().as_bytes());
         let name = hash.as_bytes()[..16].try_into().expect("16 of 32 bytes");
+        let address = network(address);
         Self { address, name }
+    }
+
+    /// Whoever guesses this, from wherever: for guesses that only somebody who knows another secret already can make.
+    pub(crate) fn from_anywhere(name: &str) -> Self {
+        Self::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), name)
+    }
+}
+
+/// What one customer of a provider has: a whole network of addresses, of the sixth version.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
+        address => address,
     }
 }
 
 impl Attempts {
-    /// How many seconds the caller must wait before the next attempt; zero: none.
-    pub(crate) fn wait_seconds(&self, caller: &Caller, now: Timestamp) -> u64 {
-        let callers = self.callers.lock().expect("no holder panics");
-        let Some(failures) = callers.get(caller) else {
-            return 0;
-        };
-        let wait = match failures.count.checked_sub(FREE_FAILURES) {
-            None => 0,
-            Some(more) => (1i64 << more.min(6)).min(WAIT_SECONDS_MAX),
-        };
-        let passed = now.as_second().saturating_sub(failures.last);
-        // A clock that jumped back must not make the wait longer than it was meant to be.
-        u64::try_from(wait - passed.max(0)).unwrap_or(0)
-    }
-
-    pub(crate) fn failed(&self, caller: Caller, now: Timestamp) {
-        let now = now.as_second();
+    /// Counts an attempt before it is known how it ends, so that many at once are bound like one after the other.
+    ///
+    /// # Errors
+    /// How many seconds the caller must wait before the next attempt; this one is not counted.
+    pub(crate) fn begin(&self, caller: Caller, now: Timestamp) -> Result<(), u64> {
         let mut callers = self.callers.lock().expect("no holder panics");
-        callers.retain(|_, failures| now.saturating_sub(failures.last) < MEMORY_SECONDS);
-        if callers.len() >= CALLERS_MAX && !callers.contains_key(&caller) {
-            let oldest = callers
-                .iter()
-                .min_by_key(|(_, failures)| failures.last)
-                .map(|(caller, _)| *caller);
-            oldest.and_then(|oldest| callers.remove(&oldest));
+        match wait_seconds(callers.get(&caller), now) {
+            0 => {
+                count(&mut callers, caller, now);
+                Ok(())
+            }
+            seconds => Err(seconds),
         }
-        let failures = callers.entry(caller).or_insert(Failures { count: 0, last: now });
-        failures.count = failures.count.saturating_add(1);
-        failures.last = now;
     }
 
+    /// The attempt ended well: all is forgiven.
     pub(crate) fn succeeded(&self, caller: &Caller) {
         self.callers.lock().expect("no holder panics").remove(caller);
     }
+}
+
+fn wait_seconds(failures: Option<&Failures>, now: Timestamp) -> u64 {
+    let Some(failures) = failures else {
+        return 0;
+    };
+    let wait = match failures.count.checked_sub(FREE_FAILURES) {
+        None => 0,
+        Some(more) => (1i64 << more.min(6)).min(WAIT_SECONDS_MAX),
+    };
+    let passed = now.as_second().saturating_sub(failures.last);
+    // A clock that jumped back must not make the wait longer than it was meant to be.
+    u64::try_from(wait - passed.max(0)).unwrap_or(0)
+}
+
+fn count(callers: &mut HashMap<Caller, Failures>, caller: Caller, now: Timestamp) {
+    let now = now.as_second();
+    callers.retain(|_, failures| now.saturating_sub(failures.last) < MEMORY_SECONDS);
+    if callers.len() >= CALLERS_MAX && !callers.contains_key(&caller) {
+        let oldest = callers
+            .iter()
+            .min_by_key(|(_, failures)| failures.last)
+            .map(|(caller, _)| *caller);
+        oldest.and_then(|oldest| callers.remove(&oldest));
+    }
+    let failures = callers.entry(caller).or_insert(Failures { count: 0, last: now });
+    failures.count = failures.count.saturating_add(1);
+    failures.last = now;
 }
 
 #[cfg(test)]
@@ -98,29 +125,49 @@ mod tests {
     #[test]
     fn patience_grows_and_ends() {
         let attempts = Attempts::default();
-        let waits: Vec<u64> = (0..13)
-            .map(|_| {
-                attempts.failed(caller("admin"), at(0));
-                attempts.wait_seconds(&caller("admin"), at(0))
-            })
-            .collect();
+        let mut now = 0;
+        let mut waits = Vec::new();
+        for _ in 0..13 {
+            attempts.begin(caller("admin"), at(now)).unwrap();
+            let wait = attempts.begin(caller("admin"), at(now)).err().unwrap_or(0);
+            waits.push(wait);
+            match wait {
+                // The second attempt was counted: forget both and count the first again.
+                0 => {
+                    attempts.succeeded(&caller("admin"));
+                    for _ in 0..waits.len() {
+                        attempts.begin(caller("admin"), at(now)).unwrap();
+                    }
+                }
+                _ => now += wait as i64,
+            }
+        }
         assert_eq!(waits, [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60]);
-        assert_eq!(attempts.wait_seconds(&caller("admin"), at(60)), 0);
-        assert_eq!(attempts.wait_seconds(&caller("admin"), at(-1_000_000)), 60);
-        assert_eq!(attempts.wait_seconds(&caller("other"), at(0)), 0);
-        assert_eq!(attempts.wait_seconds(&caller("aDMIN"), at(0)), 60);
+        attempts.begin(caller("admin"), at(now)).unwrap();
+        assert_eq!(attempts.begin(caller("admin"), at(-1_000_000)), Err(60));
+        assert_eq!(attempts.begin(caller("other"), at(now)), Ok(()));
+        assert_eq!(attempts.begin(caller("aDMIN"), at(now)), Err(60));
         attempts.succeeded(&caller("admin"));
-        assert_eq!(attempts.wait_seconds(&caller("admin"), at(0)), 0);
+        assert_eq!(attempts.begin(caller("admin"), at(now)), Ok(()));
+    }
+
+    #[test]
+    fn a_network_of_the_sixth_version_is_one_caller() {
+        let of = |address: &str| Caller::new(address.parse().unwrap(), "admin");
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
+        assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
     }
 
     #[test]
     fn memory_is_bounded_and_fades() {
         let attempts = Attempts::default();
         for i in 0..CALLERS_MAX as i64 + 10 {
-            attempts.failed(caller(&i.to_string()), at(i / 100));
+            attempts.begin(caller(&i.to_string()), at(i / 100)).unwrap();
         }
         assert_eq!(attempts.callers.lock().unwrap().len(), CALLERS_MAX);
-        attempts.failed(caller("late"), at(100_000));
+        attempts.begin(caller("late"), at(100_000)).unwrap();
         assert_eq!(attempts.callers.lock().unwrap().len(), 1);
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! lock  address  admin-password  installation  strongroom.db
-//! tls/{ca.pem,ca.key,server.pem,server.key,server.json}   secrets/token.key   objects/<region>/<vault>/
+//! tls/{ca.pem,ca.key,server.pem,server.key,server.json}   secrets/{token,one-time-passwords}.key   objects/<region>/<vault>/
 //! ```
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use strongroom_model::{Region, VaultId};
 use strongroom_store::{Disk, StoreError};
@@ -47,7 +48,7 @@ pub enum DataDirError {
     },
 }
 
-/// A data folder that this process alone uses.
+/// A data folder that this process uses: alone, or with other nodes of the same service.
 #[derive(Debug)]
 pub(crate) struct DataDir {
     root: PathBuf,
@@ -55,16 +56,46 @@ pub(crate) struct DataDir {
     _lock: File,
 }
 
+/// How often a lock is tried that another node holds for a moment.
+const LOCK_LOOK: Duration = Duration::from_millis(20);
+
+/// Who may use a data folder at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// Nobody else: the database is a file in it.
+    Alone,
+    /// Other nodes, with the same PostgreSQL.
+    WithNodes,
+}
+
+/// Held while a node prepares what all of them use, such as the authority: one at a time.
+pub(crate) struct Preparing {
+    _lock: File,
+}
+
 impl DataDir {
     /// Makes the folder, if need be, and takes possession of it.
-    pub(crate) fn open(root: &Path) -> Result<Self, DataDirError> {
+    pub(crate) fn open(root: &Path, sharing: Sharing) -> Result<Self, DataDirError> {
         make_lasting(root)?;
         let root = root.canonicalize().map_err(io_error("find", root))?;
-        let lock = lock(&root)?;
+        let lock = lock(&root, sharing)?;
         for folder in ["tls", "secrets", "objects"] {
             make_private(&root.join(folder))?;
         }
         Ok(Self { root, _lock: lock })
+    }
+
+    /// Waits until no other node prepares anything in the folder.
+    pub(crate) async fn prepare(&self) -> Result<Preparing, DataDirError> {
+        let path = self.path("starting.lock");
+        let file = open_lock(&path)?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Preparing { _lock: file }),
+                Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_LOOK).await,
+                Err(TryLockError::Error(error)) => return Err(io_error("lock", &path)(error)),
+            }
+        }
     }
 
     /// The full path of something in the folder.
@@ -136,12 +167,20 @@ impl DataDir {
     }
 }
 
-fn lock(root: &Path) -> Result<File, DataDirError> {
-    let path = root.join("lock");
+fn open_lock(path: &Path) -> Result<File, DataDirError> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
-    let file = options.open(&path).map_err(io_error("open", &path))?;
-    match file.try_lock() {
+    options.open(path).map_err(io_error("open", path))
+}
+
+fn lock(root: &Path, sharing: Sharing) -> Result<File, DataDirError> {
+    let path = root.join("lock");
+    let file = open_lock(&path)?;
+    let locked = match sharing {
+        Sharing::Alone => file.try_lock(),
+        Sharing::WithNodes => file.try_lock_shared(),
+    };
+    match locked {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(DataDirError::InUse {
             folder: root.to_owned(),
@@ -188,17 +227,19 @@ mod tests {
     fn one_process_at_a_time() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("a/b");
-        let first = DataDir::open(&folder).unwrap();
-        let refused = DataDir::open(&folder).unwrap_err();
+        let first = DataDir::open(&folder, Sharing::Alone).unwrap();
+        let refused = DataDir::open(&folder, Sharing::WithNodes).unwrap_err();
         assert!(matches!(refused, DataDirError::InUse { .. }), "{refused}");
         drop(first);
-        DataDir::open(&folder).unwrap();
+        let _one = DataDir::open(&folder, Sharing::WithNodes).unwrap();
+        let _two = DataDir::open(&folder, Sharing::WithNodes).unwrap();
+        DataDir::open(&folder, Sharing::Alone).unwrap_err();
     }
 
     #[test]
     fn files_are_private_and_replaced_whole() {
         let parent = tempfile::tempdir().unwrap();
-        let folder = DataDir::open(&parent.path().join("data")).unwrap();
+        let folder = DataDir::open(&parent.path().join("data"), Sharing::Alone).unwrap();
         assert_eq!(folder.read("secrets/x").unwrap(), None);
         folder.write("secrets/x", b"one").unwrap();
         folder.write("secrets/x", b"two").unwrap();
@@ -214,7 +255,9 @@ mod tests {
     fn a_folder_that_cannot_be_made_is_named() {
         let parent = tempfile::tempdir().unwrap();
         std::fs::write(parent.path().join("file"), b"").unwrap();
-        let refused = DataDir::open(&parent.path().join("file/data")).unwrap_err().to_string();
+        let refused = DataDir::open(&parent.path().join("file/data"), Sharing::Alone)
+            .unwrap_err()
+            .to_string();
         assert!(refused.contains("file/data"), "{refused}");
     }
 }

@@ -2,8 +2,10 @@
 
 use jiff::Timestamp;
 use strongroom_api::Secret;
-use strongroom_db::{Db, UserRow};
+use strongroom_db::{AssignmentRow, Db, UserRow};
+use strongroom_model::{AssignmentId, Role, Scope, UserId};
 
+use crate::accounts::new_id;
 use crate::data_dir::DataDir;
 use crate::password::{PasswordHasher, random_password};
 use crate::service::StartError;
@@ -33,16 +35,21 @@ impl FirstAdministrator {
         now: Timestamp,
     ) -> Result<Self, StartError> {
         if db.count_users().await? > 0 {
+            adopt(db, now).await?;
             return Self::find(folder, db, passwords).await;
         }
         let password = random_password();
         folder.write(PASSWORD_FILE, format!("{}\n", password.reveal()).as_bytes())?;
+        let hashed = passwords.hash(password).await;
         let user = UserRow {
+            id: UserId::from_uuid(new_id(now)),
             name: NAME.to_owned(),
-            password_hash: passwords.hash(password).await,
+            email: String::new(),
+            disabled: false,
+            password_hash: hashed.expect("nobody else signs in before the start"),
             created: now,
         };
-        if !db.insert_user(&user).await? {
+        if !db.insert_user(&user, Some(&ownership(user.id, now))).await? {
             // Another service on this database was faster: the password in our file opens nothing.
             folder.remove(PASSWORD_FILE);
             return Ok(Self::Elsewhere);
@@ -55,7 +62,8 @@ impl FirstAdministrator {
             return Ok(Self::Elsewhere);
         };
         let hash = db.user(NAME).await?.map(|user| user.password_hash);
-        if passwords.check(Secret::new(text.trim_end()), hash).await {
+        let checked = passwords.check(Secret::new(text.trim_end()), hash).await;
+        if checked.expect("nobody else signs in before the start") {
             return Ok(Self::InFile);
         }
         tracing::warn!(
@@ -63,6 +71,31 @@ impl FirstAdministrator {
             "the file has a password that was changed since then: delete it"
         );
         Ok(Self::Elsewhere)
+    }
+}
+
+/// Accounts that are older than roles could do everything: they stay what they were.
+async fn adopt(db: &Db, now: Timestamp) -> Result<(), StartError> {
+    for name in db.users_without_id().await? {
+        let ownership = ownership(UserId::from_uuid(new_id(now)), now);
+        if db.adopt_user(&name, &ownership).await? {
+            tracing::info!(
+                user = name,
+                "a user of an earlier version is now Owner of the subscription"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn ownership(user: UserId, now: Timestamp) -> AssignmentRow {
+    AssignmentRow {
+        id: AssignmentId::from_uuid(new_id(now)),
+        principal: user.into(),
+        role: Role::Owner,
+        scope: Scope::Subscription,
+        created: now,
+        created_by: "the service".to_owned(),
     }
 }
 

@@ -1,22 +1,28 @@
-//! What every request passes: a permission from the route's row, a line in the log, a figure.
+//! What every request passes: a permission from the route's row at the place it is about, a line in the log and in the
+//! audit log, a figure.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use strongroom_api::Code;
 use strongroom_api::routes::Route;
-use strongroom_model::Permission;
+use strongroom_db::{Actor, NewAuditRow};
+use strongroom_model::{Permission, Place};
+use uuid::Uuid;
 
-use crate::machines;
-use crate::principal::{Administrator, Machine, Principal, Registration};
+use crate::listener::Peer;
+use crate::password::random_bytes;
+use crate::principal::{Account, Machine, Principal, Registration};
 use crate::refusal::{Answer, Refusal};
 use crate::shared::Shared;
-use crate::token::TokenRefusal;
+use crate::target::Target;
+use crate::token::{Bearer, TokenRefusal};
+use crate::{accounts, audit, machines};
 
 /// One route's gate.
 #[derive(Clone)]
@@ -25,21 +31,50 @@ pub(crate) struct Gate {
     pub(crate) route: &'static Route,
 }
 
-/// Lets a request through to its handler if its caller holds the route's permission.
+/// What the gate found out about a request.
+struct Passage {
+    caller: Option<Principal>,
+    place: Place,
+    outcome: Answer<Request>,
+}
+
+/// Lets a request through to its handler if its caller holds the route's permission, and writes down what came of it.
 pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
+    let id = Uuid::from_bytes(random_bytes());
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let (caller, response) = match gate.admit(request).await {
-        Ok((caller, request)) => (caller, next.run(request).await),
-        Err(refusal) => (None, refusal.into_response()),
+    let peer = request.extensions().get().map(|Peer(peer)| peer.ip());
+    let Passage { caller, place, outcome } = gate.examine(request, id).await;
+    let mut response = match outcome {
+        Ok(request) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
     };
     let status = response.status();
+    if let Some(action) = audit::action_of(gate.route, caller.as_ref(), status) {
+        let actor = caller.as_ref().and_then(audit::actor_of);
+        let line = NewAuditRow {
+            time: gate.shared.clock.now(),
+            actor: actor.unwrap_or(Actor::Nobody { name: String::new() }),
+            action: action.to_owned(),
+            method: method.to_string(),
+            path: audit::short(&path),
+            scope: place.scope().clone(),
+            status: status.as_u16(),
+            peer: peer.map(|peer| peer.to_string()).unwrap_or_default(),
+            request: *id.as_bytes(),
+        };
+        gate.shared.audit.write(&gate.shared, line).await;
+    }
+    let id = id.to_string();
+    response
+        .headers_mut()
+        .insert("x-request-id", HeaderValue::from_str(&id).expect("ids are plain text"));
     let caller = caller.as_ref().map_or_else(|| "nobody".to_owned(), Principal::log_name);
     let took_ms = begun.elapsed().as_millis();
     match status.is_server_error() {
-        true => tracing::warn!(%method, path, status = status.as_u16(), caller, took_ms, "request failed"),
-        false => tracing::debug!(%method, path, status = status.as_u16(), caller, took_ms, "request"),
+        true => tracing::warn!(%method, path, status = status.as_u16(), caller, took_ms, id, "request failed"),
+        false => tracing::debug!(%method, path, status = status.as_u16(), caller, took_ms, id, "request"),
     }
     gate.shared
         .metrics
@@ -48,21 +83,53 @@ pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next)
 }
 
 impl Gate {
-    async fn admit(&self, mut request: Request) -> Answer<(Option<Principal>, Request)> {
+    async fn examine(&self, mut request: Request, id: Uuid) -> Passage {
+        let mut passage = Passage {
+            caller: None,
+            place: Place::subscription(),
+            outcome: Err(Refusal::forbidden()),
+        };
+        request.extensions_mut().insert(RequestId(id));
         if self.route.permission == Permission::Public {
-            return Ok((None, request));
+            passage.outcome = Ok(request);
+            return passage;
         }
-        let principal = authenticate(&self.shared, request.headers()).await?;
-        if !principal.permits(self.route.permission) {
-            return Err(Refusal::forbidden());
+        let principal = match authenticate(&self.shared, request.headers()).await {
+            Ok(principal) => principal,
+            Err(refusal) => {
+                passage.outcome = Err(refusal);
+                return passage;
+            }
+        };
+        passage.caller = Some(principal.clone());
+        passage.outcome = self.admit(principal, request, &mut passage.place).await;
+        passage
+    }
+
+    /// Lets the request through, with its caller, if the caller may make it; `place` becomes what it is about.
+    async fn admit(&self, principal: Principal, request: Request, place: &mut Place) -> Answer<Request> {
+        let (mut parts, body) = request.into_parts();
+        if !principal.holds(self.route.permission) {
+            let (Principal::Account(account), Some(_)) = (&principal, self.route.permission.action()) else {
+                return Err(Refusal::forbidden());
+            };
+            let parameters = RawPathParams::from_request_parts(&mut parts, &()).await;
+            let parameters = parameters.map_err(|error| Refusal::internal("read the path", error))?;
+            let target = Target::of(self.route, &parameters)?;
+            *place = target.place(&self.shared).await?;
+            target.authorize(self.route, account, place)?;
         }
-        request.extensions_mut().insert(principal.clone());
-        Ok((Some(principal), request))
+        parts.extensions.insert(principal);
+        Ok(Request::from_parts(parts, body))
     }
 }
 
+/// The id of a request, as the log, the audit log and the answer's header have it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RequestId(pub(crate) Uuid);
+
 /// Who calls: by a token of ours, or by the secret of a vault credentials file, which has one dot where a token has two.
-async fn authenticate(shared: &Shared, headers: &HeaderMap) -> Answer<Principal> {
+pub(crate) async fn authenticate(shared: &Shared, headers: &HeaderMap) -> Answer<Principal> {
     let bearer = bearer(headers).ok_or_else(|| unauthenticated("Sign in first"))?;
     if let Some((id, secret)) = bearer.split_once('.')
         && !secret.contains('.')
@@ -71,13 +138,15 @@ async fn authenticate(shared: &Shared, headers: &HeaderMap) -> Answer<Principal>
             .await
             .map(Principal::Registration);
     }
-    shared
-        .tokens
-        .principal(bearer, shared.clock.now())
-        .map_err(|refusal| match refusal {
-            TokenRefusal::Foreign => unauthenticated("The token is not one of this service: sign in again"),
-            TokenRefusal::Expired => Refusal::new(Code::TokenExpired, "The sign-in has expired: sign in again"),
-        })
+    match shared.tokens.bearer(bearer, shared.clock.now()) {
+        Ok(Bearer::Account { kind, id }) => accounts::find(shared, kind, id).await.map(Principal::Account),
+        Ok(Bearer::Machine(machine)) => Ok(Principal::Machine(machine)),
+        Err(TokenRefusal::Foreign) => Err(unauthenticated("The token is not one of this service: sign in again")),
+        Err(TokenRefusal::Expired) => Err(Refusal::new(
+            Code::TokenExpired,
+            "The sign-in has expired: sign in again",
+        )),
+    }
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -90,12 +159,12 @@ fn unauthenticated(detail: &str) -> Refusal {
     Refusal::new(Code::Unauthenticated, detail)
 }
 
-impl<S: Sync> FromRequestParts<S> for Administrator {
+impl<S: Sync> FromRequestParts<S> for Account {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Answer<Self> {
         match parts.extensions.get() {
-            Some(Principal::Administrator(administrator)) => Ok(administrator.clone()),
+            Some(Principal::Account(account)) => Ok(account.clone()),
             _ => Err(Refusal::forbidden()),
         }
     }

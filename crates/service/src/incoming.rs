@@ -31,6 +31,13 @@ impl<S: Sync> FromRequest<S> for Incoming {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _: &S) -> Answer<Self> {
+        Self::of(request)
+    }
+}
+
+impl Incoming {
+    /// The body of a request.
+    pub(crate) fn of(request: Request) -> Answer<Self> {
         let length = request.headers().get(CONTENT_LENGTH);
         let number = |text: &str| text.parse().ok();
         let announced = match length.map(|value| value.to_str().ok().and_then(number)) {
@@ -51,12 +58,14 @@ impl<S: Sync> FromRequest<S> for Incoming {
             body,
         })
     }
-}
 
-impl Incoming {
     /// Reads the body, as long as the route allows, into one piece of memory.
     pub(crate) async fn read(self, shared: &Shared, route: RouteId) -> Answer<Bytes> {
-        let bytes_max = route.route().request.bytes_max();
+        self.read_up_to(shared, route.route().request.bytes_max()).await
+    }
+
+    /// Reads the body, if it is not longer than this, into one piece of memory.
+    pub(crate) async fn read_up_to(self, shared: &Shared, bytes_max: usize) -> Answer<Bytes> {
         let length = self.announced.unwrap_or(bytes_max as u64);
         let Some(length) = usize::try_from(length).ok().filter(|&length| length <= bytes_max) else {
             return Err(too_large(bytes_max));

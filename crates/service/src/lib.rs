@@ -7,11 +7,16 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod account;
+mod accounts;
 mod alerts;
+mod arm;
 mod attempts;
+mod audit;
 mod authority;
 mod calls;
+mod certificate;
 mod clock_watch;
 mod config;
 mod data_dir;
@@ -35,6 +40,8 @@ mod metrics;
 mod notifications;
 mod notifier;
 mod notify_options;
+mod oauth;
+mod one_time_passwords;
 mod parse;
 mod password;
 mod points;
@@ -43,20 +50,27 @@ mod prepare;
 mod principal;
 mod query;
 mod refusal;
+mod resource_groups;
+mod roles;
 mod router;
 mod scheduler;
 mod seals;
 mod service;
+mod service_principals;
 mod sessions;
 mod settings;
 mod shared;
-mod sign_in;
+mod subscription;
+mod target;
 mod token;
+mod totp;
 mod unfinished;
 mod upkeep;
+mod users;
 mod vault_refusal;
 mod vaults;
 
+pub use arm::{AzureOperation, AzureSupport, azure_operations};
 pub use authority::AuthorityError;
 pub use config::{AlertsConfig, Config, ConfigError, LogConfig, LogFormat, MailConfig};
 pub use data_dir::DataDirError;

@@ -55,6 +55,8 @@ pub(crate) struct Metrics {
     jobs_ended: Family<JobLabels, Counter>,
     /// How the service stands.
     pub(crate) state: StateGauges,
+    /// The time that the service saw when it last looked after things, in seconds since 1970.
+    pub(crate) clock_seen: Gauge,
     /// Connections that are open.
     pub(crate) connections: Gauge,
     uptime_seconds: Gauge,
@@ -84,6 +86,9 @@ impl Metrics {
         let jobs_ended = Family::default();
         registry.register("jobs_ended", "Jobs that are over", jobs_ended.clone());
         let state = StateGauges::new(&mut registry);
+        let clock_seen = Gauge::default();
+        let help = "Time at which the service last looked after things, in seconds since 1970";
+        registry.register("clock_seen_seconds", help, clock_seen.clone());
         let (connections, uptime_seconds) = (Gauge::default(), Gauge::default());
         registry.register("connections", "Open connections", connections.clone());
         registry.register("uptime_seconds", "Seconds since the start", uptime_seconds.clone());
@@ -102,6 +107,7 @@ impl Metrics {
             points_expired,
             jobs_ended,
             state,
+            clock_seen,
             connections,
             uptime_seconds,
             started: Instant::now(),

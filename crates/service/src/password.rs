@@ -5,8 +5,10 @@ use std::sync::Arc;
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use strongroom_api::{NewPassword, Secret};
+use strongroom_api::{Code, NewPassword, Secret};
 use tokio::sync::Semaphore;
+
+use crate::refusal::{Answer, Refusal};
 
 /// Memory, passes and lanes: the smallest setting that OWASP's password storage advice lists, as each check occupies the
 /// memory on behalf of somebody who has not signed in yet.
@@ -20,30 +22,35 @@ const HASH_LENGTH: usize = 32;
 /// How many checks may run at once: a bound on memory (19 MiB each) and on the processors that strangers can occupy.
 const CHECKS_AT_ONCE: usize = 2;
 
+/// How many checks may wait for their turn, some seconds at most; who comes then is told to come back.
+const WAITING_MAX: usize = 64;
+
 /// Makes and checks hashes, a few at a time.
 #[derive(Debug, Clone)]
 pub(crate) struct PasswordHasher {
     at_once: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
 }
 
 impl PasswordHasher {
     pub(crate) fn new() -> Self {
         Self {
             at_once: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
+            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
         }
     }
 
     /// The hash of a password, as a text for the database.
-    pub(crate) async fn hash(&self, password: Secret) -> String {
+    pub(crate) async fn hash(&self, password: Secret) -> Answer<String> {
         self.run(move || hash_with(&password, &random_bytes::<SALT_LENGTH>()))
             .await
     }
 
     /// Whether the password is the one with that hash. Without a hash (no such user) it takes as long and says no, so
     /// that the time does not tell which users exist.
-    pub(crate) async fn check(&self, password: Secret, hash: Option<String>) -> bool {
+    pub(crate) async fn check(&self, password: Secret, hash: Option<String>) -> Answer<bool> {
         if password.reveal().len() > NewPassword::BYTES_MAX {
-            return false;
+            return Ok(false);
         }
         self.run(move || {
             let salt = hash.as_deref().and_then(salt_of);
@@ -55,10 +62,16 @@ impl PasswordHasher {
         .await
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
+        let _place = self.waiting.try_acquire().map_err(|_| {
+            Refusal::new(
+                Code::Unavailable,
+                "Too many people are signing in just now: try again in a moment",
+            )
+        })?;
         let _permit = self.at_once.acquire().await.expect("the semaphore is never closed");
         let done = tokio::task::spawn_blocking(work).await;
-        done.expect("hashing does not panic")
+        Ok(done.expect("hashing does not panic"))
     }
 }
 
@@ -104,7 +117,7 @@ mod tests {
     #[tokio::test]
     async fn the_right_password_and_no_other() {
         let hasher = PasswordHasher::new();
-        let hash = hasher.hash(Secret::new("correct horse")).await;
+        let hash = hasher.hash(Secret::new("correct horse")).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         for (password, hash, expected) in [
             ("correct horse", Some(hash.clone()), true),
@@ -113,7 +126,7 @@ mod tests {
             ("correct horse", None, false),
             ("correct horse", Some(String::new()), false),
         ] {
-            assert_eq!(hasher.check(Secret::new(password), hash).await, expected);
+            assert_eq!(hasher.check(Secret::new(password), hash).await.unwrap(), expected);
         }
     }
 

@@ -17,6 +17,7 @@ use tokio::sync::{Mutex, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::attempts::Attempts;
+use crate::audit::Audit;
 use crate::authority::{self, Pair, ServerFacts};
 use crate::calls::Calls;
 use crate::data_dir::DataDir;
@@ -25,10 +26,12 @@ use crate::installation;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::notifier::{Channels, Mailer, Webhooks};
+use crate::one_time_passwords::TotpKey;
 use crate::password::{PasswordHasher, fill_random, random_bytes};
 use crate::seals::Seals;
 use crate::service::{ServeOptions, StartError};
 use crate::shared::Shared;
+use crate::subscription::Subscription;
 use crate::token::{KEY_LENGTH, TokenKey};
 use crate::unfinished::Unfinished;
 
@@ -66,10 +69,10 @@ pub(crate) async fn prepare(
     };
     let seals = Seals::open(&folder)?;
     let shared = Shared {
-        tokens: TokenKey::new(&token_key(&folder)?),
+        tokens: TokenKey::new(&secret_key(&folder, "secrets/token.key")?),
+        totp: TotpKey::new(&secret_key(&folder, "secrets/one-time-passwords.key")?),
         vaults: open_vaults(&folder, &db, &clock),
         clock,
-        db,
         folder,
         trust,
         url: match &options.url {
@@ -78,6 +81,8 @@ pub(crate) async fn prepare(
         },
         passwords,
         attempts: Attempts::default(),
+        audit: Audit::default(),
+        subscription: Subscription::prepare(&db, now).await?,
         metrics: Arc::new(Metrics::new()),
         limits: options.limits,
         upkeep: options.upkeep,
@@ -90,6 +95,7 @@ pub(crate) async fn prepare(
         fetches: Shared::fetches(),
         unfinished: Unfinished::new(),
         ready_since: Mutex::new(None),
+        db,
     };
     for vault in shared.db.vaults().await? {
         // Of a vault of an earlier version, or one whose maker crashed.
@@ -198,15 +204,14 @@ fn open_vaults(folder: &DataDir, db: &Db, clock: &Clock) -> Vaults {
     Vaults::open(db.clone(), options)
 }
 
-fn token_key(folder: &DataDir) -> Result<[u8; KEY_LENGTH], StartError> {
-    const FILE: &str = "secrets/token.key";
-    if let Some(bytes) = folder.read(FILE)? {
+fn secret_key(folder: &DataDir, file: &str) -> Result<[u8; KEY_LENGTH], StartError> {
+    if let Some(bytes) = folder.read(file)? {
         let right = bytes
             .try_into()
-            .map_err(|_| folder.damaged(FILE, "it has another length than the key"));
+            .map_err(|_| folder.damaged(file, "it has another length than the key"));
         return Ok(right?);
     }
     let key = random_bytes::<KEY_LENGTH>();
-    folder.write(FILE, &key)?;
+    folder.write(file, &key)?;
     Ok(key)
 }

@@ -12,8 +12,9 @@ use crate::gate::{Gate, pass};
 use crate::refusal::Refusal;
 use crate::shared::Shared;
 use crate::{
-    account, alerts, fetch, health, items, jobs, key_sets, link, machines, notifications, points, policies, sessions,
-    settings, sign_in, vaults,
+    account, alerts, arm, audit, fetch, health, items, jobs, key_sets, link, machines, notifications, oauth,
+    one_time_passwords, points, policies, resource_groups, roles, service_principals, sessions, settings, users,
+    vaults,
 };
 
 /// Builds the router from the table of routes.
@@ -25,7 +26,7 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
         router = router.route(route.path, handler(route).layer(gate));
     }
     router
-        .fallback(async || Refusal::new(Code::NotFound, "There is nothing at this address"))
+        .fallback(arm::enter)
         .method_not_allowed_fallback(async || {
             Refusal::new(Code::MethodNotAllowed, "This cannot be done at this address")
         })
@@ -39,8 +40,41 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::Healthz => on(method, health::healthz),
         RouteId::Readyz => on(method, health::readyz),
         RouteId::Metrics => on(method, health::metrics),
-        RouteId::Token => on(method, sign_in::token),
+        RouteId::Token => on(method, oauth::token),
         RouteId::ChangePassword => on(method, account::change_password),
+        RouteId::DeviceAuthorization => on(method, oauth::device::authorization),
+        RouteId::DevicePage => on(method, oauth::device::page),
+        RouteId::DeviceForm => on(method, oauth::device::form),
+        RouteId::AuthorizePage => on(method, oauth::authorize::page),
+        RouteId::AuthorizeForm => on(method, oauth::authorize::form),
+        RouteId::BeginOneTimePasswords => on(method, one_time_passwords::begin),
+        RouteId::ConfirmOneTimePasswords => on(method, one_time_passwords::confirm),
+        RouteId::EndOneTimePasswords => on(method, one_time_passwords::end),
+        RouteId::ShowAccount => on(method, account::show),
+        RouteId::ListUsers => on(method, users::list),
+        RouteId::CreateUser => on(method, users::create),
+        RouteId::ShowUser => on(method, users::show),
+        RouteId::ChangeUser => on(method, users::change),
+        RouteId::DeleteUser => on(method, users::delete),
+        RouteId::ResetOneTimePasswords => on(method, users::reset_one_time_passwords),
+        RouteId::ListServicePrincipals => on(method, service_principals::list),
+        RouteId::CreateServicePrincipal => on(method, service_principals::create),
+        RouteId::ShowServicePrincipal => on(method, service_principals::show),
+        RouteId::ChangeServicePrincipal => on(method, service_principals::change),
+        RouteId::DeleteServicePrincipal => on(method, service_principals::delete),
+        RouteId::AddSecret => on(method, service_principals::add_secret),
+        RouteId::AddCertificate => on(method, service_principals::add_certificate),
+        RouteId::DeleteKey => on(method, service_principals::delete_key),
+        RouteId::ListRoles => on(method, roles::definitions),
+        RouteId::ListAssignments => on(method, roles::list),
+        RouteId::AssignRole => on(method, roles::assign),
+        RouteId::RemoveAssignment => on(method, roles::remove),
+        RouteId::ListResourceGroups => on(method, resource_groups::list),
+        RouteId::CreateResourceGroup => on(method, resource_groups::create),
+        RouteId::ShowResourceGroup => on(method, resource_groups::show),
+        RouteId::DeleteResourceGroup => on(method, resource_groups::delete),
+        RouteId::ReadAudit => on(method, audit::read),
+        RouteId::ExportAudit => on(method, audit::export),
         RouteId::ListVaults => on(method, vaults::list),
         RouteId::CreateVault => on(method, vaults::create),
         RouteId::ShowVault => on(method, vaults::show),

@@ -65,12 +65,27 @@ async fn tick(shared: &Shared) -> Result<(), VaultError> {
     Ok(())
 }
 
+/// Looks after what is over. What fails does not keep the rest from being done.
 async fn round(shared: &Shared) -> Result<(), VaultError> {
+    let now = shared.clock.now();
     let may_expire = clock_watch::look(shared).await?;
-    for job in shared.vaults.fail_silent_jobs(shared.upkeep.job_silence).await? {
-        tracing::warn!(machine = %job.name, job = %job.id, state = %job.state, "nothing was heard of a job: it is over");
-        shared.metrics.job_ended(job.operation, job.state);
+    report("end silent jobs", end_silent_jobs(shared).await);
+    report("raise alerts", raise_alerts(shared).await);
+    let forgotten = shared.vaults.forget_jobs(shared.upkeep.job_history).await;
+    report("forget old jobs", forgotten.map(drop));
+    let forgotten = shared.vaults.forget_alerts(shared.upkeep.job_history).await;
+    report("forget old alerts", forgotten);
+    if may_expire {
+        report("let recovery points expire", expire(shared).await);
+        report("purge soft-deleted items", purge(shared).await);
     }
+    shared.metrics.clock_seen.set(now.as_second());
+    let figures = shared.db.state_figures(now).await?;
+    shared.metrics.state.set(&figures, now);
+    Ok(())
+}
+
+async fn raise_alerts(shared: &Shared) -> Result<(), VaultError> {
     let waiting = shared.vaults.raise_overdue(shared.notify.missed_after).await?;
     if waiting > 0 {
         tracing::warn!(
@@ -78,18 +93,27 @@ async fn round(shared: &Shared) -> Result<(), VaultError> {
             "scheduled backups did not run: their machines have not asked for work"
         );
     }
-    shared.vaults.forget_jobs(shared.upkeep.job_history).await?;
-    shared.vaults.forget_alerts(shared.upkeep.job_history).await?;
-    let now = shared.clock.now();
-    shared.metrics.state.set(&shared.db.state_figures(now).await?, now);
-    if !may_expire {
-        return Ok(());
+    Ok(())
+}
+
+async fn end_silent_jobs(shared: &Shared) -> Result<(), VaultError> {
+    for job in shared.vaults.fail_silent_jobs(shared.upkeep.job_silence).await? {
+        tracing::warn!(machine = %job.name, job = %job.id, state = %job.state, "nothing was heard of a job: it is over");
+        shared.metrics.job_ended(job.operation, job.state);
     }
+    Ok(())
+}
+
+async fn expire(shared: &Shared) -> Result<(), VaultError> {
     let expired = shared.vaults.expire().await?;
     for (item, point) in &expired.points {
         tracing::info!(%item, %point, "a recovery point has expired");
     }
     shared.metrics.points_expired.inc_by(expired.points.len() as u64);
+    Ok(())
+}
+
+async fn purge(shared: &Shared) -> Result<(), VaultError> {
     for item in shared.vaults.purge().await? {
         tracing::warn!(item = %item.id, name = %item.name, "a soft-deleted item is gone: its days are over");
     }

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::authority::AuthorityError;
-use crate::data_dir::{DataDir, DataDirError};
+use crate::data_dir::{DataDir, DataDirError, Sharing};
 use crate::first_administrator::{FirstAdministrator, PASSWORD_FILE};
 use crate::limits::Limits;
 use crate::listener::{FAREWELL, Listener};
@@ -137,7 +137,10 @@ impl Service {
     /// # Errors
     /// Says what is in the way, and what to do about it.
     pub async fn start(options: ServeOptions, clock: Clock) -> Result<Self, StartError> {
-        let folder = DataDir::open(&options.data)?;
+        let is_shared = options.database.as_deref().is_some_and(strongroom_db::is_server);
+        let sharing = if is_shared { Sharing::WithNodes } else { Sharing::Alone };
+        let folder = DataDir::open(&options.data, sharing)?;
+        let preparing = folder.prepare().await?;
         let socket = bind(&options.listen).await?;
         let address = socket.local_addr().map_err(listen_error(&options.listen))?;
         let (stop, stopped) = watch::channel(false);
@@ -148,6 +151,7 @@ impl Service {
         } = prepare(folder, address, &options, clock, stopped.clone()).await?;
         let address_line = format!("{}\n", shared.url);
         shared.folder.write(ADDRESS_FILE, address_line.as_bytes())?;
+        drop(preparing);
         let sockets = listen(socket, &options.listen, &shared)?;
         let listener = Listener {
             tls,
@@ -180,7 +184,11 @@ impl Service {
         let _ = self.notifier.await;
         self.shared.unfinished.finished(FAREWELL).await;
         self.shared.db.close().await;
-        self.shared.folder.remove(ADDRESS_FILE);
+        let named = self.shared.folder.read_text(ADDRESS_FILE);
+        // Another node may have written its own there.
+        if named.is_ok_and(|named| named.is_some_and(|named| named.trim_end() == self.shared.url)) {
+            self.shared.folder.remove(ADDRESS_FILE);
+        }
         tracing::info!("stopped");
     }
 

@@ -10,6 +10,7 @@ use strongroom_vault::{VaultRow, Vaults};
 use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::attempts::Attempts;
+use crate::audit::Audit;
 use crate::calls::Calls;
 use crate::data_dir::DataDir;
 use crate::limits::Limits;
@@ -17,11 +18,13 @@ use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::notifier::Channels;
 use crate::notify_options::NotifyOptions;
+use crate::one_time_passwords::TotpKey;
 use crate::parse::parse;
 use crate::password::PasswordHasher;
 use crate::principal::Machine;
 use crate::refusal::Answer;
 use crate::seals::Seals;
+use crate::subscription::Subscription;
 use crate::token::TokenKey;
 use crate::unfinished::Unfinished;
 use crate::upkeep::Upkeep;
@@ -40,8 +43,11 @@ pub(crate) struct Shared {
     /// Where machines reach the service.
     pub(crate) url: String,
     pub(crate) tokens: TokenKey,
+    pub(crate) totp: TotpKey,
     pub(crate) passwords: PasswordHasher,
     pub(crate) attempts: Attempts,
+    pub(crate) audit: Audit,
+    pub(crate) subscription: Subscription,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
     pub(crate) upkeep: Upkeep,
@@ -72,13 +78,6 @@ impl Shared {
         let name: VaultName = parse(name)?;
         let info = self.vaults.by_name(&name).await;
         info.map_err(refuse_vault(&name))
-    }
-
-    /// The hash of a user's password, if there is such a user.
-    pub(crate) async fn password_hash(&self, user: &str) -> Answer<Option<String>> {
-        let found = self.db.user(user).await;
-        let found = found.map_err(|error| refuse(error.into()))?;
-        Ok(found.map(|user| user.password_hash))
     }
 
     /// A registered machine and the key that it signs in with.

@@ -10,6 +10,7 @@ use crate::refusal::{Refusal, sentence};
 pub(crate) fn refuse(error: VaultError) -> Refusal {
     let code = match &error {
         VaultError::VaultNotFound => Code::VaultNotFound,
+        VaultError::ResourceGroupNotFound => Code::ResourceGroupNotFound,
         VaultError::VaultNameTaken { .. } => Code::VaultExists,
         VaultError::VaultNotEmpty { .. } => Code::VaultNotEmpty,
         VaultError::PolicyNotFound { .. } => Code::PolicyNotFound,
@@ -40,6 +41,7 @@ pub(crate) fn refuse(error: VaultError) -> Refusal {
         VaultError::KeySetRejected { .. } => Code::InvalidKeySet,
         VaultError::MembershipRefused => Code::MembershipRefused,
         VaultError::TooManyIds => Code::InvalidRequest,
+        VaultError::Unavailable { .. } => Code::Unavailable,
         VaultError::NoSpace => Code::NoSpace,
         VaultError::Damaged(_) => Code::ObjectDamaged,
         VaultError::Internal { action, cause } => return Refusal::internal(action, cause),
@@ -57,12 +59,15 @@ pub(crate) fn refuse(error: VaultError) -> Refusal {
 /// As [`refuse`], for a caller who named the vault.
 pub(crate) fn refuse_vault(name: &VaultName) -> impl FnOnce(VaultError) -> Refusal {
     move |error| match error {
-        VaultError::VaultNotFound => {
-            let detail = format!("There is no vault called {name}: `strongroom vault list` shows the vaults");
-            Refusal::new(Code::VaultNotFound, detail)
-        }
+        VaultError::VaultNotFound => no_such_vault(name),
         error => refuse(error),
     }
+}
+
+/// There is no such vault, as far as the caller may know.
+pub(crate) fn no_such_vault(name: &VaultName) -> Refusal {
+    let detail = format!("There is no vault called {name}: `strongroom vault list` shows the vaults");
+    Refusal::new(Code::VaultNotFound, detail)
 }
 
 /// What the administrator has to know although a client is told it.
@@ -70,6 +75,7 @@ fn log(error: &VaultError) {
     match error {
         VaultError::NoSpace | VaultError::Damaged(_) => tracing::error!("{error}"),
         VaultError::PackRejected { .. } | VaultError::PointRejected { .. } => tracing::warn!("{error}"),
+        VaultError::Unavailable { why } => tracing::warn!("the database is not available: {why}"),
         _ => {}
     }
 }

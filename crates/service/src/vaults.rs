@@ -7,36 +7,53 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use strongroom_api::routes::RouteId;
 use strongroom_api::{CreateVault, PointList, VaultList, VaultView};
-use strongroom_model::VaultName;
-use strongroom_vault::VaultInfo;
+use strongroom_model::{Permission, Place, ResourceGroupName, VaultName};
+use strongroom_vault::{NewVault, VaultInfo};
 
 use crate::incoming::Incoming;
 use crate::parse::parse;
 use crate::points::point_list;
+use crate::principal::Account;
 use crate::refusal::Answer;
 use crate::shared::Shared;
+use crate::target::no_such_group;
 use crate::vault_refusal::{refuse, refuse_vault};
 
 /// `GET /api/v1/vaults`.
-pub(crate) async fn list(State(shared): State<Arc<Shared>>) -> Answer<Json<VaultList>> {
+pub(crate) async fn list(State(shared): State<Arc<Shared>>, account: Account) -> Answer<Json<VaultList>> {
     let infos = shared.vaults.list().await.map_err(refuse)?;
-    let vaults = infos.into_iter().map(view).collect();
+    let seen = |info: &VaultInfo| account.access.permits_on(Permission::VaultsRead, &info.vault);
+    let vaults = infos.into_iter().filter(seen).map(view).collect();
     Ok(Json(VaultList { vaults }))
 }
 
 /// `POST /api/v1/vaults`.
 pub(crate) async fn create(
     State(shared): State<Arc<Shared>>,
+    account: Account,
     incoming: Incoming,
 ) -> Answer<(StatusCode, Json<VaultView>)> {
     let create: CreateVault = incoming.read_json(&shared, RouteId::CreateVault).await?;
-    let created = shared
-        .vaults
-        .create(&create.name, &create.region, create.redundancy)
-        .await;
-    let info = created.map_err(refuse)?;
+    let resource_group = allowed_group(&shared, &account, &create.resource_group).await?;
+    let new = NewVault {
+        name: create.name,
+        resource_group,
+        region: create.region,
+        redundancy: create.redundancy,
+    };
+    let info = shared.vaults.create(&new).await.map_err(refuse)?;
     tracing::info!(vault = %info.vault.name, id = %info.vault.id, "created a vault");
     Ok((StatusCode::CREATED, Json(view(info))))
+}
+
+/// The resource group, as it is spelled, if the caller may make vaults in it.
+async fn allowed_group(shared: &Shared, account: &Account, name: &ResourceGroupName) -> Answer<ResourceGroupName> {
+    let (needed, read) = (Permission::VaultsWrite, Permission::ResourceGroupsRead);
+    let place = Place::resource_group(name);
+    account.access.require(needed, read, &place, || no_such_group(name))?;
+    let found = shared.db.resource_group(name).await;
+    let found = found.map_err(|error| refuse(error.into()))?;
+    Ok(found.ok_or_else(|| no_such_group(name))?.name)
 }
 
 /// `GET /api/v1/vaults/{vault}`.
@@ -67,6 +84,7 @@ fn view(info: VaultInfo) -> VaultView {
     VaultView {
         id: vault.id,
         name: vault.name,
+        resource_group: vault.resource_group,
         region: vault.region,
         redundancy: vault.redundancy,
         created: vault.created,

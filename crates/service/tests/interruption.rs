@@ -99,6 +99,7 @@ async fn register(service: &Service, clock: &Clock) -> Client {
     let administrator = Client::new(options.clone(), SignIn::Administrator { refresh_token }).unwrap();
     let create = strongroom_api::CreateVault {
         name: vault_name("main"),
+        resource_group: strongroom_model::ResourceGroupName::default(),
         region: Region::default(),
         redundancy: Redundancy::default(),
     };

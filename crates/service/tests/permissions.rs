@@ -2,15 +2,17 @@
 
 mod world;
 
-use strongroom_api::routes::{Body, ROUTES, Route, RouteId};
+use strongroom_api::routes::{Body, Method, ROUTES, Route, RouteId};
 use strongroom_api::{AlertFilter, FinishJob};
 use strongroom_format::pack::BlobKind;
-use strongroom_model::{JobProgress, JobState, Operation, Permission};
+use strongroom_model::{JobProgress, JobState, Operation, Permission, Role};
 use world::objects::{self, add_key_set, back_up, key_set_id};
 use world::{Machine, World};
 
 /// What the paths of the matrix speak of: all of it belongs to machine A.
+#[derive(Clone)]
 struct Things {
+    vault: &'static str,
     session: String,
     pack: String,
     point: String,
@@ -23,7 +25,7 @@ impl Things {
     fn path(&self, route: &Route) -> String {
         route
             .path
-            .replace("{vault}", "main")
+            .replace("{vault}", self.vault)
             .replace("{session}", &self.session)
             .replace("{pack}", &self.pack)
             .replace("{point}", &self.point)
@@ -32,43 +34,76 @@ impl Things {
             .replace("{alert}", &self.alert)
             .replace("{item}", "a")
             .replace("{policy}", "DefaultPolicy")
+            .replace("{group}", "default")
+            .replace("{user}", "spare")
+            .replace("{principal}", "spare")
+            .replace("{key}", NO_ID)
+            .replace("{assignment}", NO_ID)
     }
 }
 
-struct Caller {
-    name: &'static str,
-    token: Option<String>,
-    holds: &'static [Permission],
+const NO_ID: &str = "0199f3a0-7c1e-7b4a-9d2e-5f6a7b8c9d0e";
+
+/// Who calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    Nobody,
+    Machine,
+    Credentials,
+    /// Without a role, or with one on the subscription or on the vault "main".
+    Account(Option<(Role, &'static str)>),
 }
 
-const ADMINISTRATOR: &[Permission] = &[
-    Permission::PasswordChange,
-    Permission::VaultsRead,
-    Permission::VaultsWrite,
-    Permission::VaultsDelete,
-    Permission::CredentialsIssue,
-    Permission::VaultConfigRead,
-    Permission::VaultConfigWrite,
-    Permission::PoliciesRead,
-    Permission::PoliciesWrite,
-    Permission::PoliciesDelete,
-    Permission::ItemsRead,
-    Permission::ItemsWrite,
-    Permission::ItemsDelete,
-    Permission::BackupNow,
-    Permission::PointsRead,
-    Permission::JobsRead,
-    Permission::JobsCancel,
-    Permission::AlertsRead,
-    Permission::AlertsWrite,
-    Permission::MonitoringWrite,
-];
-const MACHINE: &[Permission] = &[
-    Permission::Backup,
-    Permission::Restore,
-    Permission::Scrub,
-    Permission::Link,
-];
+/// How the caller is answered.
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    Admitted,
+    Unauthenticated,
+    Forbidden,
+    Hidden,
+}
+
+const SUBSCRIPTION: &str = "subscription";
+const MAIN: &str = "vault/main";
+
+/// The rules, said once more, in other words than the service's.
+fn expected(route: &Route, who: Who, vault: &str) -> Answer {
+    use Permission::*;
+    let own = [OwnAccount, PasswordChange].contains(&route.permission);
+    let machine = [Backup, Restore, Scrub, Link].contains(&route.permission);
+    let among = [
+        RouteId::ListVaults,
+        RouteId::CreateVault,
+        RouteId::ListResourceGroups,
+        RouteId::ListAssignments,
+        RouteId::AssignRole,
+        RouteId::RemoveAssignment,
+    ];
+    let if_true = |admitted| if admitted { Answer::Admitted } else { Answer::Forbidden };
+    let (role, scope) = match who {
+        _ if route.permission == Public => return Answer::Admitted,
+        Who::Nobody => return Answer::Unauthenticated,
+        Who::Machine => return if_true(machine),
+        Who::Credentials => return if_true(route.permission == MachineRegister),
+        Who::Account(_) if own => return Answer::Admitted,
+        Who::Account(_) if route.permission.action().is_none() => return Answer::Forbidden,
+        Who::Account(Some((role, scope))) => (Some(role), scope),
+        Who::Account(None) => (None, ""),
+    };
+    let may = role.is_some_and(|role| role.permits(route.permission));
+    let everywhere = scope == SUBSCRIPTION;
+    if among.contains(&route.id) {
+        return if_true(may || route.method == Method::GET);
+    }
+    if route.path.contains("{vault}") {
+        let sees = everywhere || (scope == MAIN && vault == "main");
+        return if sees { if_true(may) } else { Answer::Hidden };
+    }
+    if route.path.contains("{group}") {
+        return if everywhere { if_true(may) } else { Answer::Hidden };
+    }
+    if_true(may && everywhere)
+}
 
 #[tokio::test]
 async fn every_route_admits_exactly_those_who_hold_its_permission() {
@@ -76,32 +111,107 @@ async fn every_route_admits_exactly_those_who_hold_its_permission() {
     let credentials = world.vault("main").await;
     let registration = format!("{}.{}", credentials.credential_id, credentials.secret.reveal());
     let machine = world.machine(&credentials, "a").await;
-    let things = things(&world, &machine).await;
-    let caller = |name, token, holds| Caller { name, token, holds };
-    let callers = [
-        caller("nobody", None, &[]),
-        caller("administrator", Some(world.administrator_token().await), ADMINISTRATOR),
-        caller("machine", Some(world.machine_token(&machine).await), MACHINE),
-        caller("credentials", Some(registration), &[Permission::MachineRegister]),
+    world.machine(&world.vault("foreign").await, "b").await;
+    let mut callers = vec![
+        (Who::Nobody, None),
+        (Who::Machine, Some(world.machine_token(&machine).await)),
+        (Who::Credentials, Some(registration)),
+        (Who::Account(None), Some(world.user("stranger", &[]).await)),
     ];
+    for &role in Role::ALL {
+        for (name, scope) in [("all", SUBSCRIPTION), ("main", MAIN)] {
+            let name = format!("{}-{name}", role.name().replace(' ', "-"));
+            let token = world.user(&name, &[(role, scope)]).await;
+            callers.push((Who::Account(Some((role, scope))), Some(token)));
+        }
+    }
+    let main = things(&world, &machine).await;
+    let foreign = Things {
+        vault: "foreign",
+        ..main.clone()
+    };
     for route in ROUTES {
-        for caller in &callers {
-            let reply = world
-                .call(route.method.as_str(), &things.path(route), caller.token.as_deref(), b"")
-                .await;
-            let told = format!("{} as {}: {} {:?}", route.path, caller.name, reply.status, reply.code());
-            let admitted = route.permission == Permission::Public || caller.holds.contains(&route.permission);
-            match (admitted, &caller.token) {
-                (true, _) if route.id == RouteId::Token => assert_eq!(reply.status, 400, "{told}"),
-                (true, _) => assert!(
-                    ![401, 403, 404, 405].contains(&reply.status) && reply.status < 500,
-                    "{told}"
-                ),
-                (false, None) => assert_eq!(reply.status, 401, "{told}"),
-                (false, Some(_)) => assert_eq!(reply.status, 403, "{told}"),
+        for (who, token) in &callers {
+            for things in [&main, &foreign] {
+                let reply = world
+                    .call(route.method.as_str(), &things.path(route), token.as_deref(), b"")
+                    .await;
+                let told = format!(
+                    "{} {} as {who:?}: {} {:?}",
+                    route.method,
+                    things.path(route),
+                    reply.status,
+                    reply.code()
+                );
+                // There is no spare user or principal, and no item or job in the foreign vault: whoever is told so was let
+                // through.
+                let absent = matches!(
+                    reply.code().as_deref(),
+                    Some(
+                        "PrincipalNotFound"
+                            | "AssignmentNotFound"
+                            | "ItemNotFound"
+                            | "JobNotFound"
+                            | "PolicyNotFound"
+                            | "AlertNotFound"
+                    )
+                );
+                let answer = match reply.status {
+                    401 if route.id == RouteId::Token => Answer::Admitted,
+                    401 => Answer::Unauthenticated,
+                    403 => Answer::Forbidden,
+                    404 if absent => Answer::Admitted,
+                    404 => Answer::Hidden,
+                    405 | 500.. => panic!("{told}"),
+                    _ => Answer::Admitted,
+                };
+                assert_eq!(answer, expected(route, *who, things.vault), "{told}");
             }
         }
     }
+}
+
+/// A stranger, and somebody who may look after another vault, cannot tell a vault that exists from one that does not.
+#[tokio::test]
+async fn a_stranger_cannot_tell_what_exists() {
+    let world = World::new().await;
+    let machine = world.machine(&world.vault("secret").await, "a").await;
+    things(&world, &machine).await;
+    world.vault("mine").await;
+    let strangers = [
+        world.user("stranger", &[]).await,
+        world.user("neighbour", &[(Role::Owner, "vault/mine")]).await,
+    ];
+    for token in &strangers {
+        for route in ROUTES.iter().filter(|route| route.path.contains("{vault}")) {
+            let ask = async |vault: &str| {
+                let path = route.path.replace("{vault}", vault);
+                let reply = world.call(route.method.as_str(), &path, Some(token), b"{}").await;
+                let body = String::from_utf8(reply.body).unwrap().replace(vault, "…");
+                let head: Vec<String> = (reply.head.lines())
+                    .filter(|line| !line.starts_with("x-request-id") && !line.starts_with("date"))
+                    .map(str::to_owned)
+                    .collect();
+                (head, body)
+            };
+            let (theirs, absent) = (ask("secret").await, ask("absent").await);
+            assert!(
+                theirs.0[0].contains("404") && theirs.1.contains("VaultNotFound"),
+                "{theirs:?}"
+            );
+            assert_eq!(theirs, absent, "{}", route.path);
+        }
+    }
+    let list = world.call("GET", "/api/v1/vaults", Some(&strangers[0]), b"").await;
+    assert_eq!((list.status, &list.body[..]), (200, &b"{\"vaults\":[]}"[..]));
+    let list = world.call("GET", "/api/v1/vaults", Some(&strangers[1]), b"").await;
+    let names: Vec<_> = list.json()["vaults"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|vault| vault["name"].clone())
+        .collect();
+    assert_eq!(names, ["mine"]);
 }
 
 /// What exists but is another's must look like what does not exist: the same status, the same code, the same sentence.
@@ -111,6 +221,7 @@ async fn what_is_anothers_is_as_if_it_did_not_exist() {
     let machine = world.machine(&world.vault("main").await, "a").await;
     let theirs = things(&world, &machine).await;
     let absent = Things {
+        vault: "main",
         session: "0199f3a0-7c1e-7b4a-9d2e-5f6a7b8c9d0e".to_owned(),
         pack: "0".repeat(64),
         point: "0199f3a0-7c1e-7b4a-9d2e-5f6a7b8c9d0e".to_owned(),
@@ -190,6 +301,7 @@ async fn things(world: &World, machine: &Machine) -> Things {
     let session = machine.client.begin_session(None).await.unwrap();
     let alert = alert(world, machine).await;
     Things {
+        vault: "main",
         session: session.id.to_string(),
         pack: "0".repeat(64),
         point: point.id.to_string(),

@@ -267,6 +267,7 @@ async fn a_data_folder_and_its_database_stay_together() {
     let administrator = world.administrator().await;
     let create = strongroom_api::CreateVault {
         name: vault_name("main"),
+        resource_group: strongroom_model::ResourceGroupName::default(),
         region: strongroom_model::Region::default(),
         redundancy: strongroom_model::Redundancy::default(),
     };

@@ -20,6 +20,9 @@ pub enum VaultError {
         /// The name.
         name: VaultName,
     },
+    /// There is no such resource group.
+    #[error("there is no such resource group: `strongroom resource-group list` shows the resource groups")]
+    ResourceGroupNotFound,
     /// The vault cannot be deleted yet.
     #[error(
         "the vault {name} is not empty: it has {} registered machines and {} recovery points; unregister the machines and delete their recovery points first",
@@ -187,6 +190,12 @@ pub enum VaultError {
     /// More identities at once than [`IDS_MAX`].
     #[error("a request names at most {IDS_MAX} blobs")]
     TooManyIds,
+    /// The database does not answer just now.
+    #[error("the service's database does not answer just now: try again in a moment")]
+    Unavailable {
+        /// For the log.
+        why: String,
+    },
     /// The disk of the database or of the objects is full.
     #[error("the vault's disk is full: free some space there, then try again")]
     NoSpace,
@@ -213,7 +222,9 @@ impl From<DbError> for VaultError {
         match error {
             DbError::NoSpace => Self::NoSpace,
             DbError::NoVault => Self::VaultNotFound,
+            DbError::NoResourceGroup => Self::ResourceGroupNotFound,
             DbError::NoContainer => Self::ContainerNotFound,
+            DbError::Unavailable(why) => Self::Unavailable { why },
             error => Self::Internal {
                 action: "use the metadata database",
                 cause: error.into(),

@@ -69,4 +69,4 @@ pub use strongroom_db::{
     AlertQuery, AlertRow, Container, Dispatched, DueItem, IDS_MAX, ItemQuery, ItemRow, JobQuery, JobReport, JobRow,
     NotificationsRow, PointRow, PolicyRow, VaultFigures, VaultRow,
 };
-pub use vaults::{Options, Stores, VaultInfo, Vaults};
+pub use vaults::{NewVault, Options, Stores, VaultInfo, Vaults};

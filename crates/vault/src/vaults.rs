@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use jiff::SignedDuration;
-use strongroom_db::{Db, VaultDeleted, VaultFigures, VaultRow};
+use strongroom_db::{Db, DbError, VaultDeleted, VaultFigures, VaultRow};
 use strongroom_format::keyset::Hex;
 use strongroom_format::point::point_digest;
 use strongroom_format::vaultfile::VaultFile;
-use strongroom_model::{Clock, ContainerId, Redundancy, Region, VaultId, VaultName, VaultSettings};
+use strongroom_model::{Clock, ContainerId, Redundancy, Region, ResourceGroupName, VaultId, VaultName, VaultSettings};
 use strongroom_store::{Store, StoreError};
 
 use crate::gate::{Corridors, Gates};
@@ -62,6 +62,19 @@ impl fmt::Debug for Vaults {
     }
 }
 
+/// A vault to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewVault {
+    /// Its name.
+    pub name: VaultName,
+    /// The resource group that it shall lie in.
+    pub resource_group: ResourceGroupName,
+    /// Where its objects are kept.
+    pub region: Region,
+    /// In how many places.
+    pub redundancy: Redundancy,
+}
+
 /// A vault and how much is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VaultInfo {
@@ -84,49 +97,49 @@ impl Vaults {
     }
 
     /// Makes a vault.
-    pub async fn create(
-        &self,
-        name: &VaultName,
-        region: &Region,
-        redundancy: Redundancy,
-    ) -> Result<VaultInfo, VaultError> {
-        let taken = || VaultError::VaultNameTaken { name: name.clone() };
-        if self.db().vault_by_name(name).await?.is_some() {
+    pub async fn create(&self, new: &NewVault) -> Result<VaultInfo, VaultError> {
+        let taken = || VaultError::VaultNameTaken { name: new.name.clone() };
+        if self.db().vault_by_name(&new.name).await?.is_some() {
             return Err(taken());
         }
-        let (vault, file) = self.draft(name, region, redundancy);
-        let store = self.open_store(vault.id, region)?;
+        let (vault, file) = self.draft(new);
+        let store = self.open_store(vault.id, &new.region)?;
         store.put(&vault_file_key(), file).await?;
-        if self.db().insert_vault(&vault).await? {
+        let inserted = self.db().insert_vault(&vault).await;
+        if let Ok(true) = inserted {
             self.add_default_policies(vault.id).await?;
             let figures = VaultFigures::default();
             return Ok(VaultInfo { vault, figures });
         }
-        // Its id was never told to anybody: nothing but this call knows of the object.
-        store.delete(&vault_file_key()).await?;
-        self.close_store(vault.id);
+        if let Ok(false) | Err(DbError::NoResourceGroup) = inserted {
+            // Its id was never told to anybody: nothing but this call knows of the object.
+            store.delete(&vault_file_key()).await?;
+            self.close_store(vault.id);
+        }
+        inserted?;
         Err(taken())
     }
 
     /// A new vault, and its `vault.json`.
-    fn draft(&self, name: &VaultName, region: &Region, redundancy: Redundancy) -> (VaultRow, Bytes) {
+    fn draft(&self, new: &NewVault) -> (VaultRow, Bytes) {
         let created = self.now();
         let salt: [u8; 32] = fresh::bytes(self.entropy());
         let file = VaultFile {
             format: VaultFile::FORMAT,
             id: VaultId::from_uuid(fresh::uuid(created, self.entropy())),
-            name: name.clone(),
+            name: new.name.clone(),
             created,
-            region: region.clone(),
-            redundancy,
+            region: new.region.clone(),
+            redundancy: new.redundancy,
             salt: Hex(salt.to_vec()),
         };
         let bytes = file.encode();
         let vault = VaultRow {
             id: file.id,
             name: file.name,
+            resource_group: new.resource_group.clone(),
             region: file.region,
-            redundancy,
+            redundancy: new.redundancy,
             created,
             salt,
             file_digest: point_digest(&bytes),

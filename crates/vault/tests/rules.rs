@@ -39,7 +39,13 @@ fn vaults_are_made_shown_and_deleted() {
         let create = |text| {
             let name = name(text);
             let vaults = world.vaults.clone();
-            async move { vaults.create(&name, &Region::default(), Redundancy::GeoRedundant).await }
+            let new = NewVault {
+                name,
+                resource_group: ResourceGroupName::default(),
+                region: Region::default(),
+                redundancy: Redundancy::GeoRedundant,
+            };
+            async move { vaults.create(&new).await }
         };
         let main = create("Main").await.unwrap();
         refused!(create("mAIN").await, VaultError::VaultNameTaken { .. });

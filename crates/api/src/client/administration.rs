@@ -7,8 +7,8 @@ use super::call::Call;
 use super::{Client, ClientError, ClientOptions, SignIn};
 use crate::routes::RouteId;
 use crate::{
-    ChangePassword, CreateVault, NewPassword, PasswordChanged, PointList, Secret, TokenRequest, TokenResponse,
-    VaultCredentials, VaultList, VaultView,
+    COMMAND_LINE_CLIENT, ChangePassword, CreateVault, DeviceAuthorization, DeviceAuthorizationRequest, NewPassword,
+    PasswordChanged, PointList, Secret, TokenRequest, TokenResponse, VaultCredentials, VaultList, VaultView,
 };
 
 /// An administrator's session: keep it in a file that only its owner may read.
@@ -51,12 +51,37 @@ impl Client {
         username: &str,
         password: Secret,
     ) -> Result<AdministratorSession, ClientError> {
+        let request = TokenRequest::Password {
+            username: username.to_owned(),
+            password,
+            one_time_password: None,
+        };
+        Self::sign_in(options, &request).await
+    }
+
+    /// Begins a person's session with whatever the request proves.
+    ///
+    /// # Errors
+    /// When the service is not reachable, not trusted, or refuses: [`crate::Code::OneTimePasswordRequired`],
+    /// [`crate::Code::AuthorizationPending`] among others.
+    pub async fn sign_in(options: ClientOptions, request: &TokenRequest) -> Result<AdministratorSession, ClientError> {
         let clock = options.clock.clone();
         let client = Self::new(options, SignIn::Nobody)?;
-        let username = username.to_owned();
-        let request = TokenRequest::Password { username, password };
-        let answer = client.ask_for_token(&request).await?;
+        let answer = client.ask_for_token(request).await?;
         AdministratorSession::begun(answer, clock.now())
+    }
+
+    /// Asks for a code that a person types elsewhere, to let the command line sign in.
+    ///
+    /// # Errors
+    /// When the service is not reachable, not trusted, or too many wait.
+    pub async fn device_authorization(options: ClientOptions) -> Result<DeviceAuthorization, ClientError> {
+        let client = Self::new(options, SignIn::Nobody)?;
+        let request = DeviceAuthorizationRequest {
+            client_id: COMMAND_LINE_CLIENT.to_owned(),
+        };
+        let call = Call::new(RouteId::DeviceAuthorization, &[]).form(&request);
+        client.send_for_json(call).await
     }
 
     /// Changes the password of the administrator who calls. Not tried again when the answer is lost: whether it was

@@ -59,7 +59,7 @@ impl Call {
         self
     }
 
-    fn form(mut self, body: &TokenRequest) -> Self {
+    pub(crate) fn form(mut self, body: &impl Serialize) -> Self {
         let text = serde_urlencoded::to_string(body).expect("plain fields always serialise");
         self.content_type = "application/x-www-form-urlencoded";
         self.body = Some(text.into());
@@ -159,7 +159,7 @@ impl Client {
     }
 
     async fn attempt_signed(&self, call: &Call) -> Result<Response, ClientError> {
-        let bearer = match self.shared.tokens.bearer().await {
+        let bearer = match self.shared.tokens.bearer(&self.token_address()).await {
             Bearer::None => None,
             Bearer::Ready(bearer) => Some(bearer),
             Bearer::Ask(request) => {
@@ -169,6 +169,11 @@ impl Client {
             }
         };
         self.exchange(call, bearer.as_ref()).await
+    }
+
+    /// What the token endpoint calls itself.
+    fn token_address(&self) -> String {
+        format!("{}{}", self.url(), RouteId::Token.path(&[]))
     }
 
     /// Asks the token endpoint, once.

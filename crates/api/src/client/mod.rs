@@ -7,6 +7,7 @@ mod call;
 mod control;
 mod error;
 mod fetch;
+mod identity;
 mod machine;
 mod retry;
 mod sign_in;
@@ -26,7 +27,7 @@ pub use error::{CertificateFault, ClientError};
 pub use fetch::{FetchStream, Fetched};
 pub use machine::PointFilter;
 pub use retry::RetryPolicy;
-pub use sign_in::SignIn;
+pub use sign_in::{PrincipalProof, SessionKeeper, SignIn};
 
 use absence::Absence;
 use retry::Attempts;
@@ -114,6 +115,11 @@ impl Client {
             shared: self.shared.clone(),
             retry,
         }
+    }
+
+    /// The newest refresh token that this client was given, if it was given one.
+    pub fn refresh_token(&self) -> Option<crate::Secret> {
+        self.shared.tokens.newest_refresh()
     }
 
     /// How long it goes on trying when the service is away.

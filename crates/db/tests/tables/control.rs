@@ -341,6 +341,14 @@ pub async fn items_are_listed_in_pages_and_purged_when_their_time_has_come(db: D
     let state = Some(ItemState::NotProtected);
     assert_eq!(names(ItemQuery { state, ..query.clone() }).await, ["db", "web"]);
 
+    // It made two key sets, one of which another machine joined.
+    let (own, shared) = (key_set(1, mail.container), key_set(2, mail.container));
+    db.add_key_set(vault, own).await.unwrap();
+    db.add_key_set(vault, shared).await.unwrap();
+    let other = db.item_by_name(vault, &"web".parse().unwrap()).await.unwrap().unwrap();
+    db.join_key_set(vault, KeySetId::from_bytes([2; 16]), other.container)
+        .await
+        .unwrap();
     let gone = ItemNext {
         state: ItemState::ProtectionStopped,
         policy: NextPolicy::Same,
@@ -372,4 +380,6 @@ pub async fn items_are_listed_in_pages_and_purged_when_their_time_has_come(db: D
     assert!(db.purge_item(mail.id, later(100)).await.unwrap());
     assert_eq!(db.item(mail.id).await.unwrap(), None);
     assert_eq!(db.container(mail.container).await.unwrap(), None);
+    let left: Vec<_> = db.key_sets(vault).await.unwrap().iter().map(|set| set.id).collect();
+    assert_eq!(left, [KeySetId::from_bytes([2; 16])]);
 }

@@ -27,6 +27,8 @@ macro_rules! promises_on {
             sessions_are_leases
             one_session_too_many_ends_the_oldest
             service_tables
+            a_record_is_written_by_who_read_its_last_version
+            operations_outlive_their_vault_but_not_for_ever
             a_step_that_stops_leaves_nothing_or_all
             policies_have_versions_and_are_kept_while_used
             a_due_backup_becomes_one_job_and_missed_ones_wait_in_it
@@ -63,6 +65,7 @@ pub fn vault_row(number: u8, name: &str) -> VaultRow {
     VaultRow {
         id: VaultId::from_bytes([number; 16]),
         name: name.parse().unwrap(),
+        resource_group: ResourceGroupName::default(),
         region: Region::default(),
         redundancy: Redundancy::GeoRedundant,
         created: now(),
@@ -402,12 +405,15 @@ pub async fn one_session_too_many_ends_the_oldest(db: Db) {
 
 pub async fn service_tables(db: Db) {
     let user = UserRow {
+        id: UserId::from_bytes([1; 16]),
         name: "Admin".into(),
+        email: String::new(),
+        disabled: false,
         password_hash: "$argon2id$…".into(),
         created: now(),
     };
-    assert!(db.insert_user(&user).await.unwrap());
-    assert!(!db.insert_user(&user).await.unwrap());
+    assert!(db.insert_user(&user, None).await.unwrap());
+    assert!(!db.insert_user(&user, None).await.unwrap());
     assert_eq!(db.user("aDMIN").await.unwrap(), Some(user.clone()));
     assert_eq!(db.count_users().await.unwrap(), 1);
     assert!(
@@ -474,4 +480,35 @@ pub async fn a_step_that_stops_leaves_nothing_or_all(db: Db) {
         assert!(matches!(watched.insert_vault(&row).await, Err(DbError::Crashed)));
         assert_eq!(db.vault(row.id).await.unwrap().is_some(), happened, "{moment:?}");
     }
+}
+
+pub async fn a_record_is_written_by_who_read_its_last_version(db: Db) {
+    let vault = vault(&db, 1).await;
+    assert_eq!(db.vault_record(vault).await.unwrap(), None);
+    assert!(db.write_vault_record(vault, 0, "first").await.unwrap());
+    assert!(!db.write_vault_record(vault, 0, "lost").await.unwrap());
+    assert!(db.write_vault_record(vault, 1, "second").await.unwrap());
+    let record = db.vault_record(vault).await.unwrap().unwrap();
+    assert_eq!((record.document.as_str(), record.version), ("second", 2));
+    assert_eq!(db.delete_vault(vault).await.unwrap(), VaultDeleted::Deleted);
+    assert_eq!(db.vault_record(vault).await.unwrap(), None);
+}
+
+pub async fn operations_outlive_their_vault_but_not_for_ever(db: Db) {
+    let operation = |number: u8, seconds, error: Option<(String, String)>| OperationRow {
+        id: [number; 16],
+        place: "/somewhere".to_owned(),
+        begun: now(),
+        ended: later(seconds),
+        job: (number == 2).then(|| JobId::from_bytes([7; 16])),
+        error,
+        details: "{}".to_owned(),
+    };
+    let failed = Some(("Code".to_owned(), "sentence".to_owned()));
+    let (first, second) = (operation(1, 1, failed), operation(2, 100, None));
+    db.insert_operation(&first, now()).await.unwrap();
+    assert_eq!(db.operation(first.id).await.unwrap(), Some(first.clone()));
+    db.insert_operation(&second, later(50)).await.unwrap();
+    assert_eq!(db.operation(first.id).await.unwrap(), None);
+    assert_eq!(db.operation(second.id).await.unwrap(), Some(second));
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Each test file uses a part of it.
 
 pub mod objects;
+pub mod people;
 pub mod raw;
 pub mod receivers;
 
@@ -82,7 +83,7 @@ impl World {
         Self::with(|options| options.limits = limits).await
     }
 
-    /// With options that differ from the usual ones.
+    /// A world of a service with other options.
     pub async fn with(change: impl FnOnce(&mut ServeOptions)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (clock, time) = Clock::simulated(START.parse().unwrap());
@@ -156,6 +157,7 @@ impl World {
         let administrator = self.administrator().await;
         let create = CreateVault {
             name: vault_name(name),
+            resource_group: strongroom_model::ResourceGroupName::default(),
             region: Region::default(),
             redundancy: Redundancy::default(),
         };

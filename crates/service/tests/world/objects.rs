@@ -6,7 +6,7 @@ use strongroom_format::keyset::{Argon2Params, Hex, Holder, KeySetObject};
 use strongroom_format::pack::{BlobKind, PackBuilder};
 use strongroom_format::point::{Consistency, PointHeader, put_head};
 use strongroom_format::{blob_id, page};
-use strongroom_model::{BlobId, Digest, KeySetId, PackId, PointId};
+use strongroom_model::{BlobId, Digest, JobId, KeySetId, PackId, PointId};
 
 use super::Machine;
 
@@ -104,7 +104,18 @@ pub async fn add_key_set(machine: &Machine) {
 
 /// One chunk, one page, one recovery point: what the smallest backup sends.
 pub async fn back_up(client: &Client, registered: &Registered, id: u8, contents: &[u8]) -> Point {
-    let session = client.begin_session(None).await.unwrap();
+    back_up_for(client, registered, id, contents, None).await
+}
+
+/// The same for a job.
+pub async fn back_up_for(
+    client: &Client,
+    registered: &Registered,
+    id: u8,
+    contents: &[u8],
+    job: Option<JobId>,
+) -> Point {
+    let session = client.begin_session(job).await.unwrap();
     let chunks = pack(BlobKind::Chunk, &[contents]);
     let pages = pack(BlobKind::Page, &[&leaf(&chunks.ids)]);
     client.put_pack(session.id, chunks.name, chunks.bytes).await.unwrap();

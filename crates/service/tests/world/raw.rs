@@ -20,6 +20,12 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// The body as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("no JSON: {}", String::from_utf8_lossy(&self.body)))
+    }
+
     /// The problem code, if it is a problem.
     pub fn code(&self) -> Option<String> {
         let value: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
@@ -77,7 +83,7 @@ impl World {
         .await
     }
 
-    async fn token(&self, form: &str) -> String {
+    pub async fn token(&self, form: &str) -> String {
         let reply = self.call("POST", "/api/v1/token", None, form.as_bytes()).await;
         let response: TokenResponse = serde_json::from_slice(&reply.body).unwrap();
         Secret::reveal(&response.access_token).to_owned()

@@ -335,7 +335,12 @@ async fn vault(world: &World) -> Result<VaultId, VaultError> {
     world.acting("insert the vault", "vault");
     let created = world
         .vaults
-        .create(&name, &Region::default(), Redundancy::LocallyRedundant)
+        .create(&NewVault {
+            name: name,
+            resource_group: ResourceGroupName::default(),
+            region: Region::default(),
+            redundancy: Redundancy::LocallyRedundant,
+        })
         .await?;
     world.told("vault");
     Ok(created.vault.id)

@@ -1,0 +1,243 @@
+//! Protected items: the files and folders of each registered machine.
+//!
+//! One PUT has four meanings, and what the body says decides: a policy protects, changes the policy or resumes; a state
+//! stops; `isRehydrate` takes a deletion back.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use strongroom_model::ItemState;
+use strongroom_vault::{ItemChanged, ItemQuery, ItemRow, Stop, VaultError};
+
+use super::call::Call;
+use super::error::{ArmError, ArmResult};
+use super::loose::Loose;
+use super::names::{ContainerName, container_name, item_name};
+use super::reply::Reply;
+use super::times::{self, NEVER};
+use super::tracked::{self, Outcome};
+use super::vault::{self, Vault};
+use super::{access, page};
+
+/// Most items of a list; a vault has as many as it has machines.
+const ITEMS_MAX: u32 = 10_000;
+
+/// `GET …/backupProtectedItems`.
+pub(crate) async fn list(call: &Call) -> ArmResult<Reply> {
+    let vault = vault::find(call).await?;
+    let mut filter = call.filter()?;
+    let of_files = [
+        ("backupManagementType", "MAB"),
+        ("itemType", "FileFolder"),
+        ("workloadType", "FileFolder"),
+    ]
+    .map(|(key, has)| filter.take(key).is_none_or(|wanted| wanted.eq_ignore_ascii_case(has)));
+    let policy = filter.take("policyName");
+    let friendly = filter.take("friendlyName");
+    let container = filter.take("containerName");
+    // What is asked for besides: it is always told.
+    let _ = filter.take("expand");
+    filter.finish()?;
+    let items = match of_files.contains(&false) {
+        true => Vec::new(),
+        false => all(call, &vault).await?,
+    };
+    let wanted = |item: &&ItemRow| {
+        let is = |wanted: &Option<String>, has: &str| {
+            wanted.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(has))
+        };
+        let of_policy = item.policy.as_ref().map_or("", |policy| policy.as_str());
+        let in_container = is(&container, item.name.as_str()) || is(&container, &container_name(&item.name));
+        is(&policy, of_policy) && is(&friendly, item.name.as_str()) && in_container
+    };
+    let members = items.iter().filter(wanted);
+    page::list(
+        call,
+        members
+            .map(|item| (item.name.folded(), view(call, &vault, item)))
+            .collect(),
+    )
+}
+
+/// All items of a vault.
+pub(crate) async fn all(call: &Call, vault: &Vault) -> ArmResult<Vec<ItemRow>> {
+    let query = ItemQuery {
+        limit: ITEMS_MAX,
+        ..ItemQuery::default()
+    };
+    Ok(call.shared.vaults.items(vault.info.vault.id, &query).await?)
+}
+
+/// `GET` of an item.
+pub(crate) async fn get(call: &Call) -> ArmResult<Reply> {
+    let vault = vault::find(call).await?;
+    let item = find(call, &vault).await?;
+    let points = call.shared.vaults.item_points(&item).await?;
+    let mut view = view(call, &vault, &item);
+    let oldest = points.first().map(|point| times::moment(point.created));
+    let newest = points.last().map(|point| times::moment(point.created));
+    view["properties"]["extendedInfo"] = json!({
+        "lastRefreshedAt": times::moment(call.shared.clock.now()),
+        "oldestRecoveryPoint": oldest,
+        "recoveryPointCount": points.len(),
+    });
+    view["properties"]["lastRecoveryPoint"] = newest.into();
+    Ok(Reply::ok(view))
+}
+
+/// The item of the path.
+pub(crate) async fn find(call: &Call, vault: &Vault) -> ArmResult<ItemRow> {
+    let (container, name) = (call.parameter("containerName"), call.parameter("protectedItemName"));
+    let absent = || {
+        ArmError::not_found(
+            "BMSUserErrorProtectedItemNotFound",
+            format!("There is no item '{name:.160}' in the container '{container:.160}' of this vault."),
+        )
+    };
+    let ContainerName::Machine(machine) = ContainerName::parse(container) else {
+        return Err(absent());
+    };
+    let of_machine = item_name(&machine);
+    if !(name.eq_ignore_ascii_case(&of_machine) || name.eq_ignore_ascii_case(machine.as_str())) {
+        return Err(absent());
+    }
+    match call.shared.vaults.item(vault.info.vault.id, machine.as_str()).await {
+        Err(VaultError::ItemNotFound) => Err(absent()),
+        found => Ok(found?),
+    }
+}
+
+/// `PUT` of an item.
+pub(crate) async fn put(call: &Call) -> ArmResult<Reply> {
+    let begun = call.shared.clock.now();
+    let body = call.json()?;
+    let vault = vault::find(call).await?;
+    let item = find(call, &vault).await?;
+    let changed = change(call, &vault, &item, &Loose::new(&body).need("properties")?).await?;
+    let outcome = Outcome {
+        job: Some(changed.job.id),
+    };
+    let id = tracked::keep(call, &vault.path, begun, outcome).await?;
+    Ok(tracked::accepted(
+        call,
+        &path(&vault, &item),
+        Some("operationsStatus"),
+        "operationResults",
+        id,
+    ))
+}
+
+async fn change(call: &Call, vault: &Vault, item: &ItemRow, said: &Loose<'_>) -> ArmResult<ItemChanged> {
+    let vaults = &call.shared.vaults;
+    if said.is("isRehydrate")? {
+        return Ok(vaults.undelete(item, None).await?);
+    }
+    if let Some(policy) = said.text_of("policyId")?.filter(|policy| !policy.is_empty()) {
+        let name = vault.path.policy_of(policy)?;
+        let name = name
+            .parse()
+            .map_err(|error| ArmError::bad("BMSUserErrorInvalidPolicyId", format!("{error}.")))?;
+        return Ok(vaults.protect(item, &name, None).await?);
+    }
+    let Some(state) = said.get("protectionState") else {
+        return Err(said.wrong("it needs a policyId, a protectionState or isRehydrate"));
+    };
+    let how = match state.text()?.to_ascii_lowercase().as_str() {
+        "protectionstopped" => Stop::Retain,
+        "backupssuspended" => Stop::RetainByPolicy,
+        _ => return Err(state.wrong("use ProtectionStopped or BackupsSuspended, or name a policy")),
+    };
+    // It ends protection as a deletion does, though it is written like a change of policy.
+    access::require(call, access::ITEMS_DELETE)?;
+    let stopped = vaults.stop(item, how, None).await?;
+    call.shared.calls.call(item.container);
+    Ok(stopped)
+}
+
+/// `DELETE` of an item: stops its protection and deletes its data, softly if the vault has that on.
+pub(crate) async fn delete(call: &Call) -> ArmResult<Reply> {
+    let begun = call.shared.clock.now();
+    let vault = vault::find(call).await?;
+    let item = match find(call, &vault).await {
+        Err(error) if error.status == StatusCode::NOT_FOUND => return Ok(Reply::no_content()),
+        found => found?,
+    };
+    let changed = call.shared.vaults.stop(&item, Stop::Delete, None).await?;
+    call.shared.calls.call(item.container);
+    let outcome = Outcome {
+        job: Some(changed.job.id),
+    };
+    let id = tracked::keep(call, &vault.path, begun, outcome).await?;
+    let (status, result) = ("backupOperations", "backupOperationResults");
+    Ok(tracked::accepted(call, &vault.path.0, Some(status), result, id))
+}
+
+/// `POST …/backup`: backs the item up as soon as its machine hears of it.
+pub(crate) async fn backup_now(call: &Call) -> ArmResult<Reply> {
+    let begun = call.shared.clock.now();
+    let body = call.json()?;
+    let vault = vault::find(call).await?;
+    let item = find(call, &vault).await?;
+    let until = Loose::new(&body)
+        .get("properties")
+        .and_then(|said| said.get("recoveryPointExpiryTimeInUTC"));
+    let until = until.map(|until| {
+        let moment = until.text()?.parse();
+        moment.map_err(|_| until.wrong("it is no moment such as 2026-12-30T00:00:00Z"))
+    });
+    let job = call.shared.vaults.back_up_now(&item, until.transpose()?).await?;
+    call.shared.calls.call(item.container);
+    let id = tracked::keep(call, &vault.path, begun, Outcome { job: Some(job.id) }).await?;
+    Ok(tracked::accepted(
+        call,
+        &path(&vault, &item),
+        Some("operationsStatus"),
+        "operationResults",
+        id,
+    ))
+}
+
+fn path(vault: &Vault, item: &ItemRow) -> String {
+    vault.path.item(&container_name(&item.name), &item_name(&item.name))
+}
+
+fn view(call: &Call, vault: &Vault, item: &ItemRow) -> Value {
+    let (last, last_at) = match &item.last_backup {
+        Some((state, at)) => (state.as_str(), times::moment(*at)),
+        None if item.state == ItemState::IRPending => ("IRPending", NEVER.to_owned()),
+        None => ("", NEVER.to_owned()),
+    };
+    // What is stopped or deleted only remembers its policy.
+    let policy = item
+        .policy
+        .as_ref()
+        .filter(|_| item.state.is_scheduled() && item.deleted.is_none());
+    let mut properties = json!({
+        "protectedItemType": "MabFileFolderProtectedItem",
+        "backupManagementType": "MAB",
+        "workloadType": "FileFolder",
+        "containerName": container_name(&item.name),
+        "friendlyName": item.name,
+        "computerName": item.name,
+        "lastBackupStatus": last,
+        "lastBackupTime": last_at,
+        "protectionState": item.state.as_str(),
+        "policyId": policy.map_or(String::new(), |policy| vault.path.policy(policy.as_str())),
+        "policyName": policy.map_or("", |policy| policy.as_str()),
+        // The moment of the last backup stands for it in lists; a single item has the point's own.
+        "lastRecoveryPoint": item.latest_point.and(item.last_backup.as_ref()).map(|(_, at)| times::moment(*at)),
+        "isArchiveEnabled": false,
+        "isScheduledForDeferredDelete": item.deleted.is_some(),
+        "softDeleteRetentionPeriodInDays": vault.info.vault.settings.soft_delete_days,
+    });
+    if let (Some(deleted), Some(purge)) = (item.deleted, item.purge_at) {
+        properties["deferredDeleteTimeInUTC"] = times::moment(deleted).into();
+        let remaining = purge.duration_since(call.shared.clock.now());
+        properties["deferredDeleteTimeRemaining"] = times::timespan(remaining).into();
+    }
+    json!({
+        "id": path(vault, item),
+        "name": item_name(&item.name),
+        "type": "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems",
+        "properties": properties,
+    })
+}

@@ -1,0 +1,150 @@
+//! Users, for whoever manages them.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use strongroom_api::routes::RouteId;
+use strongroom_api::{ChangeUser, Code, CreateUser, NewPassword, UserList, UserView};
+use strongroom_db::{UserChanged, UserRow};
+use strongroom_model::{UserId, UserName};
+
+use crate::accounts::new_id;
+use crate::incoming::Incoming;
+use crate::parse::parse;
+use crate::refusal::{Answer, Refusal, sentence};
+use crate::shared::Shared;
+use crate::vault_refusal::refuse;
+
+/// The longest e-mail address, in bytes (RFC 5321).
+const EMAIL_BYTES_MAX: usize = 254;
+
+/// `GET /api/v1/users`.
+pub(crate) async fn list(State(shared): State<Arc<Shared>>) -> Answer<Json<UserList>> {
+    let rows = shared.db.users().await.map_err(|error| refuse(error.into()))?;
+    let mut users = Vec::new();
+    for row in rows {
+        users.push(view(&shared, row).await?);
+    }
+    Ok(Json(UserList { users }))
+}
+
+/// `POST /api/v1/users`.
+pub(crate) async fn create(
+    State(shared): State<Arc<Shared>>,
+    incoming: Incoming,
+) -> Answer<(StatusCode, Json<UserView>)> {
+    let create: CreateUser = incoming.read_json(&shared, RouteId::CreateUser).await?;
+    if create.email.len() > EMAIL_BYTES_MAX || create.email.contains(char::is_control) {
+        return Err(Refusal::new(Code::InvalidRequest, "This is no e-mail address"));
+    }
+    let password = NewPassword::parse(create.password)
+        .map_err(|error| Refusal::new(Code::InvalidPassword, sentence(&error.to_string())))?;
+    let now = shared.clock.now();
+    let user = UserRow {
+        id: UserId::from_uuid(new_id(now)),
+        name: create.name.to_string(),
+        email: create.email,
+        disabled: false,
+        password_hash: shared.passwords.hash(password.into_secret()).await?,
+        created: now,
+    };
+    let inserted = shared.db.insert_user(&user, None).await;
+    if !inserted.map_err(|error| refuse(error.into()))? {
+        let detail = format!("There is a user called {} already: choose another name", user.name);
+        return Err(Refusal::new(Code::PrincipalExists, detail));
+    }
+    tracing::info!(user = user.name, "created a user");
+    Ok((StatusCode::CREATED, Json(view(&shared, user).await?)))
+}
+
+/// `GET /api/v1/users/{user}`.
+pub(crate) async fn show(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Answer<Json<UserView>> {
+    let user = find(&shared, &parse(&name)?).await?;
+    Ok(Json(view(&shared, user).await?))
+}
+
+/// `PATCH /api/v1/users/{user}`.
+pub(crate) async fn change(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+    incoming: Incoming,
+) -> Answer<Json<UserView>> {
+    let name: UserName = parse(&name)?;
+    let change: ChangeUser = incoming.read_json(&shared, RouteId::ChangeUser).await?;
+    if let Some(disabled) = change.disabled {
+        let changed = shared.db.set_user_disabled(&name, disabled).await;
+        settle(changed.map_err(|error| refuse(error.into()))?, &name)?;
+        tracing::info!(user = %name, disabled, "changed a user");
+    }
+    let user = find(&shared, &name).await?;
+    if user.disabled {
+        let ended = shared.db.end_logins(user.id).await;
+        ended.map_err(|error| refuse(error.into()))?;
+    }
+    Ok(Json(view(&shared, user).await?))
+}
+
+/// `DELETE /api/v1/users/{user}`.
+pub(crate) async fn delete(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Answer<StatusCode> {
+    let name: UserName = parse(&name)?;
+    let user = find(&shared, &name).await?;
+    let deleted = shared.db.delete_user(user.id).await;
+    settle(deleted.map_err(|error| refuse(error.into()))?, &name)?;
+    tracing::info!(user = %name, "deleted a user");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `DELETE /api/v1/users/{user}/one-time-passwords`.
+pub(crate) async fn reset_one_time_passwords(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+) -> Answer<StatusCode> {
+    let user = find(&shared, &parse(&name)?).await?;
+    let ended = shared.db.end_one_time_passwords(user.id).await;
+    ended.map_err(|error| refuse(error.into()))?;
+    tracing::info!(user = user.name, "took the one-time passwords off a user");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn find(shared: &Shared, name: &UserName) -> Answer<UserRow> {
+    let found = shared.db.user(name.as_str()).await;
+    found
+        .map_err(|error| refuse(error.into()))?
+        .ok_or_else(|| no_such_user(name))
+}
+
+fn settle(changed: UserChanged, name: &UserName) -> Answer<()> {
+    match changed {
+        UserChanged::Done => Ok(()),
+        UserChanged::Absent => Err(no_such_user(name)),
+        UserChanged::LastOwner => Err(last_owner()),
+    }
+}
+
+fn no_such_user(name: &UserName) -> Refusal {
+    let detail = format!("There is no user called {name}: `strongroom user list` shows the users");
+    Refusal::new(Code::PrincipalNotFound, detail)
+}
+
+/// Nobody could give roles any more.
+pub(crate) fn last_owner() -> Refusal {
+    Refusal::new(
+        Code::LastOwner,
+        "Nobody who can sign in would own the subscription any more: make somebody else Owner first",
+    )
+}
+
+async fn view(shared: &Shared, user: UserRow) -> Answer<UserView> {
+    let passwords = shared.db.one_time_passwords(user.id).await;
+    let passwords = passwords.map_err(|error| refuse(error.into()))?;
+    Ok(UserView {
+        id: user.id,
+        name: user.name,
+        email: user.email,
+        disabled: user.disabled,
+        one_time_passwords: passwords.is_some_and(|passwords| passwords.confirmed),
+        created: user.created,
+    })
+}

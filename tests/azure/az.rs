@@ -1,0 +1,151 @@
+//! Azure's command line, the real one, on a configuration of its own.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::common::world::World;
+
+/// Where `scripts/azure-clients` has put the clients; it installs them the first time, which takes minutes.
+pub fn clients() -> PathBuf {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/azure-clients");
+    let output = Command::new(script).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim_end().into()
+}
+
+/// A shell that `az` is called from.
+pub struct Az<'a> {
+    world: &'a World,
+    python: PathBuf,
+    configuration: PathBuf,
+}
+
+/// How a call ended.
+pub struct Called {
+    what: String,
+    pub ok: bool,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl<'a> Az<'a> {
+    /// One that knows the service as the cloud `Lab`.
+    pub fn new(world: &'a World) -> Self {
+        let az = Self {
+            world,
+            python: clients().join("cli/bin/python"),
+            configuration: world.folder("azure"),
+        };
+        az.run(&[
+            "cloud",
+            "register",
+            "-n",
+            "Lab",
+            "--endpoint-resource-manager",
+            &world.service.url,
+        ])
+        .done();
+        az.run(&["cloud", "set", "-n", "Lab"]).done();
+        az
+    }
+
+    /// One whose administrator is signed in.
+    pub fn signed_in(world: &'a World) -> Self {
+        let az = Self::new(world);
+        let password = std::fs::read_to_string(&world.service.password_file).unwrap();
+        let login = az
+            .run(&["login", "-u", "admin", "-p", password.trim(), "--tenant", &az.tenant()])
+            .done();
+        assert_eq!(login[0]["user"]["name"], "admin");
+        az
+    }
+
+    /// The tenant, as the service says it to whoever asks.
+    pub fn tenant(&self) -> String {
+        let cloud = self.run(&["cloud", "show", "-n", "Lab"]).done();
+        cloud["endpoints"]["activeDirectory"]
+            .as_str()
+            .expect("it has a login endpoint");
+        let program = "import requests,sys;print(requests.get(sys.argv[1]).json()['authentication']['tenant'])";
+        let output = self
+            .environment(Command::new(&self.python))
+            .args(["-c", program, &format!("{}/metadata/endpoints", self.world.service.url)])
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Called {
+        let mut command = self.environment(Command::new(&self.python));
+        command.args(["-m", "azure.cli"]).args(arguments);
+        let output = command.output().unwrap();
+        Called {
+            what: format!("az {}", arguments.join(" ")),
+            ok: output.status.success(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// `az backup …`, of which JSON is expected.
+    #[track_caller]
+    pub fn backup(&self, arguments: &[&str]) -> Value {
+        self.run(&[&["backup"], arguments].concat()).done()
+    }
+
+    fn environment(&self, mut command: Command) -> Command {
+        command
+            .env("AZURE_CONFIG_DIR", &self.configuration)
+            .env("REQUESTS_CA_BUNDLE", &self.world.service.ca_file)
+            .env("AZURE_CORE_COLLECT_TELEMETRY", "no")
+            .env("AZURE_CORE_ONLY_SHOW_ERRORS", "yes")
+            .env("NO_PROXY", "*")
+            .stdin(std::process::Stdio::null());
+        command
+    }
+
+    /// A Python program with the SDKs, on the same service.
+    #[track_caller]
+    pub fn sdk(&self, program: &str, arguments: &[&str]) -> Called {
+        let python = clients().join("sdk/bin/python");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/azure");
+        let mut command = self.environment(Command::new(python));
+        command
+            .arg(format!("{folder}/{program}"))
+            .arg(&self.world.service.url)
+            .args(arguments);
+        let output = command.output().unwrap();
+        Called {
+            what: program.to_owned(),
+            ok: output.status.success(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Called {
+    /// It succeeded; what it printed, null for nothing.
+    #[track_caller]
+    pub fn done(&self) -> Value {
+        assert!(self.ok, "{}:\n{}", self.what, self.stderr);
+        match self.stdout.trim() {
+            "" => Value::Null,
+            text => serde_json::from_str(text).unwrap_or_else(|error| panic!("{}: {error}: {text}", self.what)),
+        }
+    }
+
+    /// It was refused with this code.
+    #[track_caller]
+    pub fn refused(&self, code: &str) {
+        assert!(!self.ok, "{} succeeded: {}", self.what, self.stdout);
+        assert!(
+            self.stderr.contains(code),
+            "{}: not {code} but\n{}",
+            self.what,
+            self.stderr
+        );
+    }
+}
