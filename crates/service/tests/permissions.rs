@@ -327,11 +327,12 @@ async fn alert(world: &World, machine: &Machine) -> String {
         tasks: vec![],
     };
     machine.client.finish_job(failed.id, &finish).await.unwrap();
-    let filter = AlertFilter::default();
-    let alerts = world
-        .administrator()
-        .await
-        .alerts(&world::vault_name("main"), &filter)
-        .await;
+    let administrator = world.administrator().await;
+    let vaults = administrator.vaults().await.unwrap().vaults;
+    let vault = vaults
+        .iter()
+        .find(|vault| vault.id == machine.registered.vault)
+        .unwrap();
+    let alerts = administrator.alerts(&vault.name, &AlertFilter::default()).await;
     alerts.unwrap().alerts[0].id.to_string()
 }
