@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use strongroom_api::RetryPolicy;
 
 use crate::commands::{
-    agent, audit, backup, completions, item, job, login, ls, password, points, policy, principal, quickstart, rescue,
-    resource_group, restore, role, serve, user, vault, verify,
+    agent, alert, audit, backup, completions, item, job, login, ls, password, points, policy, principal, quickstart,
+    rescue, resource_group, restore, role, serve, user, vault, verify,
 };
 
 /// Backup into vaults that cannot read what they keep.
@@ -35,6 +35,8 @@ A service keeps vaults; machines register in a vault and send encrypted recovery
   strongroom policy create nightly …        say when to back up, and how long to keep
   strongroom item protect web-1 …           put a machine under a policy
   strongroom job list                       what was done, and what is being done
+  strongroom alert list                     what somebody should know
+  strongroom alert notify --mail ADDRESS    say who is told of it
 
   strongroom agent register …               register this machine in a vault
   strongroom agent settings --path PATH …   say what it backs up on schedule
@@ -118,6 +120,8 @@ pub(crate) enum Command {
     Item(item::Item),
     #[command(subcommand)]
     Job(job::Job),
+    #[command(subcommand)]
+    Alert(alert::Alert),
     #[command(subcommand)]
     Agent(agent::Agent),
     Backup(backup::Backup),

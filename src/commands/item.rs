@@ -283,7 +283,7 @@ fn told(verb: &str, changed: &ItemChange) -> String {
 }
 
 fn table(items: &[ItemView]) -> String {
-    let mut table = Table::new(&["NAME", "STATE", "POLICY", "LAST BACKUP", "", "NEXT BACKUP"]);
+    let mut table = Table::new(&["NAME", "STATE", "POLICY", "RPO", "LAST BACKUP", "", "NEXT BACKUP"]);
     for item in items {
         let state = match item.deleted {
             Some(_) => "SoftDeleted".to_owned(),
@@ -294,6 +294,7 @@ fn table(items: &[ItemView]) -> String {
             item.name.to_string(),
             state,
             item.policy.as_ref().map_or("-".to_owned(), ToString::to_string),
+            item.rpo.map_or("-".to_owned(), |rpo| rpo.to_string()),
             last.map_or("-".to_owned(), |last| last.state.to_string()),
             last.map_or(String::new(), |last| moment(last.at)),
             item.next_backup.map_or("-".to_owned(), moment),
@@ -318,6 +319,9 @@ fn shown(item: &ItemView) -> String {
     .concat();
     if let Some(last) = item.last_backup {
         text += &line("last backup", format!("{} on {}", last.state, moment(last.at)));
+    }
+    if let Some(rpo) = item.rpo {
+        text += &line("RPO", rpo.to_string());
     }
     if let Some(point) = item.latest_point {
         text += &line("latest point", point.to_string());

@@ -1,6 +1,7 @@
 //! One file per command group: parse, make an options struct, call a library, print.
 
 pub(crate) mod agent;
+pub(crate) mod alert;
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod completions;
@@ -55,6 +56,7 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
         Command::Policy(policy) => policy.run(&global, terminal),
         Command::Item(item) => item.run(&global, terminal),
         Command::Job(job) => job.run(&global, terminal),
+        Command::Alert(alert) => alert.run(&global, terminal),
         Command::Quickstart(quickstart) => quickstart.run(terminal),
         Command::Agent(agent) => agent.run(&global, terminal),
         Command::Backup(backup) => backup.run(&global, terminal),

@@ -12,7 +12,7 @@ use strongroom_engine::backup::BackupReport;
 use strongroom_engine::restore::RestoreReport;
 use strongroom_model::{Redundancy, Region, VaultName};
 use strongroom_seal::{Level, Passphrase};
-use strongroom_service::{Limits, ServeOptions, Service, Upkeep};
+use strongroom_service::{Limits, NotifyOptions, ServeOptions, Service, Upkeep};
 use strongroom_sources::files::{Rules, Selection};
 
 use crate::clock;
@@ -101,6 +101,7 @@ impl Quickstart {
             database: None,
             limits: Limits::default(),
             upkeep: Upkeep::default(),
+            notify: NotifyOptions::default(),
         };
         let service = Service::start(options, clock::system()).await?;
         terminal.say(&format!(

@@ -5,8 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
+use jiff::SignedDuration;
 use serde::Serialize;
-use strongroom_service::{Config, Limits, LogFormat, ServeOptions, Service, Upkeep};
+use strongroom_api::Secret;
+use strongroom_service::{
+    AlertsConfig, Config, Limits, LogFormat, MailConfig, MailOptions, NotifyOptions, ServeOptions, Service, Upkeep,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::Global;
@@ -38,7 +42,17 @@ The configuration file, all of it optional:
   database = \"postgres://strongroom:secret@db.example.org/strongroom\"
   [log]
   level = \"info\"
-  format = \"text\"                            # or \"json\"")]
+  format = \"text\"                            # or \"json\"
+  [alerts]
+  missed_after_minutes = 60                  # a backup whose machine has not come for so long did not run
+  owners = [\"me@example.org\"]               # always told of what takes protection away
+  [mail]
+  host = \"mail.example.org\"
+  tls = \"starttls\"                           # or \"tls\", or \"none\"
+  from = \"strongroom@example.org\"
+  user = \"strongroom\"
+  password_file = \"/etc/strongroom-mail\"
+  ca_file = \"/etc/ssl/own-ca.pem\"           # when the system does not know who certified the server")]
 pub(crate) struct Serve {
     /// The data folder
     ///
@@ -122,6 +136,7 @@ impl Serve {
             .listen
             .or(config.listen)
             .unwrap_or_else(|| LISTEN_DEFAULT.to_owned());
+        let notify = notify(config.alerts, config.mail)?;
         Ok(ServeOptions {
             data,
             listen,
@@ -130,8 +145,43 @@ impl Serve {
             database: self.database.or(config.database),
             limits: Limits::default(),
             upkeep: Upkeep::default(),
+            notify,
         })
     }
+}
+
+/// How people are told of alerts.
+fn notify(alerts: AlertsConfig, mail: Option<MailConfig>) -> Result<NotifyOptions, Failure> {
+    let usual = NotifyOptions::default();
+    let missed_after = alerts.missed_after_minutes;
+    Ok(NotifyOptions {
+        missed_after: missed_after.map_or(usual.missed_after, |minutes| SignedDuration::from_mins(minutes.into())),
+        owners: alerts.owners,
+        mail: mail.map(mail_options).transpose()?,
+    })
+}
+
+fn mail_options(mail: MailConfig) -> Result<MailOptions, Failure> {
+    let sign_in = match (mail.user, mail.password_file) {
+        (None, None) => None,
+        (Some(user), Some(file)) => {
+            let password = private_file::read(&file)?;
+            Some((user, Secret::new(password.trim_end_matches(['\r', '\n']))))
+        }
+        _ => {
+            return Err(Failure::new(
+                "the mail server needs both a user and a password_file in the configuration, or neither",
+            ));
+        }
+    };
+    Ok(MailOptions {
+        host: mail.host,
+        port: mail.port,
+        tls: mail.tls,
+        authority: mail.ca_file.as_deref().map(private_file::read).transpose()?,
+        from: mail.from,
+        sign_in,
+    })
 }
 
 /// Whether the address of a database has a password in it.

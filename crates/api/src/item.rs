@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strongroom_model::policy::{Tags, Verdict, Workload};
-use strongroom_model::{ContainerId, ItemId, ItemState, JobState, MachineName, PointId, PolicyName};
+use strongroom_model::{ContainerId, ItemId, ItemState, JobState, MachineName, PointId, PolicyName, Rpo};
 
 use crate::{JobView, PointView};
 
@@ -28,6 +28,8 @@ pub struct ItemView {
     pub last_backup: Option<LastBackup>,
     /// Its newest recovery point.
     pub latest_point: Option<PointId>,
+    /// How it stands against its schedule; none while nothing is scheduled.
+    pub rpo: Option<Rpo>,
     /// When it was soft-deleted, if it is.
     pub deleted: Option<Timestamp>,
     /// When it goes for good, if it is.

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod alert;
 mod assertion;
 mod audit;
 mod base64_bytes;
@@ -35,6 +36,10 @@ mod trust;
 mod user;
 mod vault;
 
+pub use alert::{
+    AlertFilter, AlertList, AlertView, ChangeNotifications, InactivateAlert, NotificationTest, NotificationsView,
+    SIGNATURE_HEADER, TestResult, WebhookBody,
+};
 pub use assertion::{ASSERTION_AUDIENCE, ASSERTION_SECONDS, AssertionClaims, AssertionError};
 pub use audit::{AUDIT_LINES_MAX, AuditLine, AuditPage, AuditQuery};
 pub use bitmap::{BitmapError, bitmap_from_bools, bools_from_bitmap};

@@ -104,6 +104,8 @@ codes! {
     ItemNotFound = 404 "No such item";
     /// No such job in the vault, or not one of the caller's, or it is over.
     JobNotFound = 404 "No such job";
+    /// No such alert in the vault.
+    AlertNotFound = 404 "No such alert";
     /// The machine is not registered, or not any more.
     MachineNotFound = 404 "No such machine";
     /// The route exists, with another method.
@@ -122,6 +124,8 @@ codes! {
     OperationInProgress = 409 "Another operation is in progress";
     /// The job is over.
     JobOver = 409 "The job is over";
+    /// The alert does not stand any more.
+    AlertOver = 409 "The alert is over";
     /// The vault is immutable: this would take protection away.
     Immutable = 409 "The vault is immutable";
     /// The vault still has machines or recovery points.

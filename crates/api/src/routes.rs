@@ -149,6 +149,12 @@ routes! {
     ListJobs: GET "/api/v1/vaults/{vault}/jobs", JobsRead, Body::Empty => 200 Body::Json("JobList"), "Lists the jobs of a vault, newest first, in pages";
     ShowJob: GET "/api/v1/vaults/{vault}/jobs/{job}", JobsRead, Body::Empty => 200 Body::Json("JobView"), "Shows one job";
     CancelJob: POST "/api/v1/vaults/{vault}/jobs/{job}/cancel", JobsCancel, Body::Empty => 202 Body::Json("JobView"), "Tells a job to stop";
+    ListAlerts: GET "/api/v1/vaults/{vault}/alerts", AlertsRead, Body::Empty => 200 Body::Json("AlertList"), "Lists the alerts of a vault, newest first, in pages";
+    ShowAlert: GET "/api/v1/vaults/{vault}/alerts/{alert}", AlertsRead, Body::Empty => 200 Body::Json("AlertView"), "Shows one alert";
+    InactivateAlert: POST "/api/v1/vaults/{vault}/alerts/{alert}/inactivate", AlertsWrite, Body::Json("InactivateAlert") => 200 Body::Json("AlertView"), "Says that somebody saw to an alert";
+    ShowNotifications: GET "/api/v1/vaults/{vault}/notifications", AlertsRead, Body::Empty => 200 Body::Json("NotificationsView"), "Shows who is told of a vault's alerts";
+    ChangeNotifications: PUT "/api/v1/vaults/{vault}/notifications", MonitoringWrite, Body::Json("ChangeNotifications") => 200 Body::Json("NotificationsView"), "Changes who is told of a vault's alerts";
+    TestNotifications: POST "/api/v1/vaults/{vault}/notifications/test", MonitoringWrite, Body::Empty => 200 Body::Json("NotificationTest"), "Sends a test message to everybody who is told, and says how that went";
     VaultPoints: GET "/api/v1/vaults/{vault}/points", PointsRead, Body::Empty => 200 Body::Json("PointList"), "Lists the recovery points of all machines of a vault";
     IssueCredentials: POST "/api/v1/vaults/{vault}/credentials", CredentialsIssue, Body::Empty => 201 Body::Json("VaultCredentials"), "Issues a vault credentials file, valid 10 days and only for registering";
     Register: POST "/api/v1/register", MachineRegister, Body::Json("RegisterRequest") => 201 Body::Json("Registered"), "Registers a machine with the key that it made";

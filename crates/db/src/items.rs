@@ -4,8 +4,12 @@ use jiff::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use strongroom_model::policy::{Owed, Policy, Workload};
-use strongroom_model::{ContainerId, ItemId, ItemState, JobState, MachineName, PointId, PolicyName, VaultId};
+use strongroom_model::{
+    AlertKind, ContainerId, ItemId, ItemState, JobState, MachineName, Notice, PointId, PolicyName, RpoBasis, VaultId,
+};
 
+use crate::alerts::{raise, resolve_item};
+use crate::causes::{of_item, place_of};
 use crate::column::{Columns, due_or_never, moment_or_zero, nanoseconds};
 use crate::policies::{self, keep_promises, owed_of, parse_rules};
 use crate::{Db, DbError};
@@ -41,6 +45,8 @@ pub struct ItemRow {
     pub latest_point: Option<PointId>,
     /// What it owes.
     pub owed: Owed,
+    /// What tells how old its last good backup may be; none while nothing is scheduled.
+    pub rpo: Option<RpoBasis>,
 }
 
 /// Which items to list.
@@ -86,7 +92,7 @@ macro_rules! select_items {
             "select items.key as key, items.id as id, vaults.id as vault, containers.id as container, \
              containers.name as name, items.workload as workload, state, coalesce(policies.name, '') as policy, \
              coalesce(policies.rules, '') as rules, items.version as version, next_due, last_backup, last_backup_at, \
-             items.deleted as deleted, purge_at, latest_point, owed_until, owed_tags \
+             items.deleted as deleted, purge_at, latest_point, owed_until, owed_tags, rpo_from \
              from items join containers on containers.item = items.key join vaults on vaults.key = items.vault \
              left join policies on policies.key = items.policy ",
             $rest
@@ -139,7 +145,7 @@ impl Db {
     }
 
     /// Changes an item as `decide` says, which sees it as it is, with the rules of its policy. `given` is a policy of its
-    /// vault that it may come under. Its debts, its next backup, and what its points were promised follow.
+    /// vault that it may come under. Its debts, its next backup, what its points were promised, and alerts follow.
     ///
     /// `Ok(None)`: there is no such item, or no such policy.
     pub async fn change_item<E: Send>(
@@ -174,6 +180,8 @@ impl Db {
             Err(error) => return Ok(Some(Err(error))),
         };
         settle(write.on(), (key, &item, present.as_ref()), given.as_ref(), &next, now).await?;
+        let given = given.as_ref().map(|(_, policy)| policy);
+        alert(write.on(), (&item, present.as_ref()), given, &next, now).await?;
         let changed = find(write.on(), id).await?;
         write.commit().await?;
         Ok(changed.map(|(_, item, _)| Ok(item)))
@@ -204,6 +212,11 @@ impl Db {
         let row = query.fetch_optional(write.on()).await.map_err(DbError::sql(action))?;
         let Some(row) = row else { return Ok(false) };
         let key = row.number("key")?;
+        if let Some((vault, name)) = place_of(write.on(), id).await? {
+            resolve_item(write.on(), id, AlertKind::ENDED_BY_STOP, now).await?;
+            resolve_item(write.on(), id, &[AlertKind::UpcomingPurge], now).await?;
+            raise(write.on(), vault, of_item(id), &Notice::purged(&name, now), now).await?;
+        }
         for text in [
             "delete from sessions where container in (select key from containers where item = $1)",
             "delete from points where item = $1",
@@ -282,7 +295,7 @@ async fn settle(
     let given_key = given.map_or(0, |(key, _)| *key);
     let query = sqlx::query(
         "update items set state = $2, owed_until = $3, owed_tags = $4, next_due = $5, next_look = 0, deleted = $6, \
-         purge_at = $7, version = version + 1, \
+         purge_at = $7, version = version + 1, rpo_from = (case $10 when 0 then rpo_from else $10 end), \
          policy = (case $8 when 0 then policy when 1 then $9 else 0 end) where key = $1",
     )
     .bind(key)
@@ -293,9 +306,61 @@ async fn settle(
     .bind(moment_or_zero(next.deleted.map(|(deleted, _)| deleted)))
     .bind(due_or_never(next.deleted.map(|(_, purge)| purge)))
     .bind(next.policy as i64)
-    .bind(given_key);
+    .bind(given_key)
+    .bind(moment_or_zero((is_scheduled && !was_scheduled).then_some(now)));
     let done = query.execute(connection).await;
     done.map(drop).map_err(DbError::sql("change the item"))
+}
+
+/// What a change of an item raises and resolves.
+async fn alert(
+    connection: &mut AnyConnection,
+    (item, present): (&ItemRow, Option<&Policy>),
+    given: Option<&Policy>,
+    next: &ItemNext,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let is_scheduled = next.state.is_scheduled() && next.deleted.is_none();
+    if !is_scheduled {
+        resolve_item(&mut *connection, item.id, AlertKind::ENDED_BY_STOP, now).await?;
+    }
+    let mut notices = Vec::new();
+    match (item.deleted, next.deleted) {
+        (None, Some((_, purge))) => notices.push(Notice::data_deleted(&item.name, purge, now)),
+        (Some(_), None) => {
+            let ended = [AlertKind::DeleteBackupData, AlertKind::UpcomingPurge];
+            resolve_item(&mut *connection, item.id, &ended, now).await?;
+        }
+        _ => {}
+    }
+    if let (NextPolicy::Given, Some(before), Some(after)) = (next.policy, present, given) {
+        let lowered = before.lowered_by(after);
+        if !lowered.is_empty() {
+            let cause = (item.version + 1).to_string();
+            notices.push(Notice::protection_shortened(&item.name, &lowered, cause));
+        }
+    }
+    if notices.is_empty() {
+        return Ok(());
+    }
+    let Some((vault, _)) = place_of(&mut *connection, item.id).await? else {
+        return Ok(());
+    };
+    for notice in notices {
+        raise(&mut *connection, vault, of_item(item.id), &notice, now).await?;
+    }
+    Ok(())
+}
+
+fn rpo_of(row: &AnyRow, state: ItemState) -> Result<Option<RpoBasis>, DbError> {
+    let is_scheduled = state.is_scheduled() && row.number("deleted")? == 0;
+    if !is_scheduled || row.text("rules")?.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(RpoBasis {
+        from: row.moment("rpo_from")?,
+        hours_between: parse_rules(row)?.schedule.hours_between(),
+    }))
 }
 
 fn item_row(row: &AnyRow) -> Result<ItemRow, DbError> {
@@ -305,13 +370,14 @@ fn item_row(row: &AnyRow) -> Result<ItemRow, DbError> {
         _ => None,
     };
     let policy = row.text("policy")?;
+    let state = row.parsed("state")?;
     Ok(ItemRow {
         id: ItemId::from_bytes(row.array("id")?),
         vault: VaultId::from_bytes(row.array("vault")?),
         container: ContainerId::from_bytes(row.array("container")?),
         name: row.parsed("name")?,
         workload: row.parsed("workload")?,
-        state: row.parsed("state")?,
+        state,
         policy: if policy.is_empty() {
             None
         } else {
@@ -324,5 +390,6 @@ fn item_row(row: &AnyRow) -> Result<ItemRow, DbError> {
         purge_at: row.moment_if_any("purge_at")?,
         latest_point: row.optional("latest_point")?.map(PointId::from_bytes),
         owed: owed_of(row)?,
+        rpo: rpo_of(row, state)?,
     })
 }

@@ -247,8 +247,8 @@ impl Db {
             .transpose()
     }
 
-    /// Ends a job that is not over, and notes on its item how its backup went. `None`: it was over already, or is none of
-    /// this machine's.
+    /// Ends a job that is not over, notes on its item how its backup went, and raises or resolves alerts. `None`: it was over
+    /// already, or is none of this machine's.
     pub async fn finish_job(
         &self,
         job: JobId,
@@ -266,6 +266,7 @@ impl Db {
         let ended = end(write.on(), job, container, state, report, now).await?;
         if let Some(ended) = &ended {
             crate::outcome::note(write.on(), ended, now).await?;
+            crate::causes::after_job(write.on(), ended, now).await?;
         }
         write.commit().await?;
         Ok(ended)

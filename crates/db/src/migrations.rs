@@ -13,6 +13,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "control_plane", include_str!("../migrations/0002_control_plane.sql")),
     (3, "identity", include_str!("../migrations/0003_identity.sql")),
     (4, "arm", include_str!("../migrations/0004_arm.sql")),
+    (5, "alerts", include_str!("../migrations/0005_alerts.sql")),
 ];
 
 /// All migrations in a dialect.

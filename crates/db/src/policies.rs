@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use strongroom_model::policy::{Owed, Policy, Retention, Tag, Tags, Workload, promises};
-use strongroom_model::{PolicyName, VaultId};
+use strongroom_model::{Notice, PolicyName, VaultId};
 
+use crate::alerts::{About, raise};
 use crate::column::{Columns, NEVER, due_or_never, nanoseconds};
 use crate::expiry::kept_points;
 use crate::{Db, DbError};
@@ -116,6 +117,11 @@ impl Db {
         }
         replace(write.on(), key, new).await?;
         settle_items(write.on(), key, &before.policy, new).await?;
+        let lowered = before.policy.lowered_by(new.policy);
+        if !lowered.is_empty() {
+            let notice = Notice::policy_shortened(&before.name, &lowered, (before.version + 1).to_string());
+            raise(write.on(), vault_key, About::default(), &notice, new.now).await?;
+        }
         write.commit().await?;
         Ok(PolicyChanged::Done)
     }

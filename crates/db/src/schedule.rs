@@ -5,6 +5,7 @@ use sqlx::AnyConnection;
 use strongroom_model::policy::Policy;
 use strongroom_model::{ContainerId, ItemId, JobId, JobState, Operation, Trigger, VaultId};
 
+use crate::causes;
 use crate::column::{Columns, NEVER, due_or_never, nanoseconds};
 use crate::jobs::{self, NewJob};
 use crate::policies::parse_rules;
@@ -144,15 +145,31 @@ async fn one(
         return Ok(Dispatched::Made);
     }
     // It waits for a machine that is away. When that returns, it makes the point of the newest moment; the rest is owed.
+    let query = sqlx::query("select due from jobs where item = $1 and operation = 'Backup' and state = 'Queued'")
+        .bind(item.item.as_bytes().to_vec());
+    let waiting = query
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(DbError::sql(action))?;
+    let waited_for = match waiting {
+        Some(row) => row.moment_if_any("due")?.unwrap_or(due),
+        None => due,
+    };
     let query = sqlx::query(
         "update jobs set due = (case trigger_kind when 'Schedule' then $2 else due end) \
          where item = $1 and operation = 'Backup' and state = 'Queued'",
     )
     .bind(item.item.as_bytes().to_vec())
     .bind(nanoseconds(due));
-    let done = query.execute(connection).await.map_err(DbError::sql(action))?;
-    Ok(match done.rows_affected() {
-        0 => Dispatched::Busy,
-        _ => Dispatched::Waiting,
-    })
+    let done = query.execute(&mut *connection).await.map_err(DbError::sql(action))?;
+    match done.rows_affected() {
+        0 => {
+            causes::found_busy(connection, (item.item, due), now).await?;
+            Ok(Dispatched::Busy)
+        }
+        _ => {
+            causes::found_waiting(connection, (item.item, waited_for), now).await?;
+            Ok(Dispatched::Waiting)
+        }
+    }
 }

@@ -3,8 +3,11 @@
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
-use strongroom_model::{Digest, Redundancy, Region, ResourceGroupName, Scope, VaultId, VaultName, VaultSettings};
+use strongroom_model::{
+    Digest, Notice, Redundancy, Region, ResourceGroupName, Scope, VaultId, VaultName, VaultSettings,
+};
 
+use crate::alerts::{About, raise, resolve_vault};
 use crate::column::{Columns, nanoseconds, number};
 use crate::resource_groups::hold_resource_group;
 use crate::role_assignments::delete_assignments_at;
@@ -121,10 +124,11 @@ impl Db {
         rows.iter().map(vault_row).collect()
     }
 
-    /// Changes a vault's settings as `decide` says, which sees it as it is. `Ok(None)`: there is no such vault.
+    /// Changes a vault's settings as `decide` says, which sees it as it is; alerts follow. `Ok(None)`: there is no such vault.
     pub async fn change_vault<E: Send>(
         &self,
         id: VaultId,
+        now: Timestamp,
         decide: impl FnOnce(&VaultRow) -> Result<VaultSettings, E> + Send,
     ) -> Result<Option<Result<VaultRow, E>>, DbError> {
         let action = "change the vault";
@@ -134,10 +138,10 @@ impl Db {
         let query = sqlx::query(select_vaults!("where id = $1")).bind(id.as_bytes().to_vec());
         let row = query.fetch_optional(write.on()).await.map_err(DbError::sql(action))?;
         let Some(row) = row else { return Ok(None) };
-        let now = vault_row(&row)?;
+        let present = vault_row(&row)?;
         let before = VaultRow {
-            version: now.version - 1,
-            ..now.clone()
+            version: present.version - 1,
+            ..present.clone()
         };
         let settings = match decide(&before) {
             Ok(settings) => settings,
@@ -147,8 +151,14 @@ impl Db {
             .bind(id.as_bytes().to_vec())
             .bind(settings_text(&settings));
         query.execute(write.on()).await.map_err(DbError::sql(action))?;
+        let key = write.vault_key(id).await?;
+        let ended = Notice::ended_by_settings(&before.settings, &settings);
+        resolve_vault(write.on(), key, &ended, now).await?;
+        for notice in Notice::of_settings(&before.settings, &settings, &present.version.to_string()) {
+            raise(write.on(), key, About::default(), &notice, now).await?;
+        }
         write.commit().await?;
-        Ok(Some(Ok(VaultRow { settings, ..now })))
+        Ok(Some(Ok(VaultRow { settings, ..present })))
     }
 
     /// How much is in a vault; all zero if there is none.
@@ -221,6 +231,10 @@ async fn delete_rows(connection: &mut AnyConnection, key: i64) -> Result<bool, D
     for text in [
         "delete from credentials where vault = $1",
         "delete from jobs where vault = $1",
+        "delete from alert_events where alert in (select key from alerts where vault = $1)",
+        "delete from alerts where vault = $1",
+        "delete from notifications where vault = $1",
+        "delete from deliveries where vault = $1",
         "delete from policies where vault = $1",
         "delete from key_set_members where vault = $1",
         "delete from key_sets where vault = $1",

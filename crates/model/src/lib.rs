@@ -5,32 +5,43 @@
 
 #![forbid(unsafe_code)]
 
+mod alert;
 mod clock;
 mod hash;
 mod id;
 mod item;
 mod job;
 mod name;
+mod notice;
+mod notification;
 mod permission;
 pub mod policy;
 mod redundancy;
 mod role;
+mod rpo;
 mod scope;
 mod vault_settings;
 mod word;
 
+pub use alert::{AlertKind, AlertSeverity, AlertState};
 pub use clock::{Clock, SimulatedTime};
 pub use hash::{BlobId, Digest, HashError, PackId};
 pub use id::{
-    ApplicationId, AssignmentId, ContainerId, IdError, ItemId, JobId, KeyId, KeySetId, PointId, PrincipalId, SessionId,
-    SubscriptionId, UserId, VaultId,
+    AlertId, ApplicationId, AssignmentId, ContainerId, DeliveryId, IdError, ItemId, JobId, KeyId, KeySetId, PointId,
+    PrincipalId, SessionId, SubscriptionId, UserId, VaultId,
 };
 pub use item::{ItemChange, ItemState};
 pub use job::{JobError, JobProgress, JobState, Operation, Task, TaskState, Trigger};
 pub use name::{MachineName, NameError, PolicyName, PrincipalName, Region, ResourceGroupName, UserName, VaultName};
+pub use notice::Notice;
+pub use notification::{
+    AddressError, AlertEvent, Audience, Channel, MailAddress, NotificationSettings, RECIPIENTS_MAX, Rhythm, WebhookUrl,
+    next_try,
+};
 pub use permission::Permission;
 pub use redundancy::{Redundancy, RedundancyError};
 pub use role::{Role, RoleError};
+pub use rpo::{Rpo, RpoBasis};
 pub use scope::{Place, Scope, ScopeError, ScopeName};
 pub use vault_settings::{Immutability, SoftDelete, VaultSettings};
 pub use word::WordError;

@@ -49,6 +49,7 @@ pub(crate) async fn look(shared: &Shared) -> Result<bool, VaultError> {
         Seen::Ahead(step) => {
             let from = now.checked_add(PAUSE).unwrap_or(Timestamp::MAX);
             write(shared, EXPIRE_FROM, from).await?;
+            shared.vaults.raise_clock_jumped(step, from).await?;
             tracing::warn!(
                 "the service was off, or its clock jumped ahead, by {} minutes: no recovery point expires before {from}",
                 step.as_mins()
@@ -61,10 +62,18 @@ pub(crate) async fn look(shared: &Shared) -> Result<bool, VaultError> {
                 step.as_mins()
             );
             shared.vaults.plan_anew().await?;
+            shared.vaults.deliver_anew().await?;
         }
     }
     write(shared, SEEN, now).await?;
-    Ok(read(shared, EXPIRE_FROM).await?.is_none_or(|from| from <= now))
+    match read(shared, EXPIRE_FROM).await? {
+        None => Ok(true),
+        Some(from) if from <= now => {
+            shared.vaults.resolve_clock_jumped().await?;
+            Ok(true)
+        }
+        Some(_) => Ok(false),
+    }
 }
 
 async fn read(shared: &Shared, name: &str) -> Result<Option<Timestamp>, VaultError> {

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use strongroom_model::MailAddress;
+
+use crate::notify_options::MailTls;
 
 /// What the configuration file may say. Unknown names are refused, so that a typing error cannot pass unnoticed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -22,6 +25,43 @@ pub struct Config {
     /// What is logged.
     #[serde(default)]
     pub log: LogConfig,
+    /// What alerts are raised for, and who always hears of some.
+    #[serde(default)]
+    pub alerts: AlertsConfig,
+    /// The server that mails go out through.
+    pub mail: Option<MailConfig>,
+}
+
+/// What alerts are raised for, and who always hears of some.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlertsConfig {
+    /// A scheduled backup that has waited for its machine for so many minutes did not run; 60 when not given.
+    pub missed_after_minutes: Option<u32>,
+    /// Who is always told of what takes protection away.
+    #[serde(default)]
+    pub owners: Vec<MailAddress>,
+}
+
+/// The server that mails go out through.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailConfig {
+    /// Its name or address.
+    pub host: String,
+    /// Its port, when it is not the usual one.
+    pub port: Option<u16>,
+    /// How the connection is protected: `starttls`, `tls` or `none`.
+    #[serde(default)]
+    pub tls: MailTls,
+    /// Whom mails come from.
+    pub from: MailAddress,
+    /// The user to sign in as, if the server wants one.
+    pub user: Option<String>,
+    /// The file with the user's password.
+    pub password_file: Option<PathBuf>,
+    /// The file with the certificate of the server's authority, when it is not one of the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// What is logged.
@@ -81,6 +121,13 @@ mod tests {
             ("[log]\nformat = \"xml\"", "xml"),
             ("listen = 3", "listen"),
             ("=", "line 1"),
+            ("[mail]\nhost = \"mail.example.org\"\nfrom = \"nobody\"", "nobody"),
+            (
+                "[mail]\nhost = \"mail.example.org\"\nfrom = \"a@example.org\"\ntls = \"ssl\"",
+                "ssl",
+            ),
+            ("[mail]\nhost = \"mail.example.org\"", "from"),
+            ("[alerts]\nowners = [\"a@b c\"]", "a@b c"),
         ] {
             let refused = Config::parse(text).unwrap_err().to_string();
             assert!(refused.contains(named), "{refused}");

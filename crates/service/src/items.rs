@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use jiff::Timestamp;
 use strongroom_api::routes::RouteId;
 use strongroom_api::{
     BackUpItem, ItemChange, ItemFilter, ItemList, ItemView, JobView, KeptPoint, KeptPointList, LastBackup, ProtectItem,
@@ -40,7 +41,8 @@ pub(crate) async fn list(
     let rows = shared.vaults.items(vault.id, &query).await.map_err(refuse)?;
     let is_full = rows.len() == limit as usize;
     let next = rows.last().filter(|_| is_full).map(|last| last.name.folded());
-    let items = rows.into_iter().map(view).collect();
+    let now = shared.clock.now();
+    let items = rows.into_iter().map(|row| view(row, now)).collect();
     Ok(Json(ItemList { items, next }))
 }
 
@@ -50,7 +52,7 @@ pub(crate) async fn show(
     Path((vault, item)): Path<(String, String)>,
 ) -> Answer<Tagged<ItemView>> {
     let item = find(&shared, &vault, &item).await?;
-    Ok(tagged(item.version, view(item)))
+    Ok(tagged(item.version, view(item, shared.clock.now())))
 }
 
 /// `PUT /api/v1/vaults/{vault}/items/{item}/protection`.
@@ -148,13 +150,13 @@ pub(crate) async fn find(shared: &Shared, vault: &str, item: &str) -> Answer<Ite
 fn change(changed: ItemChanged) -> ItemChange {
     let now = changed.job.created;
     ItemChange {
-        item: changed.item.map(view),
+        item: changed.item.map(|row| view(row, now)),
         job: jobs::view(changed.job, now),
     }
 }
 
-/// An item as people see it. One that is stopped remembers its policy, but is not under it.
-pub(crate) fn view(row: ItemRow) -> ItemView {
+/// An item as people see it at a moment. One that is stopped remembers its policy, but is not under it.
+pub(crate) fn view(row: ItemRow, now: Timestamp) -> ItemView {
     let is_under = row.state != ItemState::ProtectionStopped && row.deleted.is_none();
     ItemView {
         id: row.id,
@@ -166,6 +168,7 @@ pub(crate) fn view(row: ItemRow) -> ItemView {
         next_backup: row.next_due,
         last_backup: row.last_backup.map(|(state, at)| LastBackup { state, at }),
         latest_point: row.latest_point,
+        rpo: row.rpo.map(|basis| basis.light(now)),
         deleted: row.deleted,
         purged_at: row.purge_at,
         version: row.version,

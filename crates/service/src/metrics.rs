@@ -11,6 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use strongroom_model::{JobState, Operation};
 
+use crate::gauges::StateGauges;
+
 /// One route and one status: the routes are those of the table, so there are not many.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -51,6 +53,8 @@ pub(crate) struct Metrics {
     /// Recovery points that have expired.
     pub(crate) points_expired: Counter,
     jobs_ended: Family<JobLabels, Counter>,
+    /// How the service stands.
+    pub(crate) state: StateGauges,
     /// The time that the service saw when it last looked after things, in seconds since 1970.
     pub(crate) clock_seen: Gauge,
     /// Connections that are open.
@@ -81,6 +85,7 @@ impl Metrics {
         let points_expired = counter("points_expired", "Recovery points expired");
         let jobs_ended = Family::default();
         registry.register("jobs_ended", "Jobs that are over", jobs_ended.clone());
+        let state = StateGauges::new(&mut registry);
         let clock_seen = Gauge::default();
         let help = "Time at which the service last looked after things, in seconds since 1970";
         registry.register("clock_seen_seconds", help, clock_seen.clone());
@@ -101,6 +106,7 @@ impl Metrics {
             jobs_scheduled,
             points_expired,
             jobs_ended,
+            state,
             clock_seen,
             connections,
             uptime_seconds,

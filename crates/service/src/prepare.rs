@@ -25,8 +25,10 @@ use crate::first_administrator::FirstAdministrator;
 use crate::installation;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use crate::notifier::{Channels, Mailer, Webhooks};
 use crate::one_time_passwords::TotpKey;
 use crate::password::{PasswordHasher, fill_random, random_bytes};
+use crate::seals::Seals;
 use crate::service::{ServeOptions, StartError};
 use crate::shared::Shared;
 use crate::subscription::Subscription;
@@ -61,6 +63,11 @@ pub(crate) async fn prepare(
     installation::check(&folder, &db).await?;
     let passwords = PasswordHasher::new();
     let administrator = FirstAdministrator::prepare(&folder, &db, &passwords, now).await?;
+    let channels = Channels {
+        mailer: options.notify.mail.as_ref().map(Mailer::new).transpose()?,
+        webhooks: Webhooks::new(),
+    };
+    let seals = Seals::open(&folder)?;
     let shared = Shared {
         tokens: TokenKey::new(&secret_key(&folder, "secrets/token.key")?),
         totp: TotpKey::new(&secret_key(&folder, "secrets/one-time-passwords.key")?),
@@ -79,6 +86,9 @@ pub(crate) async fn prepare(
         metrics: Arc::new(Metrics::new()),
         limits: options.limits,
         upkeep: options.upkeep,
+        notify: options.notify.clone(),
+        channels,
+        seals,
         calls: Calls::default(),
         ending,
         memory: Memory::new(),

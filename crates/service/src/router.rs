@@ -12,8 +12,9 @@ use crate::gate::{Gate, pass};
 use crate::refusal::Refusal;
 use crate::shared::Shared;
 use crate::{
-    account, arm, audit, fetch, health, items, jobs, key_sets, link, machines, oauth, one_time_passwords, points,
-    policies, resource_groups, roles, service_principals, sessions, settings, users, vaults,
+    account, alerts, arm, audit, fetch, health, items, jobs, key_sets, link, machines, notifications, oauth,
+    one_time_passwords, points, policies, resource_groups, roles, service_principals, sessions, settings, users,
+    vaults,
 };
 
 /// Builds the router from the table of routes.
@@ -99,6 +100,12 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::BeginJob => on(method, link::begin),
         RouteId::ReportJob => on(method, link::report),
         RouteId::FinishJob => on(method, link::finish),
+        RouteId::ListAlerts => on(method, alerts::list),
+        RouteId::ShowAlert => on(method, alerts::show),
+        RouteId::InactivateAlert => on(method, alerts::inactivate),
+        RouteId::ShowNotifications => on(method, notifications::show),
+        RouteId::ChangeNotifications => on(method, notifications::change),
+        RouteId::TestNotifications => on(method, notifications::test),
         RouteId::VaultPoints => on(method, vaults::points),
         RouteId::IssueCredentials => on(method, machines::issue_credentials),
         RouteId::Register => on(method, machines::register),

@@ -70,13 +70,29 @@ async fn round(shared: &Shared) -> Result<(), VaultError> {
     let now = shared.clock.now();
     let may_expire = clock_watch::look(shared).await?;
     report("end silent jobs", end_silent_jobs(shared).await);
+    report("raise alerts", raise_alerts(shared).await);
     let forgotten = shared.vaults.forget_jobs(shared.upkeep.job_history).await;
     report("forget old jobs", forgotten.map(drop));
+    let forgotten = shared.vaults.forget_alerts(shared.upkeep.job_history).await;
+    report("forget old alerts", forgotten);
     if may_expire {
         report("let recovery points expire", expire(shared).await);
         report("purge soft-deleted items", purge(shared).await);
     }
     shared.metrics.clock_seen.set(now.as_second());
+    let figures = shared.db.state_figures(now).await?;
+    shared.metrics.state.set(&figures, now);
+    Ok(())
+}
+
+async fn raise_alerts(shared: &Shared) -> Result<(), VaultError> {
+    let waiting = shared.vaults.raise_overdue(shared.notify.missed_after).await?;
+    if waiting > 0 {
+        tracing::warn!(
+            waiting,
+            "scheduled backups did not run: their machines have not asked for work"
+        );
+    }
     Ok(())
 }
 

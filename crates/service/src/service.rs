@@ -17,6 +17,8 @@ use crate::data_dir::{DataDir, DataDirError, Sharing};
 use crate::first_administrator::{FirstAdministrator, PASSWORD_FILE};
 use crate::limits::Limits;
 use crate::listener::{FAREWELL, Listener};
+use crate::notifier::{self, MailError};
+use crate::notify_options::NotifyOptions;
 use crate::prepare::{CA_FILE, Prepared, prepare};
 use crate::router::router;
 use crate::scheduler;
@@ -45,6 +47,8 @@ pub struct ServeOptions {
     pub limits: Limits,
     /// The rhythm of the service's own work.
     pub upkeep: Upkeep,
+    /// How people are told of alerts.
+    pub notify: NotifyOptions,
 }
 
 /// Why the service cannot start.
@@ -104,6 +108,9 @@ pub enum StartError {
         /// The data folder.
         folder: PathBuf,
     },
+    /// Mails cannot be sent as the configuration wants.
+    #[error(transparent)]
+    Mail(#[from] MailError),
     /// A vault cannot be used.
     #[error("cannot bring a vault up to date: {0}")]
     Vault(String),
@@ -120,6 +127,7 @@ pub struct Service {
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
     scheduler: JoinHandle<()>,
+    notifier: JoinHandle<()>,
 }
 
 impl Service {
@@ -154,6 +162,7 @@ impl Service {
         };
         let running = tokio::spawn(listener.run(sockets));
         let scheduler = tokio::spawn(scheduler::run(shared.clone()));
+        let notifier = tokio::spawn(notifier::run(shared.clone()));
         tracing::info!(%address, url = shared.url, "serving");
         Ok(Self {
             address,
@@ -162,6 +171,7 @@ impl Service {
             stop,
             running,
             scheduler,
+            notifier,
         })
     }
 
@@ -171,6 +181,7 @@ impl Service {
         // A panic in the listener was reported when it happened.
         let _ = self.running.await;
         let _ = self.scheduler.await;
+        let _ = self.notifier.await;
         self.shared.unfinished.finished(FAREWELL).await;
         self.shared.db.close().await;
         let named = self.shared.folder.read_text(ADDRESS_FILE);

@@ -16,11 +16,14 @@ use crate::data_dir::DataDir;
 use crate::limits::Limits;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use crate::notifier::Channels;
+use crate::notify_options::NotifyOptions;
 use crate::one_time_passwords::TotpKey;
 use crate::parse::parse;
 use crate::password::PasswordHasher;
 use crate::principal::Machine;
 use crate::refusal::Answer;
+use crate::seals::Seals;
 use crate::subscription::Subscription;
 use crate::token::TokenKey;
 use crate::unfinished::Unfinished;
@@ -48,6 +51,10 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
     pub(crate) upkeep: Upkeep,
+    pub(crate) notify: NotifyOptions,
+    /// The ways by which people are told of alerts.
+    pub(crate) channels: Channels,
+    pub(crate) seals: Seals,
     /// Who waits on the link.
     pub(crate) calls: Calls,
     /// Becomes true when the service ends.

@@ -26,6 +26,8 @@ pub(crate) fn refuse(error: VaultError) -> Refusal {
         VaultError::JobNotFound => Code::JobNotFound,
         VaultError::JobBusy { .. } => Code::OperationInProgress,
         VaultError::JobOver { .. } => Code::JobOver,
+        VaultError::AlertNotFound => Code::AlertNotFound,
+        VaultError::AlertOver { .. } => Code::AlertOver,
         VaultError::ContainerNotFound => Code::MachineNotFound,
         VaultError::PointNotFound => Code::PointNotFound,
         VaultError::KeySetNotFound => Code::KeySetNotFound,

@@ -3,8 +3,9 @@
 mod world;
 
 use strongroom_api::routes::{Body, Method, ROUTES, Route, RouteId};
+use strongroom_api::{AlertFilter, FinishJob};
 use strongroom_format::pack::BlobKind;
-use strongroom_model::{Operation, Permission, Role};
+use strongroom_model::{JobProgress, JobState, Operation, Permission, Role};
 use world::objects::{self, add_key_set, back_up, key_set_id};
 use world::{Machine, World};
 
@@ -17,6 +18,7 @@ struct Things {
     point: String,
     key_set: String,
     job: String,
+    alert: String,
 }
 
 impl Things {
@@ -29,6 +31,7 @@ impl Things {
             .replace("{point}", &self.point)
             .replace("{key_set}", &self.key_set)
             .replace("{job}", &self.job)
+            .replace("{alert}", &self.alert)
             .replace("{item}", "a")
             .replace("{policy}", "DefaultPolicy")
             .replace("{group}", "default")
@@ -122,7 +125,7 @@ async fn every_route_admits_exactly_those_who_hold_its_permission() {
             callers.push((Who::Account(Some((role, scope))), Some(token)));
         }
     }
-    let main = things(&machine).await;
+    let main = things(&world, &machine).await;
     let foreign = Things {
         vault: "foreign",
         ..main.clone()
@@ -145,7 +148,12 @@ async fn every_route_admits_exactly_those_who_hold_its_permission() {
                 let absent = matches!(
                     reply.code().as_deref(),
                     Some(
-                        "PrincipalNotFound" | "AssignmentNotFound" | "ItemNotFound" | "JobNotFound" | "PolicyNotFound"
+                        "PrincipalNotFound"
+                            | "AssignmentNotFound"
+                            | "ItemNotFound"
+                            | "JobNotFound"
+                            | "PolicyNotFound"
+                            | "AlertNotFound"
                     )
                 );
                 let answer = match reply.status {
@@ -168,7 +176,7 @@ async fn every_route_admits_exactly_those_who_hold_its_permission() {
 async fn a_stranger_cannot_tell_what_exists() {
     let world = World::new().await;
     let machine = world.machine(&world.vault("secret").await, "a").await;
-    things(&machine).await;
+    things(&world, &machine).await;
     world.vault("mine").await;
     let strangers = [
         world.user("stranger", &[]).await,
@@ -211,7 +219,7 @@ async fn a_stranger_cannot_tell_what_exists() {
 async fn what_is_anothers_is_as_if_it_did_not_exist() {
     let world = World::new().await;
     let machine = world.machine(&world.vault("main").await, "a").await;
-    let theirs = things(&machine).await;
+    let theirs = things(&world, &machine).await;
     let absent = Things {
         vault: "main",
         session: "0199f3a0-7c1e-7b4a-9d2e-5f6a7b8c9d0e".to_owned(),
@@ -219,6 +227,7 @@ async fn what_is_anothers_is_as_if_it_did_not_exist() {
         point: "0199f3a0-7c1e-7b4a-9d2e-5f6a7b8c9d0e".to_owned(),
         key_set: "0199f3a0-7c1e-7b4a-9d2e-5f6a7b8c9d0e".to_owned(),
         job: "0199f3a0-7c1e-7b4a-9d2e-5f6a7b8c9d0e".to_owned(),
+        alert: "0199f3a0-7c1e-7b4a-9d2e-5f6a7b8c9d0e".to_owned(),
     };
     let same_vault = world
         .administrator()
@@ -286,10 +295,11 @@ fn body(route: &Route) -> Vec<u8> {
     }
 }
 
-async fn things(machine: &Machine) -> Things {
+async fn things(world: &World, machine: &Machine) -> Things {
     add_key_set(machine).await;
     let point = back_up(&machine.client, &machine.registered, 1, b"hello world").await;
     let session = machine.client.begin_session(None).await.unwrap();
+    let alert = alert(world, machine).await;
     Things {
         vault: "main",
         session: session.id.to_string(),
@@ -303,5 +313,26 @@ async fn things(machine: &Machine) -> Things {
             .unwrap()
             .id
             .to_string(),
+        alert,
     }
+}
+
+/// An alert that a restore has raised which failed.
+async fn alert(world: &World, machine: &Machine) -> String {
+    let failed = machine.client.begin_job(Operation::Restore).await.unwrap();
+    let finish = FinishJob {
+        state: JobState::Failed,
+        errors: vec![],
+        progress: JobProgress::default(),
+        tasks: vec![],
+    };
+    machine.client.finish_job(failed.id, &finish).await.unwrap();
+    let administrator = world.administrator().await;
+    let vaults = administrator.vaults().await.unwrap().vaults;
+    let vault = vaults
+        .iter()
+        .find(|vault| vault.id == machine.registered.vault)
+        .unwrap();
+    let alerts = administrator.alerts(&vault.name, &AlertFilter::default()).await;
+    alerts.unwrap().alerts[0].id.to_string()
 }

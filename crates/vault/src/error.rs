@@ -2,7 +2,7 @@
 
 use strongroom_db::{DbError, IDS_MAX, VaultFigures};
 use strongroom_model::policy::{Violation, Workload};
-use strongroom_model::{BlobId, Digest, JobId, JobState, MachineName, PolicyName, VaultName};
+use strongroom_model::{AlertState, BlobId, Digest, JobId, JobState, MachineName, PolicyName, VaultName};
 use strongroom_store::StoreError;
 
 use crate::Damage;
@@ -124,6 +124,15 @@ pub enum VaultError {
     JobOver {
         /// How it ended.
         state: JobState,
+    },
+    /// There is no such alert.
+    #[error("there is no such alert: `strongroom alert list` shows the alerts")]
+    AlertNotFound,
+    /// The alert does not stand any more.
+    #[error("the alert does not stand any more: it is {state}")]
+    AlertOver {
+        /// What became of it.
+        state: AlertState,
     },
     /// There is no such machine.
     #[error("the machine is not registered: register it with a new vault credentials file")]

@@ -29,6 +29,7 @@
 
 #![forbid(unsafe_code)]
 
+mod alerts;
 mod blocking;
 mod commit;
 mod damage;
@@ -65,7 +66,7 @@ pub use layout::{key_set_key, pack_key, point_key, vault_file_key};
 pub use points::PointFilter;
 pub use sessions::{LEASE_DEFAULT, Session};
 pub use strongroom_db::{
-    Container, Dispatched, DueItem, IDS_MAX, ItemQuery, ItemRow, JobQuery, JobReport, JobRow, PointRow, PolicyRow,
-    VaultFigures, VaultRow,
+    AlertQuery, AlertRow, Container, Dispatched, DueItem, IDS_MAX, ItemQuery, ItemRow, JobQuery, JobReport, JobRow,
+    NotificationsRow, PointRow, PolicyRow, VaultFigures, VaultRow,
 };
 pub use vaults::{NewVault, Options, Stores, VaultInfo, Vaults};

@@ -194,7 +194,7 @@ impl Vaults {
                 None => Ok(settings),
             }
         };
-        let changed = self.db().change_vault(id, decide).await?;
+        let changed = self.db().change_vault(id, self.now(), decide).await?;
         changed.ok_or(VaultError::VaultNotFound)?
     }
 

@@ -2,6 +2,7 @@
 
 mod absence;
 mod administration;
+mod alerts;
 mod call;
 mod control;
 mod error;

@@ -1,5 +1,6 @@
 //! What each table promises, by table, whichever database keeps it.
 
+mod alerts;
 mod control;
 mod identity;
 
@@ -8,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use strongroom_db::*;
 use strongroom_model::*;
 
+pub use alerts::*;
 pub use control::*;
 
 /// Makes a test of each promise. `$world` opens an empty database, and a guard that keeps it.
@@ -42,6 +44,11 @@ macro_rules! promises_on {
             codes_are_good_once
             one_time_passwords_are_good_once
             the_audit_log_grows_and_is_filtered
+            failures_of_one_kind_are_one_alert_until_a_backup_is_good
+            a_machine_that_is_away_is_one_alert_that_counts
+            what_takes_protection_away_is_told_in_its_transaction
+            an_event_is_told_once_and_a_delivery_is_tried_by_one
+            who_is_told_has_a_version
         }
     };
     ($world:path: $($promise:ident)*) => {

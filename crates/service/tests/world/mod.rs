@@ -5,6 +5,7 @@ pub mod forms;
 pub mod objects;
 pub mod people;
 pub mod raw;
+pub mod receivers;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use strongroom_api::{
     Client, ClientOptions, CreateVault, MachineKey, Registered, RetryPolicy, Secret, SignIn, Trust, VaultCredentials,
 };
 use strongroom_model::{Clock, MachineName, Redundancy, Region, SimulatedTime, VaultName};
-use strongroom_service::{Limits, ServeOptions, Service, Upkeep};
+use strongroom_service::{Limits, NotifyOptions, ServeOptions, Service, Upkeep};
 use tempfile::TempDir;
 
 /// When the tests take place.
@@ -47,6 +48,7 @@ pub fn options(data: &Path) -> ServeOptions {
             round: Duration::from_millis(100),
             ..Upkeep::default()
         },
+        notify: NotifyOptions::default(),
     }
 }
 
