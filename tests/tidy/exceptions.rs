@@ -82,7 +82,7 @@ pub const FILE_SYSTEM: &[Exception] = &[
     may("crates/store/src/disk/syncs.rs", "a store: what has been synced"),
     may("crates/store/src/disk/temp.rs", "a store: temporary names"),
     may(
-        "src/commands/agent.rs",
+        "src/commands/agent/mod.rs",
         "reads the credentials file that the user named",
     ),
     may(

@@ -6,6 +6,7 @@ pub mod objects;
 pub mod people;
 pub mod raw;
 pub mod receivers;
+pub mod scene;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
