@@ -74,6 +74,23 @@ impl Service {
         self.listen = announced["address"].as_str().unwrap().to_owned();
     }
 
+    /// One more node of the same service: the same data folder and database, another address.
+    #[allow(dead_code)] // Only one test file has several.
+    pub fn another_node(&self) -> Self {
+        let mut node = Self {
+            data: self.data.clone(),
+            url: String::new(),
+            ca_file: self.ca_file.clone(),
+            password_file: self.password_file.clone(),
+            log: self.log.with_extension("second.log"),
+            listen: own_address(),
+            database: self.database.clone(),
+            process: None,
+        };
+        node.start_again();
+        node
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
