@@ -69,7 +69,7 @@ fn names_that_are_none() {
 #[test]
 fn usage_that_is_wrong() {
     for (arguments, words) in [
-        (["backup"].as_slice(), "PATH"),
+        (["restore", "latest"].as_slice(), "--to"),
         (&["bakup", "/etc"], "'bakup'"),
         (&["vault", "shwo", "main"], "'shwo'"),
         (&["backup", "/etc", "--nonsense"], "--nonsense"),
