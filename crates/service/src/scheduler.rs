@@ -26,11 +26,16 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             _ = ticks.tick() => {}
             _ = ending.wait_for(|&ending| ending) => return,
         }
-        if last_round.is_none_or(|last| last.elapsed() >= shared.upkeep.round) {
+        let now = shared.clock.now();
+        let is_round = last_round.is_none_or(|last| last.elapsed() >= shared.upkeep.round);
+        if is_round {
             report("look after the service", round(&shared).await);
             last_round = Some(Instant::now());
         }
         report("turn due schedules into jobs", tick(&shared).await);
+        if is_round {
+            shared.metrics.clock_seen.set(now.as_second());
+        }
     }
 }
 
@@ -79,7 +84,6 @@ async fn round(shared: &Shared) -> Result<(), VaultError> {
         report("let recovery points expire", expire(shared).await);
         report("purge soft-deleted items", purge(shared).await);
     }
-    shared.metrics.clock_seen.set(now.as_second());
     let figures = shared.db.state_figures(now).await?;
     shared.metrics.state.set(&figures, now);
     Ok(())

@@ -242,7 +242,7 @@ async fn what_takes_protection_away_reaches_the_owners_whatever_was_chosen() {
     scene.advance(2 * 24 * 3600);
     eventually("it is gone", async || {
         scene.advance(3540);
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        scene.world.seen().await;
         scene.alerts(AlertKind::PurgeComplete).await.pop()
     })
     .await;

@@ -51,7 +51,7 @@ async fn a_machine_that_was_off_for_a_week_catches_up_once() {
     let scene = Scene::new().await;
     for day in 1..=7 {
         scene.world.time.set(at(&format!("2030-06-0{day}T23:00:00Z")));
-        scene.settled().await;
+        scene.seen().await;
     }
     let backups = scene.backups().await;
     assert_eq!((backups.len(), backups[0].state), (1, JobState::Queued));
@@ -140,13 +140,13 @@ async fn a_machine_that_falls_silent_has_failed_unless_its_point_is_there() {
     let scene = Scene::new().await;
     let silent = scene.machine.client.begin_job(Operation::Backup).await.unwrap();
     scene.world.time.advance(SignedDuration::from_mins(4));
-    scene.settled().await;
+    scene.seen().await;
     assert_eq!(
         scene.people.job(&vault(), silent.id).await.unwrap().state,
         JobState::InProgress
     );
     scene.world.time.advance(SignedDuration::from_mins(2));
-    scene.settled().await;
+    scene.seen().await;
     let failed = scene.people.job(&vault(), silent.id).await.unwrap();
     assert_eq!(
         (failed.state, failed.errors[0].code.as_str()),
@@ -164,7 +164,7 @@ async fn a_machine_that_falls_silent_has_failed_unless_its_point_is_there() {
     let done = scene.machine.client.begin_job(Operation::Backup).await.unwrap();
     back_up_for(&scene.machine.client, &scene.machine.registered, 1, b"x", Some(done.id)).await;
     scene.world.time.advance(SignedDuration::from_mins(6));
-    scene.settled().await;
+    scene.seen().await;
     let done = scene.people.job(&vault(), done.id).await.unwrap();
     assert_eq!((done.state, done.point.is_some()), (JobState::Completed, true));
     assert_eq!(scene.item().await.state, ItemState::Protected);
@@ -184,7 +184,7 @@ async fn a_machine_that_falls_silent_has_failed_unless_its_point_is_there() {
 async fn somebody_at_the_machine_does_what_is_due() {
     let scene = Scene::new().await;
     scene.world.time.set(at("2030-06-01T22:30:00Z"));
-    scene.settled().await;
+    scene.seen().await;
     let begun = scene.machine.client.begin_job(Operation::Backup).await.unwrap();
     assert_eq!(
         (begun.trigger, begun.due),

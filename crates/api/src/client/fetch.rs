@@ -152,7 +152,7 @@ impl Running {
             }
             match client.piece(&mut self.response).await? {
                 Some(piece) => self.parser.push(piece),
-                None => return self.finish().map(|()| None),
+                None => return self.finish(client).map(|()| None),
             }
         }
     }
@@ -163,14 +163,15 @@ impl Running {
         }
     }
 
-    fn finish(&self) -> Result<(), ClientError> {
-        let complete = self.parser.finish().map_err(|error| error.to_string());
-        match (complete, self.asked.len()) {
-            (Ok(()), 0) => Ok(()),
-            (Ok(()), left) => Err(ClientError::Protocol {
-                what: format!("{left} blobs were not answered for"),
-            }),
-            (Err(what), _) => Err(ClientError::Protocol { what }),
-        }
+    /// An answer that ends too early was cut: by a service that stops, or something in front of it. What is left is asked
+    /// for again.
+    fn finish(&self, client: &Client) -> Result<(), ClientError> {
+        let why = match (self.parser.finish(), self.asked.len()) {
+            (Ok(()), 0) => return Ok(()),
+            (Ok(()), left) => format!("{left} blobs were not answered for"),
+            (Err(error), _) => error.to_string(),
+        };
+        let url = client.url().to_owned();
+        Err(ClientError::Interrupted { url, why })
     }
 }

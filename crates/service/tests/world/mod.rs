@@ -128,6 +128,18 @@ impl World {
         self.clock.now()
     }
 
+    /// Waits until the service has looked after things at the time that it is now.
+    pub async fn seen(&self) {
+        let line = format!("strongroom_clock_seen_seconds {}\n", self.now().as_second());
+        loop {
+            let figures = self.call("GET", "/metrics", None, b"").await.body;
+            if String::from_utf8_lossy(&figures).contains(&line) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     pub fn client_options(&self) -> ClientOptions {
         ClientOptions {
             url: self.service.url().to_owned(),

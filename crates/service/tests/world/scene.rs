@@ -112,24 +112,12 @@ impl Scene {
 
     /// Waits until the service has looked after things at the time that it is now.
     pub async fn seen(&self) {
-        let line = format!("strongroom_clock_seen_seconds {}\n", self.world.now().as_second());
-        loop {
-            let figures = self.world.call("GET", "/metrics", None, b"").await.body;
-            if String::from_utf8_lossy(&figures).contains(&line) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        self.world.seen().await;
     }
 
     /// A person who has just signed in.
     pub async fn fresh_people(&self) -> Client {
         self.world.administrator().await
-    }
-
-    /// Waits until the service has looked after things a few times.
-    pub async fn settled(&self) {
-        tokio::time::sleep(Duration::from_millis(600)).await;
     }
 }
 
