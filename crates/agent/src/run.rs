@@ -16,6 +16,9 @@ use crate::machine::Machine;
 const WAIT_FIRST: Duration = Duration::from_secs(2);
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
+/// While a job is being stopped the service answers at once: so long until it is asked again.
+const WAIT_STOPPING: Duration = Duration::from_secs(2);
+
 /// After this, a machine that is not registered any more asks again.
 const WAIT_STRANGER: Duration = Duration::from_secs(300);
 
@@ -89,12 +92,13 @@ pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, mut tell
                             known = Some(answer.protection.clone());
                             tell(Event::Linked(answer.protection));
                         }
+                        let pause = if answer.stop.is_empty() { Duration::ZERO } else { WAIT_STOPPING };
                         for job in answer.stop {
                             queue.retain(|queued| queued.id != job);
                             running.iter().filter(|running| running.job == job).for_each(|running| running.progress.cancel());
                         }
                         queue.extend(answer.jobs);
-                        Duration::ZERO
+                        pause
                     }
                     Err(error) => {
                         known = None;
