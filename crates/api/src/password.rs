@@ -1,11 +1,12 @@
 //! An administrator's password, when it is changed.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Secret, TokenResponse};
 
 /// Asks for another password of the account that the caller is signed in with.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangePassword {
     /// The present one.
@@ -15,7 +16,7 @@ pub struct ChangePassword {
 }
 
 /// The password was changed, and every session that was begun with the old one is over.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PasswordChanged {
     /// A session that was begun with the new one, for the caller.
     pub session: TokenResponse,

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_model::{Region, ResourceGroupName};
 
 /// Asks for a new resource group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateResourceGroup {
     /// Its name.
@@ -21,7 +22,7 @@ pub struct CreateResourceGroup {
 }
 
 /// One resource group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResourceGroupView {
     /// Its name.
     pub name: ResourceGroupName,
@@ -34,7 +35,7 @@ pub struct ResourceGroupView {
 }
 
 /// The resource groups that the caller may see, by name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResourceGroupList {
     /// The resource groups.
     pub resource_groups: Vec<ResourceGroupView>,

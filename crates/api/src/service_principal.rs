@@ -1,13 +1,14 @@
 //! Service principals: programs that sign in by themselves.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_model::{ApplicationId, KeyId, PrincipalName};
 
 use crate::Secret;
 
 /// Asks for a new service principal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateServicePrincipal {
     /// What people call it.
@@ -18,7 +19,7 @@ pub struct CreateServicePrincipal {
 }
 
 /// Asks for a change of a service principal; what is left out stays.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeServicePrincipal {
     /// Whether it is to be shut.
@@ -27,7 +28,7 @@ pub struct ChangeServicePrincipal {
 }
 
 /// One service principal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServicePrincipalView {
     /// What it signs in with as client id.
     pub id: ApplicationId,
@@ -44,14 +45,14 @@ pub struct ServicePrincipalView {
 }
 
 /// All service principals, by name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServicePrincipalList {
     /// The service principals.
     pub service_principals: Vec<ServicePrincipalView>,
 }
 
 /// A secret or certificate of a service principal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyView {
     /// Its id.
     pub id: KeyId,
@@ -69,7 +70,7 @@ pub struct KeyView {
 }
 
 /// What a service principal signs in with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyKind {
     /// A random secret.
@@ -79,7 +80,7 @@ pub enum KeyKind {
 }
 
 /// Asks for a new secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddSecret {
     /// What people call it.
@@ -90,7 +91,7 @@ pub struct AddSecret {
 }
 
 /// A secret that was made. It is told this once.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct AddedSecret {
     /// What is known of it from now on.
     pub key: KeyView,
@@ -99,7 +100,7 @@ pub struct AddedSecret {
 }
 
 /// Asks to take a certificate as proof of who signs in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddCertificate {
     /// What people call it.

@@ -1,13 +1,14 @@
 //! Users: people who sign in with a password.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_model::{PrincipalId, Role, ScopeName, SubscriptionId, UserId, UserName};
 
 use crate::Secret;
 
 /// Asks for a new user.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateUser {
     /// The name to sign in with.
@@ -20,7 +21,7 @@ pub struct CreateUser {
 }
 
 /// Asks for a change of a user; what is left out stays.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeUser {
     /// Whether the account is to be shut.
@@ -29,7 +30,7 @@ pub struct ChangeUser {
 }
 
 /// One user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UserView {
     /// Names the user for ever.
     pub id: UserId,
@@ -46,14 +47,14 @@ pub struct UserView {
 }
 
 /// All users, by name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UserList {
     /// The users.
     pub users: Vec<UserView>,
 }
 
 /// What a principal is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PrincipalKind {
     /// A person.
@@ -63,7 +64,7 @@ pub enum PrincipalKind {
 }
 
 /// The account that one is signed in with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountView {
     /// What it is.
     pub kind: PrincipalKind,
@@ -80,7 +81,7 @@ pub struct AccountView {
 }
 
 /// A role of the caller.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HeldRole {
     /// The role.
     pub role: Role,
@@ -89,7 +90,7 @@ pub struct HeldRole {
 }
 
 /// Asks for one-time passwords, by the password once more.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BeginOneTimePasswords {
     /// The password.
@@ -97,7 +98,7 @@ pub struct BeginOneTimePasswords {
 }
 
 /// What goes into an authenticator.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct OneTimePasswordSecret {
     /// The secret, base32 (RFC 4648).
     pub secret: Secret,
@@ -106,7 +107,7 @@ pub struct OneTimePasswordSecret {
 }
 
 /// Shows that the authenticator works.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConfirmOneTimePasswords {
     /// What it shows just now.
@@ -114,14 +115,14 @@ pub struct ConfirmOneTimePasswords {
 }
 
 /// One-time passwords are asked for from now on.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RecoveryCodes {
     /// Each is good once in place of a one-time password, for whoever lost the authenticator.
     pub recovery_codes: Vec<Secret>,
 }
 
 /// Asks not to be asked for one-time passwords any more.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndOneTimePasswords {
     /// The password.

@@ -1,11 +1,12 @@
 //! Vaults, as administrators see them.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_model::{Redundancy, Region, ResourceGroupName, VaultId, VaultName};
 
 /// Asks for a new vault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateVault {
     /// Its name.
@@ -22,7 +23,7 @@ pub struct CreateVault {
 }
 
 /// One vault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VaultView {
     /// Names it for ever.
     pub id: VaultId,
@@ -45,7 +46,7 @@ pub struct VaultView {
 }
 
 /// All vaults, by name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VaultList {
     /// The vaults.
     pub vaults: Vec<VaultView>,

@@ -12,6 +12,7 @@ use strongroom_model::{UserId, UserName};
 
 use crate::accounts::new_id;
 use crate::incoming::Incoming;
+use crate::location::{Located, located};
 use crate::parse::parse;
 use crate::refusal::{Answer, Refusal, sentence};
 use crate::shared::Shared;
@@ -34,7 +35,7 @@ pub(crate) async fn list(State(shared): State<Arc<Shared>>) -> Answer<Json<UserL
 pub(crate) async fn create(
     State(shared): State<Arc<Shared>>,
     incoming: Incoming,
-) -> Answer<(StatusCode, Json<UserView>)> {
+) -> Answer<(StatusCode, Located<Json<UserView>>)> {
     let create: CreateUser = incoming.read_json(&shared, RouteId::CreateUser).await?;
     if create.email.len() > EMAIL_BYTES_MAX || create.email.contains(char::is_control) {
         return Err(Refusal::new(Code::InvalidRequest, "This is no e-mail address"));
@@ -56,7 +57,11 @@ pub(crate) async fn create(
         return Err(Refusal::new(Code::PrincipalExists, detail));
     }
     tracing::info!(user = user.name, "created a user");
-    Ok((StatusCode::CREATED, Json(view(&shared, user).await?)))
+    let view = view(&shared, user).await?;
+    Ok((
+        StatusCode::CREATED,
+        located(RouteId::ShowUser, &[&view.name.clone()], Json(view)),
+    ))
 }
 
 /// `GET /api/v1/users/{user}`.
