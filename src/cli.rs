@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use strongroom_api::RetryPolicy;
 
 use crate::commands::{
-    agent, alert, audit, backup, completions, item, job, login, ls, password, points, policy, principal, quickstart,
+    agent, alert, audit, backup, completions, item, job, login, ls, openapi, password, points, policy, principal, quickstart,
     rescue, resource_group, restore, role, serve, user, vault, verify,
 };
 
@@ -130,6 +130,8 @@ pub(crate) enum Command {
     Restore(restore::Restore),
     Verify(verify::Verify),
     Rescue(rescue::Rescue),
+    #[command(name = "openapi")]
+    OpenApi(openapi::OpenApi),
     Completions(completions::Completions),
 }
 

@@ -4,18 +4,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use futures_util::stream;
 use strongroom_api::routes::{Method, Route};
-use strongroom_api::{AUDIT_LINES_MAX, AuditLine, AuditPage, AuditQuery, Code, PrincipalKind};
+use strongroom_api::{AUDIT_LINES_MAX, AuditLine, AuditPage, AuditQuery, PrincipalKind};
 use strongroom_db::{Actor, AuditFilter, AuditRow, NewAuditRow};
 use uuid::Uuid;
 
 use crate::principal::Principal;
-use crate::refusal::{Answer, Refusal};
+use crate::query::{Filter, page};
+use crate::refusal::Answer;
 use crate::shared::Shared;
 use crate::vault_refusal::refuse;
 
@@ -96,9 +97,8 @@ pub(crate) fn short(text: &str) -> String {
 }
 
 /// `GET /api/v1/audit`.
-pub(crate) async fn read(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Answer<Json<AuditPage>> {
-    let query = parse(query)?;
-    let limit = query.limit.unwrap_or(AUDIT_LINES_MAX).clamp(1, AUDIT_LINES_MAX);
+pub(crate) async fn read(State(shared): State<Arc<Shared>>, Filter(query): Filter<AuditQuery>) -> Answer<Json<AuditPage>> {
+    let limit = page(query.limit)?;
     let rows = shared
         .db
         .audit(&filter(&query), query.after.unwrap_or(0), limit)
@@ -111,8 +111,7 @@ pub(crate) async fn read(State(shared): State<Arc<Shared>>, RawQuery(query): Raw
 }
 
 /// `GET /api/v1/audit/export`: page after page, as fast as the other side reads.
-pub(crate) async fn export(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Answer<impl IntoResponse> {
-    let query = parse(query)?;
+pub(crate) async fn export(State(shared): State<Arc<Shared>>, Filter(query): Filter<AuditQuery>) -> Answer<impl IntoResponse> {
     let from = Some(query.after.unwrap_or(0));
     let filter = filter(&query);
     let pages = stream::try_unfold((shared, filter, from), async |(shared, filter, from)| {
@@ -130,13 +129,6 @@ pub(crate) async fn export(State(shared): State<Arc<Shared>>, RawQuery(query): R
         Ok(Some((Bytes::from(text), (shared, filter, next))))
     });
     Ok(([(header::CONTENT_TYPE, "application/jsonl")], Body::from_stream(pages)))
-}
-
-fn parse(query: Option<String>) -> Answer<AuditQuery> {
-    serde_urlencoded::from_str(&query.unwrap_or_default()).map_err(|error| {
-        let detail = format!("The query is not what is expected here: {error}");
-        Refusal::new(Code::InvalidRequest, detail)
-    })
 }
 
 fn filter(query: &AuditQuery) -> AuditFilter {

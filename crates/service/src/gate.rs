@@ -98,11 +98,9 @@ impl Gate {
         let (mut parts, body) = request.into_parts();
         let parameters = RawPathParams::from_request_parts(&mut parts, &()).await;
         let request = Request::from_parts(parts, body);
-        let Ok(parameters) = parameters else {
-            passage.outcome = Err(Refusal::new(
-                Code::InvalidName,
-                "The path has a name in it that is no UTF-8",
-            ));
+        let is_text = |all: &RawPathParams| all.iter().all(|(_, text)| !text.contains('\0'));
+        let Some(parameters) = parameters.ok().filter(is_text) else {
+            passage.outcome = Err(Refusal::new(Code::InvalidName, "The path has a name in it that is no text"));
             return passage;
         };
         if self.route.permission == Permission::Public {

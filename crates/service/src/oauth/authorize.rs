@@ -19,7 +19,7 @@ use super::logins::{client_of, granted};
 use super::page::{FormToken, Page, escape, hidden, refusal_page, sign_in_fields};
 use super::{Asked, Granted, Refused, TokenForm, person, redirect};
 use crate::gate::RequestId;
-use crate::incoming::Incoming;
+use crate::incoming::{self, Incoming};
 use crate::listener::Peer;
 use crate::password::random_bytes;
 use crate::shared::Shared;
@@ -50,7 +50,7 @@ struct AuthorizeForm {
 /// `GET /authorize`.
 pub(crate) async fn page(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery, request: Request) -> Response {
     let token = FormToken::of(request.headers());
-    let form: AuthorizeForm = serde_urlencoded::from_str(&query.unwrap_or_default()).unwrap_or_default();
+    let form: AuthorizeForm = incoming::form(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     match form.check(&shared).await {
         Ok(None) => form.page(&token, None),
         Ok(Some(error)) => form.send_back(&shared, &[("error", error)]),
@@ -77,8 +77,7 @@ pub(crate) async fn form(
 async fn answer(shared: &Shared, request: Request, asked: &Asked) -> Result<Response, Refused> {
     let headers = request.headers().clone();
     let body = Incoming::of(request)?.read(shared, RouteId::AuthorizeForm).await?;
-    let mut form: AuthorizeForm = serde_urlencoded::from_bytes(&body)
-        .map_err(|_| Refused::new(Code::InvalidRequest, "The form is not what is expected here"))?;
+    let mut form: AuthorizeForm = incoming::form(&body)?;
     let token = FormToken::check(&headers, &form.form_token)?;
     if let Some(error) = form.check(shared).await? {
         return Ok(form.send_back(shared, &[("error", error)]));
