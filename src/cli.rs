@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use strongroom_api::RetryPolicy;
 
 use crate::commands::{
-    agent, alert, audit, backup, completions, item, job, login, ls, openapi, password, points, policy, principal, quickstart,
-    rescue, resource_group, restore, role, serve, user, vault, verify,
+    agent, alert, audit, backup, completions, item, job, login, ls, openapi, password, points, policy, principal,
+    quickstart, rescue, resource_group, restore, role, serve, user, vault, verify,
 };
 
 /// Backup into vaults that cannot read what they keep.

@@ -27,7 +27,10 @@ fn assertion(machine: &Machine) -> String {
     let key = MachineKey::from_pkcs8(&file("machine.key")).unwrap();
     let state: Value = serde_json::from_slice(&file("machine.json")).unwrap();
     let container = state["container"].as_str().unwrap().parse().unwrap();
-    AssertionClaims::new(container, jiff::Timestamp::now()).sign(&key).reveal().to_owned()
+    AssertionClaims::new(container, jiff::Timestamp::now())
+        .sign(&key)
+        .reveal()
+        .to_owned()
 }
 
 /// Tries every operation as this caller, on a service with something of everything in it.
@@ -48,12 +51,22 @@ fn check(caller: &str) {
     let file = world.folder("schemathesis").join("world.json");
     fs::write(&file, facts.to_string()).unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/openapi/run.py");
-    let output = Command::new(python()).args([script, caller]).arg(&file).output().unwrap();
+    let output = Command::new(python())
+        .args([script, caller])
+        .arg(&file)
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     println!("{said}");
-    assert!(output.status.success(), "{caller}:\n{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{caller}:\n{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let log = world.service.log();
-    let amiss = log.lines().find(|line| line.contains("panicked at") || line.contains("\"ERROR\""));
+    let amiss = log
+        .lines()
+        .find(|line| line.contains("panicked at") || line.contains("\"ERROR\""));
     assert_eq!(amiss, None);
 }
 

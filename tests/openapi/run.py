@@ -29,6 +29,7 @@ class Service:
 
     def __init__(self, world):
         self.session = requests.Session()
+        self.session.trust_env = False
         self.session.verify = world["ca"]
         self.url = world["url"]
 
@@ -52,9 +53,8 @@ def prepare(service, world):
     post("/users", {"name": "spare", "password": "correct horse battery"})
     post("/service-principals", {"name": "spare"})
     secret = post("/service-principals/spare/secrets", {"days": 30})
-    role = {"role": "Backup Reader", "scope": "subscription"}
-    assignment = post("/role-assignments", {"principal": "spare" + "", **role, "principal": service.call(
-        "GET", "/api/v1/users/spare", admin)["id"]})
+    spare = service.call("GET", "/api/v1/users/spare", admin)
+    assignment = post("/role-assignments", {"principal": spare["id"], "role": "Backup Reader", "scope": "subscription"})
     vault = "/vaults/main"
     post(vault + "/policies", {"name": "spare", "workload": "FilesAndFolders", "rules": RULES})
     post(vault + "/items/b/stop", {"data": "Delete"})
@@ -109,7 +109,10 @@ def main():
     ]
     if tokens[caller]:
         command += ["--header", f"Authorization:Bearer {tokens[caller]}"]
-    environment = {**os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(HERE), "STRONGROOM_CALLER": caller}
+    # Proxies and authorities of the machine's own are not for a service of this test.
+    foreign = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+    environment = {name: value for name, value in os.environ.items() if name not in foreign}
+    environment |= {"SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(HERE)}
     return subprocess.run(command, cwd=folder, env=environment, check=False).returncode
 
 

@@ -98,6 +98,7 @@ pub struct AlertFilter {
 pub struct InactivateAlert {
     /// What they say about it, at most 1000 characters.
     #[serde(default)]
+    #[schemars(length(max = 1000))]
     pub note: String,
 }
 

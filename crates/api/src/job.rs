@@ -94,6 +94,7 @@ pub struct LinkRequest {
     /// The program that it runs.
     pub program: String,
     /// The jobs that it does just now.
+    #[schemars(length(max = RUNNING_MAX))]
     pub running: Vec<JobId>,
     /// For how long it would wait for news, in seconds.
     pub wait_seconds: u64,
@@ -132,6 +133,7 @@ pub struct Protection {
 #[serde(deny_unknown_fields)]
 pub struct BeginJob {
     /// `Backup` or `Restore`.
+    #[schemars(extend("enum" = ["Backup", "Restore"]))]
     pub operation: Operation,
 }
 
@@ -143,6 +145,7 @@ pub struct ReportJob {
     pub progress: JobProgress,
     /// In parts.
     #[serde(default)]
+    #[schemars(length(max = JOB_TASKS_MAX))]
     pub tasks: Vec<Task>,
 }
 
@@ -158,14 +161,17 @@ pub struct Reported {
 #[serde(deny_unknown_fields)]
 pub struct FinishJob {
     /// `Completed`, `CompletedWithWarnings`, `Failed` or `Cancelled`.
+    #[schemars(extend("enum" = ["Completed", "CompletedWithWarnings", "Failed", "Cancelled"]))]
     pub state: JobState,
     /// Why it failed, or what it warns of; at most [`JOB_ERRORS_MAX`].
     #[serde(default)]
+    #[schemars(length(max = JOB_ERRORS_MAX))]
     pub errors: Vec<JobError>,
     /// In figures.
     pub progress: JobProgress,
     /// In parts.
     #[serde(default)]
+    #[schemars(length(max = JOB_TASKS_MAX))]
     pub tasks: Vec<Task>,
 }
 

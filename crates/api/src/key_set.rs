@@ -33,7 +33,7 @@ pub struct KeySetList {
 pub struct JoinRequest {
     /// The membership secret, a sub-key of the master key: only who opened the set knows it. Base64 in JSON.
     #[serde(with = "crate::base64_bytes")]
-    #[schemars(with = "String", extend("contentEncoding" = "base64"))]
+    #[schemars(with = "String", extend("contentEncoding" = "base64", "pattern" = crate::base64_bytes::PATTERN_32))]
     pub membership: [u8; 32],
 }
 

@@ -13,7 +13,7 @@ pub struct RegisterRequest {
     pub machine: MachineName,
     /// The public half of the key that it made, base64 in JSON.
     #[serde(with = "crate::base64_bytes")]
-    #[schemars(with = "String", extend("contentEncoding" = "base64"))]
+    #[schemars(with = "String", extend("contentEncoding" = "base64", "pattern" = crate::base64_bytes::PATTERN_32))]
     pub public_key: [u8; 32],
 }
 
@@ -30,7 +30,7 @@ pub struct Registered {
     pub vault_name: VaultName,
     /// The vault's salt for passphrases, base64 in JSON.
     #[serde(with = "crate::base64_bytes")]
-    #[schemars(with = "String", extend("contentEncoding" = "base64"))]
+    #[schemars(with = "String", extend("contentEncoding" = "base64", "pattern" = crate::base64_bytes::PATTERN_32))]
     pub salt: [u8; 32],
     /// The service's time.
     pub server_time: Timestamp,
@@ -51,7 +51,7 @@ pub struct MachineView {
     pub vault_name: VaultName,
     /// The vault's salt for passphrases, base64 in JSON.
     #[serde(with = "crate::base64_bytes")]
-    #[schemars(with = "String", extend("contentEncoding" = "base64"))]
+    #[schemars(with = "String", extend("contentEncoding" = "base64", "pattern" = crate::base64_bytes::PATTERN_32))]
     pub salt: [u8; 32],
     /// The service's time.
     pub server_time: Timestamp,

@@ -12,6 +12,7 @@ pub struct ChangePassword {
     /// The present one.
     pub password: Secret,
     /// The new one; refused if [`NewPassword::parse`] would refuse it.
+    #[schemars(extend("minLength" = NewPassword::CHARACTERS_MIN, "maxLength" = NewPassword::BYTES_MAX))]
     pub new_password: Secret,
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use strongroom_model::{Region, ResourceGroupName};
 
 /// Asks for a new resource group.
@@ -18,6 +19,8 @@ pub struct CreateResourceGroup {
     pub region: Region,
     /// What people write on it.
     #[serde(default)]
+    #[schemars(extend("maxProperties" = 50, "propertyNames" = json!({"maxLength": 512, "pattern": r"^[^\x00]*$"}),
+        "additionalProperties" = json!({"type": "string", "maxLength": 256})))]
     pub tags: BTreeMap<String, String>,
 }
 

@@ -90,6 +90,8 @@ pub enum Body {
         /// The longest body, in bytes.
         bytes_max: usize,
     },
+    /// Identities of blobs, 32 bytes each, at most [`IDENTITIES_MAX`]; perhaps none.
+    Identities,
     /// A stream of frames, see [`crate::Frame`].
     Frames,
 }
@@ -102,6 +104,7 @@ impl Body {
             Body::Form(_) | Body::PageForm => FORM_BYTES_MAX,
             Body::Json(_) | Body::Text | Body::Page | Body::Figures => JSON_BYTES_MAX,
             Body::Octets { bytes_max } => bytes_max,
+            Body::Identities => IDENTITIES_MAX * 32,
             Body::Lines(_) | Body::Frames => usize::MAX,
         }
     }
@@ -116,7 +119,7 @@ impl Body {
             Body::Text => "text/plain",
             Body::Figures => "application/openmetrics-text",
             Body::Page => "text/html",
-            Body::Octets { .. } | Body::Frames => "application/octet-stream",
+            Body::Octets { .. } | Body::Identities | Body::Frames => "application/octet-stream",
         })
     }
 }
@@ -173,7 +176,7 @@ impl Route {
         also(self.query.is_some(), &[InvalidRequest]);
         let has_body = !matches!(self.request, Body::Empty);
         also(has_body, &[InvalidRequest, RequestTimeout, BodyTooLarge]);
-        also(self.has(Header::IfMatch), &[VersionMismatch]);
+        also(self.has(Header::IfMatch), &[InvalidRequest, VersionMismatch]);
         for name in self.parameters() {
             also(true, &[InvalidName]);
             also(true, parameter(name).map_or(&[], |known| known.absent));
@@ -184,10 +187,6 @@ impl Route {
         codes
     }
 }
-
-const IDENTITIES: Body = Body::Octets {
-    bytes_max: IDENTITIES_MAX * 32,
-};
 
 macro_rules! routes {
     ($($id:ident: $method:ident $path:literal, $permission:ident, $request:expr => $status:literal $response:expr, $summary:literal
@@ -294,11 +293,11 @@ routes! {
     ReportJob: POST "/api/v1/jobs/{job}/progress", Link, json::<ReportJob>() => 200 json::<Reported>(), "Says how far the machine is with its job, and that it lives", refuses [JobOver];
     FinishJob: POST "/api/v1/jobs/{job}/finish", Link, json::<FinishJob>() => 200 json::<JobView>(), "Says how the machine's job ended", refuses [JobOver];
     BeginSession: POST "/api/v1/sessions", Backup, json::<BeginSession>() => 201 json::<Session>(), "Begins a backup session", refuses [JobNotFound, OperationInProgress, ItemState];
-    Missing: POST "/api/v1/sessions/{session}/missing", Backup, IDENTITIES => 200 Body::Octets { bytes_max: IDENTITIES_MAX / 8 }, "Tells which blobs the vault lacks: a bitmap, least significant bit first";
+    Missing: POST "/api/v1/sessions/{session}/missing", Backup, Body::Identities => 200 Body::Octets { bytes_max: IDENTITIES_MAX / 8 }, "Tells which blobs the vault lacks: a bitmap, least significant bit first";
     PutPack: PUT "/api/v1/sessions/{session}/packs/{pack}", Backup, Body::Octets { bytes_max: PACK_BYTES_MAX } => 200 json::<PackStored>(), "Stores a pack; every byte is checked first", refuses [LengthRequired, InvalidPack];
     Commit: POST "/api/v1/sessions/{session}/commit", Backup, Body::Octets { bytes_max: POINT_BYTES_MAX } => 201 json::<Committed>(), "Makes a recovery point exist", with [Location], refuses [InvalidPoint, BlobsMissing, PredecessorMismatch, KeySetNotFound];
     EndSession: DELETE "/api/v1/sessions/{session}", Backup, Body::Empty => 204 Body::Empty, "Ends a backup session";
-    Fetch: POST "/api/v1/fetch", Restore, IDENTITIES => 200 Body::Frames, "Streams blobs back, grouped by pack";
+    Fetch: POST "/api/v1/fetch", Restore, Body::Identities => 200 Body::Frames, "Streams blobs back, grouped by pack";
     ListPoints: GET "/api/v1/points", Restore, Body::Empty => 200 json::<PointList>(), "Lists the recovery points that the machine may read", query PointQuery;
     ShowPoint: GET "/api/v1/points/{point}", Restore, Body::Empty => 200 json::<PointView>(), "Shows one recovery point";
     PointObject: GET "/api/v1/points/{point}/object", Restore, Body::Empty => 200 Body::Octets { bytes_max: POINT_BYTES_MAX }, "Returns the stored object of a recovery point";

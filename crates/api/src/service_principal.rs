@@ -15,6 +15,7 @@ pub struct CreateServicePrincipal {
     pub name: PrincipalName,
     /// Where people whom it signs in may be sent back to, besides their own machine: `https` addresses.
     #[serde(default)]
+    #[schemars(length(max = 20), inner(url))]
     pub redirects: Vec<String>,
 }
 
@@ -85,8 +86,10 @@ pub enum KeyKind {
 pub struct AddSecret {
     /// What people call it.
     #[serde(default)]
+    #[schemars(length(max = 100), regex(pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     pub label: String,
     /// For how many days it is good: 1 to 730.
+    #[schemars(range(min = 1, max = 730))]
     pub days: u32,
 }
 
@@ -105,6 +108,7 @@ pub struct AddedSecret {
 pub struct AddCertificate {
     /// What people call it.
     #[serde(default)]
+    #[schemars(length(max = 100), regex(pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     pub label: String,
     /// The certificate in PEM, without its private key.
     pub certificate: String,

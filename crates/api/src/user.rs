@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_model::{PrincipalId, Role, ScopeName, SubscriptionId, UserId, UserName};
 
-use crate::Secret;
+use crate::{NewPassword, Secret};
 
 /// Asks for a new user.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -15,8 +15,10 @@ pub struct CreateUser {
     pub name: UserName,
     /// Where mail reaches the user.
     #[serde(default)]
+    #[schemars(length(max = 254), regex(pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     pub email: String,
     /// The first password; the user should choose another one.
+    #[schemars(extend("minLength" = NewPassword::CHARACTERS_MIN, "maxLength" = NewPassword::BYTES_MAX))]
     pub password: Secret,
 }
 

@@ -97,7 +97,10 @@ pub(crate) fn short(text: &str) -> String {
 }
 
 /// `GET /api/v1/audit`.
-pub(crate) async fn read(State(shared): State<Arc<Shared>>, Filter(query): Filter<AuditQuery>) -> Answer<Json<AuditPage>> {
+pub(crate) async fn read(
+    State(shared): State<Arc<Shared>>,
+    Filter(query): Filter<AuditQuery>,
+) -> Answer<Json<AuditPage>> {
     let limit = page(query.limit)?;
     let rows = shared
         .db
@@ -111,22 +114,29 @@ pub(crate) async fn read(State(shared): State<Arc<Shared>>, Filter(query): Filte
 }
 
 /// `GET /api/v1/audit/export`: page after page, as fast as the other side reads.
-pub(crate) async fn export(State(shared): State<Arc<Shared>>, Filter(query): Filter<AuditQuery>) -> Answer<impl IntoResponse> {
+pub(crate) async fn export(
+    State(shared): State<Arc<Shared>>,
+    Filter(query): Filter<AuditQuery>,
+) -> Answer<impl IntoResponse> {
+    let asked = query.limit.map(|limit| page(Some(limit))).transpose()?;
     let from = Some(query.after.unwrap_or(0));
     let filter = filter(&query);
-    let pages = stream::try_unfold((shared, filter, from), async |(shared, filter, from)| {
+    let pages = stream::try_unfold((shared, filter, asked, from), async |(shared, filter, asked, from)| {
         let Some(after) = from else {
             return Ok::<_, strongroom_db::DbError>(None);
         };
-        let rows = shared.db.audit(&filter, after, AUDIT_LINES_MAX).await?;
-        let full = rows.len() == AUDIT_LINES_MAX as usize;
+        let rows = shared
+            .db
+            .audit(&filter, after, asked.unwrap_or(AUDIT_LINES_MAX))
+            .await?;
+        let full = asked.is_none() && rows.len() == AUDIT_LINES_MAX as usize;
         let next = rows.last().map(|row| row.number).filter(|_| full);
         let mut text = String::new();
         for row in rows {
             text += &serde_json::to_string(&line(row)).expect("plain fields always serialise");
             text.push('\n');
         }
-        Ok(Some((Bytes::from(text), (shared, filter, next))))
+        Ok(Some((Bytes::from(text), (shared, filter, asked, next))))
     });
     Ok(([(header::CONTENT_TYPE, "application/jsonl")], Body::from_stream(pages)))
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::RequestExt as _;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -22,7 +23,7 @@ use crate::refusal::{Answer, Refusal};
 use crate::shared::Shared;
 use crate::target::Target;
 use crate::token::{Bearer, TokenRefusal};
-use crate::{accounts, audit, machines};
+use crate::{accounts, audit, incoming, machines};
 
 /// One route's gate.
 #[derive(Clone)]
@@ -35,20 +36,23 @@ pub(crate) struct Gate {
 struct Passage {
     caller: Option<Principal>,
     place: Place,
-    outcome: Answer<Request>,
+    outcome: Answer<()>,
 }
 
 /// Lets a request through to its handler if its caller holds the route's permission, and writes down what came of it.
-pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+pub(crate) async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let id = Uuid::from_bytes(random_bytes());
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let peer = request.extensions().get().map(|Peer(peer)| peer.ip());
-    let Passage { caller, place, outcome } = gate.examine(request, id).await;
+    let Passage { caller, place, outcome } = gate.examine(&mut request, id).await;
     let mut response = match outcome {
-        Ok(request) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
+        Ok(()) => next.run(request).await,
+        Err(refusal) => {
+            incoming::pass_over(request.into_body(), gate.shared.limits).await;
+            refusal.into_response()
+        }
     };
     debug_assert_eq!(
         undescribed(gate.route, &response),
@@ -88,23 +92,24 @@ pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next)
 }
 
 impl Gate {
-    async fn examine(&self, mut request: Request, id: Uuid) -> Passage {
+    async fn examine(&self, request: &mut Request, id: Uuid) -> Passage {
         let mut passage = Passage {
             caller: None,
             place: Place::subscription(),
             outcome: Err(Refusal::forbidden()),
         };
         request.extensions_mut().insert(RequestId(id));
-        let (mut parts, body) = request.into_parts();
-        let parameters = RawPathParams::from_request_parts(&mut parts, &()).await;
-        let request = Request::from_parts(parts, body);
+        let parameters: Result<RawPathParams, _> = request.extract_parts().await;
         let is_text = |all: &RawPathParams| all.iter().all(|(_, text)| !text.contains('\0'));
         let Some(parameters) = parameters.ok().filter(is_text) else {
-            passage.outcome = Err(Refusal::new(Code::InvalidName, "The path has a name in it that is no text"));
+            passage.outcome = Err(Refusal::new(
+                Code::InvalidName,
+                "The path has a name in it that is no text",
+            ));
             return passage;
         };
         if self.route.permission == Permission::Public {
-            passage.outcome = Ok(request);
+            passage.outcome = Ok(());
             return passage;
         }
         let principal = match authenticate(&self.shared, request.headers()).await {
@@ -123,10 +128,10 @@ impl Gate {
     async fn admit(
         &self,
         principal: Principal,
-        mut request: Request,
+        request: &mut Request,
         parameters: &RawPathParams,
         place: &mut Place,
-    ) -> Answer<Request> {
+    ) -> Answer<()> {
         if !principal.holds(self.route.permission) {
             let (Principal::Account(account), Some(_)) = (&principal, self.route.permission.action()) else {
                 return Err(Refusal::forbidden());
@@ -136,7 +141,7 @@ impl Gate {
             target.authorize(self.route, account, place)?;
         }
         request.extensions_mut().insert(principal);
-        Ok(request)
+        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ use strongroom_api::routes::RouteId;
 use strongroom_model::ContainerId;
 use tokio::time::timeout;
 
+use crate::limits::Limits;
 use crate::memory::Buffer;
 use crate::principal::Principal;
 use crate::refusal::{Answer, Refusal};
@@ -101,6 +102,28 @@ impl Incoming {
     }
 }
 
+/// The longest body, in bytes, that is read to its end although nobody wants it.
+const PASSED_OVER_BYTES_MAX: usize = 1 << 20;
+
+/// How long that may take.
+const PASSED_OVER_IN: Duration = Duration::from_secs(2);
+
+/// Reads a short body that nobody wants: who still sends when the answer is there finds the connection closed, and no
+/// answer. Of a longer body, or one that comes slowly, the rest is left.
+pub(crate) async fn pass_over(body: Body, limits: Limits) {
+    let pass = async {
+        let mut pieces = body.into_data_stream();
+        let mut length = 0;
+        while let Some(Ok(piece)) = pieces.next().await {
+            length += piece.len();
+            if length > PASSED_OVER_BYTES_MAX {
+                return;
+            }
+        }
+    };
+    let _ = timeout(limits.silence.min(PASSED_OVER_IN), pass).await;
+}
+
 /// Reads a form, or the query of an address.
 pub(crate) fn form<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
     if bytes.contains(&0) || bytes.windows(3).any(|three| three == b"%00") {
@@ -129,7 +152,10 @@ fn has_nul(json: &[u8]) -> bool {
 }
 
 fn nul() -> Refusal {
-    Refusal::new(Code::InvalidRequest, "A text in the request has a NUL character in it: leave it out")
+    Refusal::new(
+        Code::InvalidRequest,
+        "A text in the request has a NUL character in it: leave it out",
+    )
 }
 
 /// Reads until the end; `false` when there is more than fits.
@@ -169,7 +195,11 @@ mod tests {
             assert_eq!(has_nul(json.as_bytes()), has, "{json}");
         }
         for (text, right) in [("a=b%2500", true), ("a=b%00", false), ("a=b\0", false)] {
-            assert_eq!(form::<Vec<(String, String)>>(text.as_bytes()).is_ok(), right, "{text:?}");
+            assert_eq!(
+                form::<Vec<(String, String)>>(text.as_bytes()).is_ok(),
+                right,
+                "{text:?}"
+            );
         }
     }
 }

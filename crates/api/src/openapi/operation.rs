@@ -23,7 +23,8 @@ pub(super) fn operation(route: &Route, schemas: &mut Schemas) -> Value {
     });
     if let Some(body) = content(route.request, |shape| schemas.sent(shape)) {
         let limit = format!("At most {} bytes.", route.request.bytes_max());
-        operation["requestBody"] = json!({"required": true, "description": limit, "content": body});
+        let required = !matches!(route.request, Body::Identities);
+        operation["requestBody"] = json!({"required": required, "description": limit, "content": body});
     }
     operation
 }
@@ -54,20 +55,22 @@ fn parameters(route: &Route, schemas: &mut Schemas) -> Vec<Value> {
             json!({"name": name, "in": "query", "required": required, "description": description, "schema": schema}),
         );
     }
-    for (header, name, says) in [
+    for (header, name, says, schema) in [
         (
             Header::IfMatch,
             "If-Match",
             "An `ETag` that was given: the change is made only if that is the version still. `*`, or none: whatever it is.",
+            json!({"type": "string", "pattern": r#"^(\*|(W/)?"[0-9]{1,18}")$"#}),
         ),
         (
             Header::IfNoneMatch,
             "If-None-Match",
             "An `ETag` that was given: if that is the version still, it is not sent again.",
+            json!({"type": "string"}),
         ),
     ] {
         if route.has(header) {
-            all.push(json!({"name": name, "in": "header", "required": false, "description": says, "schema": {"type": "string"}}));
+            all.push(json!({"name": name, "in": "header", "required": false, "description": says, "schema": schema}));
         }
     }
     all
@@ -80,11 +83,11 @@ fn content(body: Body, schema: impl FnOnce(Shape) -> Value) -> Option<Value> {
         // OpenAPI 3.1 has no word for a schema of each line.
         Body::Lines(shape) => json!({"schema": {"type": "string"}, "x-line": schema(shape)}),
         Body::Text | Body::Figures | Body::Page | Body::PageForm => json!({"schema": {"type": "string"}}),
-        Body::Octets { .. } | Body::Frames => json!({}),
+        Body::Octets { .. } | Body::Identities | Body::Frames => json!({}),
         Body::Empty => return None,
     };
-    if let Body::Octets { bytes_max } = body {
-        described["schema"] = json!({"type": "string", "format": "binary", "maxLength": bytes_max});
+    if matches!(body, Body::Octets { .. } | Body::Identities) {
+        described["schema"] = json!({"type": "string", "format": "binary", "maxLength": body.bytes_max()});
     }
     let mut content = Map::new();
     content.insert(body.media_type()?.to_owned(), described);

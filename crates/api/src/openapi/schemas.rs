@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::routes::Shape;
 
@@ -146,9 +146,18 @@ fn plain(mut value: Value) -> Value {
     value
 }
 
+/// No text has a NUL (`service::incoming`): PostgreSQL could not keep it.
+const TEXT: &str = r"^[^\x00]*$";
+
+/// A time of the day, as jiff reads and writes it.
+const TIME: &str = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$";
+
 fn tidy(value: &mut Value) {
     match value {
         Value::Object(members) => {
+            if is_text(members) {
+                tidy_text(members);
+            }
             if let Some(Value::String(text)) = members.get_mut("description") {
                 *text = text
                     .replace("[`", "`")
@@ -160,6 +169,41 @@ fn tidy(value: &mut Value) {
         }
         Value::Array(members) => members.iter_mut().for_each(tidy),
         _ => {}
+    }
+}
+
+fn is_text(schema: &Map<String, Value>) -> bool {
+    let text = Value::from("string");
+    match schema.get("type") {
+        Some(Value::Array(kinds)) => kinds.contains(&text),
+        kind => kind == Some(&text),
+    }
+}
+
+/// Says what every text must be like, and moves what is said of a text that may be null to the text.
+fn tidy_text(schema: &mut Map<String, Value>) {
+    match schema.get("format").and_then(Value::as_str) {
+        Some("partial-time") => {
+            schema.remove("format");
+            schema.insert("pattern".to_owned(), TIME.into());
+        }
+        None | Some("password") => {
+            let says = ["pattern", "enum", "const", "contentEncoding"]
+                .iter()
+                .any(|key| schema.contains_key(*key));
+            if !says {
+                schema.insert("pattern".to_owned(), TEXT.into());
+            }
+        }
+        Some(_) => {}
+    }
+    if schema["type"].is_array() {
+        let mut text = Map::from_iter([("type".to_owned(), "string".into())]);
+        for key in ["format", "pattern", "minLength", "maxLength", "enum"] {
+            text.extend(schema.remove_entry(key));
+        }
+        schema.remove("type");
+        schema.insert("anyOf".to_owned(), json!([text, {"type": "null"}]));
     }
 }
 
