@@ -214,6 +214,25 @@ mod tests {
         assert_eq!(Region::default().as_str(), "local");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn the_pattern_says_what_the_rule_says(
+            vault in VaultName::PATTERN, machine in MachineName::PATTERN, policy in PolicyName::PATTERN,
+            group in ResourceGroupName::PATTERN, user in UserName::PATTERN, region in Region::PATTERN,
+            other in "[ -~]{0,4}",
+        ) {
+            fn has<N: FromStr>(text: &str) -> bool {
+                text.parse::<N>().is_ok()
+            }
+            assert!(has::<VaultName>(&vault) && has::<MachineName>(&machine) && has::<PolicyName>(&policy));
+            assert!(has::<ResourceGroupName>(&group) && has::<UserName>(&user) && has::<Region>(&region));
+            // Nothing that the pattern of user names lacks is in a name.
+            let plain = |c: char| c.is_ascii_alphanumeric() || "._+@-".contains(c);
+            let named = !other.is_empty() && other.chars().all(plain) && other.starts_with(|c: char| c.is_ascii_alphanumeric());
+            assert_eq!(has::<UserName>(&other), named, "{}", other);
+        }
+    }
+
     #[test]
     fn names_come_from_json_checked() {
         assert!(serde_json::from_str::<VaultName>("\"1bad\"").is_err());
