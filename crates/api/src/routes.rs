@@ -277,7 +277,7 @@ routes! {
     CancelJob: POST "/api/v1/vaults/{vault}/jobs/{job}/cancel", JobsCancel, Body::Empty => 202 json::<JobView>(), "Tells a job to stop", with [Location], refuses [JobOver];
     ListAlerts: GET "/api/v1/vaults/{vault}/alerts", AlertsRead, Body::Empty => 200 json::<AlertList>(), "Lists the alerts of a vault, newest first, in pages", query AlertFilter, refuses [ItemNotFound];
     ShowAlert: GET "/api/v1/vaults/{vault}/alerts/{alert}", AlertsRead, Body::Empty => 200 json::<AlertView>(), "Shows one alert";
-    InactivateAlert: POST "/api/v1/vaults/{vault}/alerts/{alert}/inactivate", AlertsWrite, json::<InactivateAlert>() => 200 json::<AlertView>(), "Says that somebody saw to an alert", refuses [AlertOver];
+    InactivateAlert: POST "/api/v1/vaults/{vault}/alerts/{alert}/inactivate", AlertsWrite, json::<InactivateAlert>() => 200 json::<AlertView>(), "Says that somebody saw to an alert", refuses [AlertOver, InvalidSettings];
     ShowNotifications: GET "/api/v1/vaults/{vault}/notifications", AlertsRead, Body::Empty => 200 json::<NotificationsView>(), "Shows who is told of a vault's alerts", with [ETag];
     ChangeNotifications: PUT "/api/v1/vaults/{vault}/notifications", MonitoringWrite, json::<ChangeNotifications>() => 200 json::<NotificationsView>(), "Changes who is told of a vault's alerts", with [ETag, IfMatch], refuses [InvalidSettings];
     TestNotifications: POST "/api/v1/vaults/{vault}/notifications/test", MonitoringWrite, Body::Empty => 200 json::<NotificationTest>(), "Sends a test message to everybody who is told, and says how that went", refuses [InvalidSettings];
@@ -288,8 +288,8 @@ routes! {
     ListKeySets: GET "/api/v1/key-sets", Backup, Body::Empty => 200 json::<KeySetList>(), "Lists the key sets of the machine's vault";
     AddKeySet: PUT "/api/v1/key-sets/{key_set}", Backup, Body::Octets { bytes_max: KEY_SET_BYTES_MAX } => 204 Body::Empty, "Adds a key set that the machine made", refuses [InvalidKeySet, KeySetExists];
     JoinKeySet: POST "/api/v1/key-sets/{key_set}/join", Backup, json::<JoinRequest>() => 204 Body::Empty, "Joins a key set by proving that the machine opened it", refuses [MembershipRefused];
-    Link: POST "/api/v1/link", Link, json::<LinkRequest>() => 200 json::<LinkAnswer>(), "Waits for work: a machine holds this open";
-    BeginJob: POST "/api/v1/jobs", Link, json::<BeginJob>() => 201 json::<JobView>(), "Begins a job that somebody at the machine asked for", refuses [OperationInProgress, ItemState];
+    Link: POST "/api/v1/link", Link, json::<LinkRequest>() => 200 json::<LinkAnswer>(), "Waits for work: a machine holds this open", refuses [ItemNotFound, JobNotFound];
+    BeginJob: POST "/api/v1/jobs", Link, json::<BeginJob>() => 201 json::<JobView>(), "Begins a job that somebody at the machine asked for", refuses [OperationInProgress, ItemState, ItemNotFound];
     ReportJob: POST "/api/v1/jobs/{job}/progress", Link, json::<ReportJob>() => 200 json::<Reported>(), "Says how far the machine is with its job, and that it lives", refuses [JobOver];
     FinishJob: POST "/api/v1/jobs/{job}/finish", Link, json::<FinishJob>() => 200 json::<JobView>(), "Says how the machine's job ended", refuses [JobOver];
     BeginSession: POST "/api/v1/sessions", Backup, json::<BeginSession>() => 201 json::<Session>(), "Begins a backup session", refuses [JobNotFound, OperationInProgress, ItemState];
