@@ -34,6 +34,7 @@ mod key_sets;
 mod limits;
 mod link;
 mod listener;
+mod listening;
 mod machines;
 mod memory;
 mod metrics;
