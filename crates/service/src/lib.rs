@@ -17,7 +17,6 @@ mod audit;
 mod authority;
 mod calls;
 mod certificate;
-mod clock_watch;
 mod config;
 mod data_dir;
 mod etag;
