@@ -19,6 +19,7 @@ mod calls;
 mod certificate;
 mod config;
 mod data_dir;
+mod descriptors;
 mod etag;
 mod fetch;
 mod first_administrator;

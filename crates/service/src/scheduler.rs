@@ -61,8 +61,10 @@ async fn tick(shared: &Shared) -> Result<(), VaultError> {
             Dispatched::Gone => {}
         }
     }
+    let linked = shared.calls.count();
+    shared.metrics.machines_linked.set(linked as i64);
     // Jobs that came through another node.
-    if shared.calls.count() > 0 {
+    if linked > 0 {
         let since = shared.clock.now().checked_sub(LOOK_BACK).unwrap_or(Timestamp::MIN);
         for container in shared.vaults.machines_called(since).await? {
             shared.calls.call(container);
