@@ -1,6 +1,6 @@
 //! What a service says of itself is what it does: Schemathesis makes requests of the served description, right ones and wrong
-//! ones, and holds every answer against it. As `scripts/schemathesis` installs it from the network once:
-//! `cargo test --test openapi`, or `./scripts/test openapi`.
+//! ones, and holds every answer against it. `scripts/schemathesis` installs it from the network
+//! the first time.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -69,6 +69,7 @@ impl Incoming {
     pub(crate) async fn read_up_to(self, shared: &Shared, bytes_max: usize) -> Answer<Bytes> {
         let length = self.announced.unwrap_or(bytes_max as u64);
         let Some(length) = usize::try_from(length).ok().filter(|&length| length <= bytes_max) else {
+            pass_over(self.body, shared.limits).await;
             return Err(too_large(bytes_max));
         };
         let mut buffer = shared.memory.take(length, self.sender).await;
