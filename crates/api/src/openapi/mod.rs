@@ -20,7 +20,7 @@ const DESCRIPTION: &str = "Everything that Strongroom's own command line, portal
 
 Refusals are problem details (RFC 9457) with a stable `code`. What has a `version` gives it as `ETag` too; with `If-Match` a \
 change is made only if nobody else changed the thing since. Lists that can be long come in pages: the `next` of one page asks \
-for the one after it. Every answer has an `x-request-id`, which the service's log and the audit log have too.
+for the one after it. Every answer of an operation has an `x-request-id`, which the service's log and the audit log have too.
 
 The interface of Azure Resource Manager, which the same service offers, is described by Azure; \
 docs/azure-compatibility.md says which of its operations there are.";
