@@ -106,9 +106,6 @@ impl Incoming {
 /// The longest body, in bytes, that is read to its end although nobody wants it.
 const PASSED_OVER_BYTES_MAX: usize = 1 << 20;
 
-/// How long that may take.
-const PASSED_OVER_IN: Duration = Duration::from_secs(2);
-
 /// Reads a short body that nobody wants: who still sends when the answer is there finds the connection closed, and no
 /// answer. Of a longer body, or one that comes slowly, the rest is left.
 pub(crate) async fn pass_over(body: Body, limits: Limits) {
@@ -122,7 +119,7 @@ pub(crate) async fn pass_over(body: Body, limits: Limits) {
             }
         }
     };
-    let _ = timeout(limits.silence.min(PASSED_OVER_IN), pass).await;
+    let _ = timeout(limits.silence, pass).await;
 }
 
 /// Reads a form, or the query of an address.
