@@ -26,6 +26,22 @@ pub(crate) enum Vault {
     Delete(Delete),
     Credentials(Credentials),
     Settings(Settings),
+    Pin(Pin),
+}
+
+/// Get a security PIN, which somebody then types at a machine
+///
+/// A machine's own credential takes nothing away. With a PIN it may: `strongroom agent stop-protection --delete-data` and
+/// `strongroom agent unregister` ask for one. It is good for five minutes and for one use, and a new one makes the one
+/// before void.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom vault pin main
+  strongroom agent stop-protection --delete-data      (at the machine)")]
+pub(crate) struct Pin {
+    /// The vault's name
+    name: VaultName,
 }
 
 /// Show or change what guards a vault's data
@@ -135,6 +151,7 @@ impl Vault {
             Self::Delete(delete) => delete.run(global, terminal)?,
             Self::Credentials(credentials) => credentials.run(global, terminal)?,
             Self::Settings(settings) => settings.run(global, terminal)?,
+            Self::Pin(pin) => pin.run(global, terminal)?,
         }
         Ok(Outcome::Done)
     }
@@ -244,6 +261,20 @@ impl Settings {
         let version = Some(present.version);
         let changed = block_on(async { Ok(client.change_settings(&self.name, &after, version).await?) })?;
         terminal.done(&changed, settings_text)
+    }
+}
+
+impl Pin {
+    fn run(self, global: &Global, terminal: &Terminal) -> Result<(), Failure> {
+        let client = AdminSession::client(global)?;
+        let pin = block_on(async { Ok(client.security_pin(&self.name).await?) })?;
+        terminal.result(&pin, |pin| {
+            format!(
+                "{}\nGood for one use, until {}. Tell it only to whoever needs it.",
+                pin.pin.reveal(),
+                terminal::moment(pin.expires)
+            )
+        })
     }
 }
 

@@ -28,6 +28,7 @@ mod resource_group;
 mod role;
 pub mod routes;
 mod secret;
+mod security_pin;
 mod service_principal;
 mod session;
 mod settings;
@@ -68,6 +69,7 @@ pub use problem::{Code, PROBLEM_CONTENT_TYPE, Problem};
 pub use resource_group::{CreateResourceGroup, ResourceGroupList, ResourceGroupView};
 pub use role::{AssignRole, AssignmentList, AssignmentView, RoleDefinition, RoleDefinitionList};
 pub use secret::Secret;
+pub use security_pin::{SECURITY_PIN_HEADER, SecurityPin};
 pub use service_principal::{
     AddCertificate, AddSecret, AddedSecret, ChangeServicePrincipal, CreateServicePrincipal, KeyKind, KeyView,
     ServicePrincipalList, ServicePrincipalView,

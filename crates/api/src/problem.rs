@@ -80,6 +80,8 @@ codes! {
     CredentialsExpired = 401 "The vault credentials file has expired";
     /// Signed in, but not entitled.
     Forbidden = 403 "Not permitted";
+    /// A machine's wish needs a person's security PIN, and none, or a wrong one, came with it: Azure's error 100130.
+    SecurityPinRefused = 403 "A security PIN is needed";
     /// The proof of having opened a key set is wrong.
     MembershipRefused = 403 "The key set was not joined";
     /// No such route.

@@ -134,6 +134,7 @@ routes! {
     DeleteVault: DELETE "/api/v1/vaults/{vault}", VaultsDelete, Body::Empty => 204 Body::Empty, "Deletes an empty vault";
     ShowSettings: GET "/api/v1/vaults/{vault}/settings", VaultConfigRead, Body::Empty => 200 Body::Json("SettingsView"), "Shows what guards a vault's data";
     ChangeSettings: PUT "/api/v1/vaults/{vault}/settings", VaultConfigWrite, Body::Json("VaultSettings") => 200 Body::Json("SettingsView"), "Changes what guards a vault's data";
+    IssueSecurityPin: POST "/api/v1/vaults/{vault}/security-pin", SecurityPin, Body::Empty => 201 Body::Json("SecurityPin"), "Gives a PIN, for five minutes and one use, with which a machine may have its data deleted, unregister, or change its passphrase";
     ListPolicies: GET "/api/v1/vaults/{vault}/policies", PoliciesRead, Body::Empty => 200 Body::Json("PolicyList"), "Lists the policies of a vault";
     CreatePolicy: POST "/api/v1/vaults/{vault}/policies", PoliciesWrite, Body::Json("CreatePolicy") => 201 Body::Json("PolicyView"), "Makes a policy";
     ShowPolicy: GET "/api/v1/vaults/{vault}/policies/{policy}", PoliciesRead, Body::Empty => 200 Body::Json("PolicyView"), "Shows one policy";
@@ -159,8 +160,9 @@ routes! {
     IssueCredentials: POST "/api/v1/vaults/{vault}/credentials", CredentialsIssue, Body::Empty => 201 Body::Json("VaultCredentials"), "Issues a vault credentials file, valid 10 days and only for registering";
     Register: POST "/api/v1/register", MachineRegister, Body::Json("RegisterRequest") => 201 Body::Json("Registered"), "Registers a machine with the key that it made";
     ShowMachine: GET "/api/v1/machine", Restore, Body::Empty => 200 Body::Json("MachineView"), "Shows the calling machine as the service knows it";
+    DeleteOwnData: POST "/api/v1/machine/delete-data", RemoveOwn, Body::Empty => 200 Body::Json("ItemChange"), "Stops the protection of the calling machine and deletes its data, with a security PIN";
     ListKeySets: GET "/api/v1/key-sets", Backup, Body::Empty => 200 Body::Json("KeySetList"), "Lists the key sets of the machine's vault";
-    AddKeySet: PUT "/api/v1/key-sets/{key_set}", Backup, Body::Octets { bytes_max: KEY_SET_BYTES_MAX } => 204 Body::Empty, "Adds a key set that the machine made";
+    AddKeySet: PUT "/api/v1/key-sets/{key_set}", Backup, Body::Octets { bytes_max: KEY_SET_BYTES_MAX } => 204 Body::Empty, "Adds a key set that the machine made; another one than the first needs a security PIN";
     JoinKeySet: POST "/api/v1/key-sets/{key_set}/join", Backup, Body::Json("JoinRequest") => 204 Body::Empty, "Joins a key set by proving that the machine opened it";
     Link: POST "/api/v1/link", Link, Body::Json("LinkRequest") => 200 Body::Json("LinkAnswer"), "Waits for work: a machine holds this open";
     BeginJob: POST "/api/v1/jobs", Link, Body::Json("BeginJob") => 201 Body::Json("JobView"), "Begins a job that somebody at the machine asked for";

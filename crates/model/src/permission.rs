@@ -122,6 +122,8 @@ permissions! {
     Restore = None;
     /// Have stored objects re-read and checked.
     Scrub = None;
+    /// Have one's own data deleted, or one's own registration; machines only, and never without a security PIN.
+    RemoveOwn = None;
     /// Hold the link by which work comes to a machine; machines only.
     Link = None;
 }

@@ -147,7 +147,7 @@ pub(crate) async fn find(shared: &Shared, vault: &str, item: &str) -> Answer<Ite
     shared.vaults.item(vault.id, item).await.map_err(refuse)
 }
 
-fn change(changed: ItemChanged) -> ItemChange {
+pub(crate) fn change(changed: ItemChanged) -> ItemChange {
     let now = changed.job.created;
     ItemChange {
         item: changed.item.map(|row| view(row, now)),

@@ -55,6 +55,7 @@ mod roles;
 mod router;
 mod scheduler;
 mod seals;
+mod security_pins;
 mod service;
 mod service_principals;
 mod sessions;

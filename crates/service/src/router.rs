@@ -13,8 +13,8 @@ use crate::refusal::Refusal;
 use crate::shared::Shared;
 use crate::{
     account, alerts, arm, audit, fetch, health, items, jobs, key_sets, link, machines, notifications, oauth,
-    one_time_passwords, points, policies, resource_groups, roles, service_principals, sessions, settings, users,
-    vaults,
+    one_time_passwords, points, policies, resource_groups, roles, security_pins, service_principals, sessions,
+    settings, users, vaults,
 };
 
 /// Builds the router from the table of routes.
@@ -81,6 +81,7 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::DeleteVault => on(method, vaults::delete),
         RouteId::ShowSettings => on(method, settings::show),
         RouteId::ChangeSettings => on(method, settings::change),
+        RouteId::IssueSecurityPin => on(method, security_pins::issue),
         RouteId::ListPolicies => on(method, policies::list),
         RouteId::CreatePolicy => on(method, policies::create),
         RouteId::ShowPolicy => on(method, policies::show),
@@ -110,6 +111,7 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::IssueCredentials => on(method, machines::issue_credentials),
         RouteId::Register => on(method, machines::register),
         RouteId::ShowMachine => on(method, machines::show),
+        RouteId::DeleteOwnData => on(method, security_pins::delete_data),
         RouteId::ListKeySets => on(method, key_sets::list),
         RouteId::AddKeySet => on(method, key_sets::add),
         RouteId::JoinKeySet => on(method, key_sets::join),

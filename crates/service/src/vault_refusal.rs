@@ -21,6 +21,8 @@ pub(crate) fn refuse(error: VaultError) -> Refusal {
         VaultError::ItemNotFound => Code::ItemNotFound,
         VaultError::ItemRefused { .. } => Code::ItemState,
         VaultError::Immutable { .. } => Code::Immutable,
+        VaultError::PinRefused { .. } => Code::SecurityPinRefused,
+        VaultError::TooManyPins { .. } => Code::TooManyAttempts,
         VaultError::SettingsRefused { .. } => Code::InvalidSettings,
         VaultError::KeepUntil { .. } => Code::InvalidRequest,
         VaultError::JobNotFound => Code::JobNotFound,
@@ -51,6 +53,7 @@ pub(crate) fn refuse(error: VaultError) -> Refusal {
     match error {
         VaultError::BlobsMissing { missing, .. } => problem.missing = missing,
         VaultError::PredecessorMismatch { expected } => problem.expected = expected,
+        VaultError::TooManyPins { seconds } => problem.retry_after_seconds = Some(seconds),
         _ => {}
     }
     problem.into()

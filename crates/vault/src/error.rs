@@ -96,6 +96,20 @@ pub enum VaultError {
         /// What would be lowered.
         why: String,
     },
+    /// What a machine wants needs a person's PIN, and none, or a wrong one, was shown. The number is Azure's.
+    #[error(
+        "this needs a security PIN of the vault, and the one given, if any, is wrong, was used, or is older than 5 minutes (error 100130): whoever manages the vault gets a new one with `strongroom vault pin {vault}`"
+    )]
+    PinRefused {
+        /// The vault.
+        vault: VaultName,
+    },
+    /// A machine showed too many wrong PINs.
+    #[error("this machine has shown too many wrong security PINs: none is looked at for {} minutes", seconds.div_ceil(60))]
+    TooManyPins {
+        /// How long to wait.
+        seconds: u64,
+    },
     /// The vault's settings cannot be that.
     #[error("{why}")]
     SettingsRefused {

@@ -2,6 +2,7 @@
 
 mod run;
 mod settings;
+mod stop_protection;
 
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,7 @@ pub(crate) enum Agent {
     Run(run::Run),
     Settings(settings::Settings),
     Status(Status),
+    StopProtection(stop_protection::StopProtection),
 }
 
 /// Register this machine in a vault
@@ -82,6 +84,7 @@ impl Agent {
             Self::Run(run) => run.run(global),
             Self::Settings(settings) => settings.run(global, terminal),
             Self::Status(Status {}) => status(global, terminal),
+            Self::StopProtection(stop) => stop.run(global, terminal),
         }
     }
 }

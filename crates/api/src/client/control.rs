@@ -7,7 +7,7 @@ use super::{Client, ClientError};
 use crate::routes::RouteId;
 use crate::{
     BackUpItem, ChangePolicy, CreatePolicy, ItemChange, ItemFilter, ItemList, ItemView, JobFilter, JobList, JobView,
-    KeptPointList, PolicyList, PolicyView, ProtectItem, SettingsView, StopItem,
+    KeptPointList, PolicyList, PolicyView, ProtectItem, SecurityPin, SettingsView, StopItem,
 };
 
 // Items are named by the names of their machines or by their ids; an id is a possible name, so one type does for both.
@@ -33,6 +33,14 @@ impl Client {
     ) -> Result<SettingsView, ClientError> {
         let call = Call::new(RouteId::ChangeSettings, &[vault]).json(settings);
         self.send_for_json(call.if_match(version)).await
+    }
+
+    /// Gets a new security PIN of a vault, in place of the one before.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn security_pin(&self, vault: &VaultName) -> Result<SecurityPin, ClientError> {
+        self.send_for_json(Call::new(RouteId::IssueSecurityPin, &[vault])).await
     }
 
     /// Lists the policies of a vault, by name.

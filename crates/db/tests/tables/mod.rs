@@ -134,6 +134,7 @@ fn key_set(number: u8, container: ContainerId) -> NewKeySet {
         },
         added_by: container,
         per_container_max: 2,
+        further: true,
     }
 }
 

@@ -6,7 +6,7 @@ use super::operations::{OperationId, State};
 use super::reply::Reply;
 use super::{
     certificates, configs, containers, empty, endpoints, extended, groups, items, jobs, points, policies, provider,
-    storage, subscriptions, tracked, usages, vaults,
+    security_pins, storage, subscriptions, tracked, usages, vaults,
 };
 
 /// Answers a call.
@@ -59,6 +59,7 @@ pub(crate) async fn dispatch(call: &Call) -> ArmResult<Reply> {
         ConfigGet => configs::get(call).await,
         ConfigPut | ConfigPatch => configs::put(call).await,
         EncryptionGet => configs::encryption(call).await,
+        SecurityPin => security_pins::issue(call).await,
 
         ContainersList => containers::list(call).await,
         ContainersGet => containers::get(call).await,

@@ -33,6 +33,7 @@ mod provider;
 mod record;
 mod reply;
 mod security;
+mod security_pins;
 mod storage;
 mod subscriptions;
 mod times;
