@@ -61,6 +61,7 @@ pub(crate) async fn dispatch(call: &Call) -> ArmResult<Reply> {
         EncryptionGet => configs::encryption(call).await,
 
         ContainersList => containers::list(call).await,
+        IdentitiesDelete => containers::unregister(call).await,
         ContainersGet => containers::get(call).await,
         Refresh => containers::refresh(call).await,
 
