@@ -13,6 +13,7 @@ mod base64_bytes;
 mod bitmap;
 mod certificate_key;
 mod client;
+mod container;
 mod credentials;
 mod frame;
 mod item;
@@ -49,6 +50,7 @@ pub use client::{
     AdministratorSession, CertificateFault, ChangedPassword, Client, ClientError, ClientOptions, FetchStream, Fetched,
     PointFilter, PrincipalProof, RetryPolicy, SessionKeeper, SignIn,
 };
+pub use container::{ContainerFilter, ContainerList, ContainerView};
 pub use credentials::{CREDENTIALS_BYTES_MAX, CredentialsError, VaultCredentials};
 pub use frame::{FRAME_HEADER_LENGTH, Frame, FrameError, FrameHeader, FrameParser, FrameStatus};
 pub use item::{

@@ -108,7 +108,7 @@ codes! {
     JobNotFound = 404 "No such job";
     /// No such alert in the vault.
     AlertNotFound = 404 "No such alert";
-    /// The machine is not registered, or not any more.
+    /// The machine is not registered, or not any more; or no machine of that name is registered in the vault.
     MachineNotFound = 404 "No such machine";
     /// The route exists, with another method.
     MethodNotAllowed = 405 "Method not allowed";
@@ -120,6 +120,8 @@ codes! {
     PolicyExists = 409 "The name is taken";
     /// Items are under the policy.
     PolicyInUse = 409 "The policy is in use";
+    /// Several items have the name.
+    ItemAmbiguous = 409 "Several items have the name";
     /// The item is not in a state for that.
     ItemState = 409 "Not in this state";
     /// Another operation is in progress on the item.

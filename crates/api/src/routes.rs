@@ -140,6 +140,9 @@ routes! {
     ShowPolicy: GET "/api/v1/vaults/{vault}/policies/{policy}", PoliciesRead, Body::Empty => 200 Body::Json("PolicyView"), "Shows one policy";
     ChangePolicy: PUT "/api/v1/vaults/{vault}/policies/{policy}", PoliciesWrite, Body::Json("ChangePolicy") => 200 Body::Json("PolicyView"), "Gives a policy other rules";
     DeletePolicy: DELETE "/api/v1/vaults/{vault}/policies/{policy}", PoliciesDelete, Body::Empty => 204 Body::Empty, "Deletes a policy that no item is under; a default one comes back";
+    ListContainers: GET "/api/v1/vaults/{vault}/containers", ContainersRead, Body::Empty => 200 Body::Json("ContainerList"), "Lists the machines that are registered in a vault, in pages";
+    ShowContainer: GET "/api/v1/vaults/{vault}/containers/{container}", ContainersRead, Body::Empty => 200 Body::Json("ContainerView"), "Shows one registered machine, by id or name";
+    UnregisterContainer: DELETE "/api/v1/vaults/{vault}/containers/{container}", ContainersDelete, Body::Empty => 200 Body::Json("ItemChange"), "Unregisters a machine: its key is good no more, and its item is deleted, softly while the vault has that on";
     ListItems: GET "/api/v1/vaults/{vault}/items", ItemsRead, Body::Empty => 200 Body::Json("ItemList"), "Lists the items of a vault, in pages";
     ShowItem: GET "/api/v1/vaults/{vault}/items/{item}", ItemsRead, Body::Empty => 200 Body::Json("ItemView"), "Shows one item, by id or name";
     ProtectItem: PUT "/api/v1/vaults/{vault}/items/{item}/protection", ItemsWrite, Body::Json("ProtectItem") => 200 Body::Json("ItemChange"), "Puts an item under a policy: the first one, another one, or again after a stop";

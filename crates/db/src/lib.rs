@@ -57,7 +57,7 @@ pub use applications::{ApplicationKeyKind, ApplicationKeyRow, ApplicationRow};
 pub use audit::{Actor, AuditFilter, AuditRow, NewAuditRow};
 pub use authorization_codes::AuthorizationCodeRow;
 pub use blobs::{BlobPlace, CHUNK_LEVEL, IDS_MAX};
-pub use containers::{Container, NewContainer};
+pub use containers::{Container, ItemLeft, NewContainer};
 pub use credentials::{Credential, CredentialId, CredentialUse};
 pub use database::{Db, Moment, Steps};
 pub use deliveries::{DeliveryRow, NewDelivery, Outcome, Telling};

@@ -127,11 +127,11 @@ macro_rules! select_points {
     };
 }
 
-/// A condition on points: container $2 may read them.
+/// A condition on points: container $2 may read them. What is soft-deleted is to be brought back before it is restored.
 macro_rules! readable {
     ($rest:literal) => {
         concat!(
-            "and (containers.id = $2 or exists (select 1 from key_set_members \
+            "and items.deleted = 0 and (containers.id = $2 or exists (select 1 from key_set_members \
              join containers as viewer on viewer.key = key_set_members.container \
              where viewer.id = $2 and key_set_members.vault = points.vault \
              and key_set_members.key_set = points.key_set)) ",

@@ -41,6 +41,13 @@ words!(
     }
 );
 
+impl ItemChange {
+    /// Whether the item's machine has to do something for it, then or later.
+    pub fn needs_machine(self) -> bool {
+        matches!(self, Self::Protect | Self::BackUp | Self::Restore)
+    }
+}
+
 impl ItemState {
     /// Whether its policy's schedule is followed.
     pub fn is_scheduled(self) -> bool {

@@ -19,6 +19,7 @@ mod calls;
 mod certificate;
 mod clock_watch;
 mod config;
+mod containers;
 mod data_dir;
 mod etag;
 mod fetch;

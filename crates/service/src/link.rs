@@ -53,6 +53,8 @@ pub(crate) async fn link(
 
 /// What there is to do just now; jobs are the machine's from here on.
 async fn look(shared: &Shared, machine: Machine, request: &LinkRequest) -> Answer<LinkAnswer> {
+    // Who held the link may have been unregistered meanwhile.
+    shared.vaults.container(machine.container).await.map_err(refuse)?;
     let work = shared.vaults.work(machine.container, &request.running).await;
     let work = work.map_err(refuse)?;
     let mut jobs = Vec::new();

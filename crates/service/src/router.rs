@@ -12,8 +12,8 @@ use crate::gate::{Gate, pass};
 use crate::refusal::Refusal;
 use crate::shared::Shared;
 use crate::{
-    account, alerts, arm, audit, fetch, health, items, jobs, key_sets, link, machines, notifications, oauth,
-    one_time_passwords, points, policies, resource_groups, roles, security_pins, service_principals, sessions,
+    account, alerts, arm, audit, containers, fetch, health, items, jobs, key_sets, link, machines, notifications,
+    oauth, one_time_passwords, points, policies, resource_groups, roles, security_pins, service_principals, sessions,
     settings, users, vaults,
 };
 
@@ -87,6 +87,9 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::ShowPolicy => on(method, policies::show),
         RouteId::ChangePolicy => on(method, policies::change),
         RouteId::DeletePolicy => on(method, policies::delete),
+        RouteId::ListContainers => on(method, containers::list),
+        RouteId::ShowContainer => on(method, containers::show),
+        RouteId::UnregisterContainer => on(method, containers::unregister),
         RouteId::ListItems => on(method, items::list),
         RouteId::ShowItem => on(method, items::show),
         RouteId::ProtectItem => on(method, items::protect),

@@ -33,6 +33,7 @@ impl Things {
             .replace("{job}", &self.job)
             .replace("{alert}", &self.alert)
             .replace("{item}", "a")
+            .replace("{container}", "spare")
             .replace("{policy}", "DefaultPolicy")
             .replace("{group}", "default")
             .replace("{user}", "spare")
@@ -143,7 +144,7 @@ async fn every_route_admits_exactly_those_who_hold_its_permission() {
                     reply.status,
                     reply.code()
                 );
-                // There is no spare user or principal, and no item or job in the foreign vault: whoever is told so was let
+                // There is no spare user, principal or machine, and no item or job in the foreign vault: whoever is told so was let
                 // through.
                 let absent = matches!(
                     reply.code().as_deref(),
@@ -154,6 +155,7 @@ async fn every_route_admits_exactly_those_who_hold_its_permission() {
                             | "JobNotFound"
                             | "PolicyNotFound"
                             | "AlertNotFound"
+                            | "MachineNotFound"
                     )
                 );
                 let answer = match reply.status {

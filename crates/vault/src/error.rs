@@ -82,6 +82,14 @@ pub enum VaultError {
     /// There is no such item.
     #[error("there is no such item in this vault: `strongroom item list` shows its items")]
     ItemNotFound,
+    /// Several items have the name.
+    #[error(
+        "several items were left by machines that were called {name}: name one by its id, as `strongroom item list` shows it"
+    )]
+    ItemAmbiguous {
+        /// The name.
+        name: MachineName,
+    },
     /// The item is not in a state for that.
     #[error("this cannot be done with {name}: {why}")]
     ItemRefused {
@@ -151,6 +159,9 @@ pub enum VaultError {
     /// There is no such machine.
     #[error("the machine is not registered: register it with a new vault credentials file")]
     ContainerNotFound,
+    /// There is no such machine in the vault.
+    #[error("there is no such machine in this vault: `strongroom machine list` shows those that are registered")]
+    NoSuchContainer,
     /// There is no such recovery point that the caller may read.
     #[error("there is no such recovery point: `strongroom points` shows those that this machine can read")]
     PointNotFound,

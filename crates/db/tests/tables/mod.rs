@@ -196,7 +196,7 @@ pub async fn a_machine_keeps_its_ids_when_it_registers_again(db: Db) {
     assert_eq!((again.public_key, again.name.as_str()), ([2; 32], "wEB"));
     let elsewhere = machine(&db, two, 3, "web").await;
     assert_ne!(elsewhere.id, first.id);
-    assert_eq!(db.containers(one).await.unwrap(), std::slice::from_ref(&again));
+    assert_eq!(db.containers(one, "", 100).await.unwrap(), std::slice::from_ref(&again));
     assert_eq!(db.container(first.id).await.unwrap(), Some(again));
     assert_eq!(db.container(ContainerId::from_bytes([9; 16])).await.unwrap(), None);
 }

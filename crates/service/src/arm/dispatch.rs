@@ -62,6 +62,7 @@ pub(crate) async fn dispatch(call: &Call) -> ArmResult<Reply> {
         SecurityPin => security_pins::issue(call).await,
 
         ContainersList => containers::list(call).await,
+        IdentitiesDelete => containers::unregister(call).await,
         ContainersGet => containers::get(call).await,
         Refresh => containers::refresh(call).await,
 

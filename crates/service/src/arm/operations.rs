@@ -80,7 +80,6 @@ const FABRIC: &str = fabric!("");
 const CONTAINER: &str = container!("");
 const ITEM: &str = item!("");
 
-const LATER: &str = "machines are not unregistered through this address yet";
 const NO_PRIVATE_ENDPOINTS: &str = "Strongroom listens where its administrator says; it has no private endpoints";
 const NO_EXPORT: &str = "jobs are not exported to a storage account: list them, which gives all that is known of them";
 const NO_GUARD: &str = "Strongroom has no Resource Guard yet";
@@ -176,7 +175,7 @@ operations! {
     VaultStatus "GetOperationStatus" GET VAULT "operationStatus/{operationId}" 1 Served, "Vaults/read";
     VaultResult "GetOperationResult" GET VAULT "operationResults/{operationId}" 1 Served, "Vaults/read";
     CertificatesPut "VaultCertificates_Create" PUT VAULT "certificates/{certificateName}" 1 Served, "Vaults/certificates/write";
-    IdentitiesDelete "RegisteredIdentities_Delete" DELETE VAULT "registeredIdentities/{identityName}" 1 Absent(LATER), "Vaults/registeredIdentities/delete";
+    IdentitiesDelete "RegisteredIdentities_Delete" DELETE VAULT "registeredIdentities/{identityName}" 1 Served, "Vaults/registeredIdentities/delete";
     Usages "Usages_ListByVaults" GET VAULT "usages" 1 Served, "Vaults/usages/read";
     ExtendedGet "VaultExtendedInfo_Get" GET VAULT "extendedInformation/vaultExtendedInfo" 2 Served, "Vaults/extendedInformation/read";
     ExtendedPut "VaultExtendedInfo_CreateOrUpdate" PUT VAULT "extendedInformation/vaultExtendedInfo" 2 Served, "Vaults/extendedInformation/write";
