@@ -164,6 +164,7 @@ routes! {
     Register: POST "/api/v1/register", MachineRegister, Body::Json("RegisterRequest") => 201 Body::Json("Registered"), "Registers a machine with the key that it made";
     ShowMachine: GET "/api/v1/machine", Restore, Body::Empty => 200 Body::Json("MachineView"), "Shows the calling machine as the service knows it";
     DeleteOwnData: POST "/api/v1/machine/delete-data", RemoveOwn, Body::Empty => 200 Body::Json("ItemChange"), "Stops the protection of the calling machine and deletes its data, with a security PIN";
+    UnregisterMachine: DELETE "/api/v1/machine", RemoveOwn, Body::Empty => 200 Body::Json("ItemChange"), "Unregisters the calling machine, with a security PIN";
     ListKeySets: GET "/api/v1/key-sets", Backup, Body::Empty => 200 Body::Json("KeySetList"), "Lists the key sets of the machine's vault";
     AddKeySet: PUT "/api/v1/key-sets/{key_set}", Backup, Body::Octets { bytes_max: KEY_SET_BYTES_MAX } => 204 Body::Empty, "Adds a key set that the machine made; another one than the first needs a security PIN";
     JoinKeySet: POST "/api/v1/key-sets/{key_set}/join", Backup, Body::Json("JoinRequest") => 204 Body::Empty, "Joins a key set by proving that the machine opened it";

@@ -115,6 +115,7 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::Register => on(method, machines::register),
         RouteId::ShowMachine => on(method, machines::show),
         RouteId::DeleteOwnData => on(method, security_pins::delete_data),
+        RouteId::UnregisterMachine => on(method, security_pins::unregister),
         RouteId::ListKeySets => on(method, key_sets::list),
         RouteId::AddKeySet => on(method, key_sets::add),
         RouteId::JoinKeySet => on(method, key_sets::join),

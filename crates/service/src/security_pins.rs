@@ -119,6 +119,28 @@ pub(crate) async fn delete_data(
     Ok(Json(items::change(deleted.done)))
 }
 
+/// `DELETE /api/v1/machine`.
+pub(crate) async fn unregister(
+    State(shared): State<Arc<Shared>>,
+    Extension(request): Extension<RequestId>,
+    Extension(peer): Extension<Peer>,
+    machine: Machine,
+    pin: ShownPin,
+) -> Answer<Json<ItemChange>> {
+    let pin = pin.hash(&shared, machine);
+    let gone = shared.vaults.unregister_oneself(machine.container, pin).await;
+    let gone = gone.map_err(refuse)?;
+    let done = Done {
+        route: RouteId::UnregisterMachine,
+        permission: Permission::ContainersDelete,
+        by: gone.by,
+    };
+    done.write_down(&shared, machine, request, peer).await?;
+    shared.calls.call(machine.container);
+    tracing::info!(machine = %machine.container, "a machine unregistered itself, with a security PIN");
+    Ok(Json(items::change(gone.done)))
+}
+
 /// What a machine did with a PIN. The gate writes down what accounts do; here an account did it through a machine.
 pub(crate) struct Done {
     pub(crate) route: RouteId,

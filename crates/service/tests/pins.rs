@@ -67,6 +67,29 @@ async fn a_machine_deletes_its_data_with_a_pin_and_only_so() {
 }
 
 #[tokio::test]
+async fn a_machine_unregisters_itself_with_a_pin_and_only_so() {
+    let scene = Scene::new().await;
+    let job = scene.machine.client.begin_job(Operation::Backup).await.unwrap();
+    scene.work(&job, 1).await;
+    let machine = &scene.machine.client;
+    let token = scene.world.machine_token(&scene.machine).await;
+    let without = scene.world.call("DELETE", "/api/v1/machine", Some(&token), b"").await;
+    assert_eq!(without.code().as_deref(), Some("SecurityPinRefused"));
+    let pin = pin(&scene.people).await;
+    let wrong = machine.unregister_oneself(&other(&pin)).await.unwrap_err();
+    assert_eq!(code(&wrong), Code::SecurityPinRefused);
+    let left = machine.unregister_oneself(&pin).await.unwrap().item.unwrap();
+    assert!(left.purged_at.is_some());
+    assert_eq!(code(&machine.machine().await.unwrap_err()), Code::MachineNotFound);
+    let lines = scene.people.audit(&AuditQuery::default()).await.unwrap().lines;
+    let written = lines
+        .iter()
+        .find(|line| line.path.starts_with("/api/v1/machine?"))
+        .unwrap();
+    assert!(written.action.ends_with("registeredIdentities/delete"), "{written:?}");
+}
+
+#[tokio::test]
 async fn a_pin_ends_after_five_minutes_or_with_the_next() {
     let scene = Scene::new().await;
     let machine = &scene.machine.client;

@@ -70,4 +70,16 @@ impl Vaults {
         let done = self.stop(&item, Stop::Delete, None).await?;
         Ok(Pinned { done, by })
     }
+
+    /// Unregisters a machine, as a person with a PIN of its vault asks for at the machine.
+    pub async fn unregister_oneself(
+        &self,
+        container: ContainerId,
+        pin: Option<PinHash>,
+    ) -> Result<Pinned<ItemChanged>, VaultError> {
+        let by = self.use_pin(container, pin).await?;
+        let container = self.container(container).await?;
+        let done = self.unregister(&container).await?;
+        Ok(Pinned { done, by })
+    }
 }

@@ -3,6 +3,7 @@
 mod run;
 mod settings;
 mod stop_protection;
+mod unregister;
 
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,7 @@ pub(crate) enum Agent {
     Settings(settings::Settings),
     Status(Status),
     StopProtection(stop_protection::StopProtection),
+    Unregister(unregister::Unregister),
 }
 
 /// Register this machine in a vault
@@ -85,6 +87,7 @@ impl Agent {
             Self::Settings(settings) => settings.run(global, terminal),
             Self::Status(Status {}) => status(global, terminal),
             Self::StopProtection(stop) => stop.run(global, terminal),
+            Self::Unregister(unregister) => unregister.run(global, terminal),
         }
     }
 }

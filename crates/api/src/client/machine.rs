@@ -87,6 +87,15 @@ impl Client {
             .await
     }
 
+    /// Unregisters the calling machine, with a security PIN of its vault: its key is good no more.
+    ///
+    /// # Errors
+    /// [`crate::Code::SecurityPinRefused`], [`crate::Code::Immutable`] among others.
+    pub async fn unregister_oneself(&self, pin: &Secret) -> Result<ItemChange, ClientError> {
+        self.send_for_json(Call::new(RouteId::UnregisterMachine, &[]).pin(Some(pin)))
+            .await
+    }
+
     /// Joins a key set, by its membership secret.
     ///
     /// # Errors
