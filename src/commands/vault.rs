@@ -4,12 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use strongroom_api::{CreateVault, SettingsView, VaultCredentials, VaultView};
-use strongroom_model::{Immutability, Redundancy, Region, ResourceGroupName, SoftDelete, VaultName, VaultSettings};
+use strongroom_api::{CreateVault, SetVaultGuard, SettingsView, VaultCredentials, VaultGuardView, VaultView};
+use strongroom_model::{
+    GuardName, Immutability, Redundancy, Region, ResourceGroupName, SoftDelete, VaultName, VaultSettings,
+};
 
 use crate::admin_session::AdminSession;
 use crate::cli::Global;
 use crate::commands::block_on;
+use crate::commands::guard::words;
 use crate::failure::{Failure, Outcome};
 use crate::private_file;
 use crate::terminal::{self, Table, Terminal};
@@ -27,6 +30,36 @@ pub(crate) enum Vault {
     Credentials(Credentials),
     Settings(Settings),
     Pin(Pin),
+    #[command(subcommand)]
+    Guard(Guard),
+}
+
+/// Put a vault under a resource guard, or take it off
+///
+/// What the guard guards then needs a second person's approval: see `strongroom guard`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Guard {
+    Set(GuardSet),
+    /// Show the resource guard that a vault is under
+    Show(Show),
+    /// Take the resource guard off a vault; this needs an approval itself
+    Remove(Show),
+}
+
+/// Put a vault under a resource guard
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom vault guard set main --guard two-people --resource-group security")]
+pub(crate) struct GuardSet {
+    /// The vault's name
+    name: VaultName,
+    /// The guard's name
+    #[arg(long, value_name = "NAME")]
+    guard: GuardName,
+    /// The resource group that the guard lies in
+    #[arg(long, value_name = "NAME", default_value_t = ResourceGroupName::default())]
+    resource_group: ResourceGroupName,
 }
 
 /// Get a security PIN, which somebody then types at a machine
@@ -135,6 +168,11 @@ struct DeletedView {
 }
 
 #[derive(Serialize)]
+struct UnguardedView {
+    unguarded: VaultName,
+}
+
+#[derive(Serialize)]
 struct CredentialsView {
     vault: VaultName,
     file: PathBuf,
@@ -152,6 +190,7 @@ impl Vault {
             Self::Credentials(credentials) => credentials.run(global, terminal)?,
             Self::Settings(settings) => settings.run(global, terminal)?,
             Self::Pin(pin) => pin.run(global, terminal)?,
+            Self::Guard(guard) => guard.run(global, terminal)?,
         }
         Ok(Outcome::Done)
     }
@@ -262,6 +301,46 @@ impl Settings {
         let changed = block_on(async { Ok(client.change_settings(&self.name, &after, version).await?) })?;
         terminal.done(&changed, settings_text)
     }
+}
+
+impl Guard {
+    fn run(self, global: &Global, terminal: &Terminal) -> Result<(), Failure> {
+        let client = AdminSession::client(global)?;
+        match self {
+            Self::Set(set) => {
+                let wish = SetVaultGuard {
+                    resource_group: set.resource_group,
+                    guard: set.guard,
+                };
+                let under = block_on(async { Ok(client.set_vault_guard(&set.name, &wish).await?) })?;
+                terminal.done(&under, guard_text)
+            }
+            Self::Show(Show { name }) => {
+                let under = block_on(async { Ok(client.vault_guard(&name).await?) })?;
+                terminal.result(&under, guard_text)
+            }
+            Self::Remove(Show { name }) => {
+                block_on(async { Ok(client.remove_vault_guard(&name).await?) })?;
+                terminal.done(&UnguardedView { unguarded: name }, |view| {
+                    format!("The vault {} is under no resource guard any more.", view.unguarded)
+                })
+            }
+        }
+    }
+}
+
+fn guard_text(view: &VaultGuardView) -> String {
+    let mut text = format!(
+        "Under the resource guard {} of the resource group {} since {}. A second person must approve: {}.",
+        view.guard,
+        view.resource_group,
+        terminal::moment(view.since),
+        words(&view.operations)
+    );
+    if let Some(warning) = &view.warning {
+        text += &format!("\nBeware: {warning}.");
+    }
+    text
 }
 
 impl Pin {

@@ -16,6 +16,7 @@ mod client;
 mod container;
 mod credentials;
 mod frame;
+mod guard;
 mod item;
 mod job;
 mod key;
@@ -53,6 +54,9 @@ pub use client::{
 pub use container::{ContainerFilter, ContainerList, ContainerView};
 pub use credentials::{CREDENTIALS_BYTES_MAX, CredentialsError, VaultCredentials};
 pub use frame::{FRAME_HEADER_LENGTH, Frame, FrameError, FrameHeader, FrameParser, FrameStatus};
+pub use guard::{
+    ApprovalList, ApprovalView, CreateGuard, GuardList, GuardView, RequestApproval, SetVaultGuard, VaultGuardView,
+};
 pub use item::{
     BackUpItem, ItemChange, ItemFilter, ItemList, ItemView, KeptPoint, KeptPointList, LastBackup, ProtectItem,
     StopData, StopItem,

@@ -126,6 +126,13 @@ routes! {
     CreateResourceGroup: POST "/api/v1/resource-groups", ResourceGroupsWrite, Body::Json("CreateResourceGroup") => 201 Body::Json("ResourceGroupView"), "Creates a resource group";
     ShowResourceGroup: GET "/api/v1/resource-groups/{group}", ResourceGroupsRead, Body::Empty => 200 Body::Json("ResourceGroupView"), "Shows one resource group";
     DeleteResourceGroup: DELETE "/api/v1/resource-groups/{group}", ResourceGroupsDelete, Body::Empty => 204 Body::Empty, "Deletes a resource group that no vault is in";
+    ListGuards: GET "/api/v1/resource-groups/{group}/guards", GuardsRead, Body::Empty => 200 Body::Json("GuardList"), "Lists the resource guards of a resource group";
+    CreateGuard: POST "/api/v1/resource-groups/{group}/guards", GuardsWrite, Body::Json("CreateGuard") => 201 Body::Json("GuardView"), "Makes a resource guard: vaults under it need a second person for what takes protection away";
+    ShowGuard: GET "/api/v1/resource-groups/{group}/guards/{guard}", GuardsRead, Body::Empty => 200 Body::Json("GuardView"), "Shows one resource guard";
+    DeleteGuard: DELETE "/api/v1/resource-groups/{group}/guards/{guard}", GuardsDelete, Body::Empty => 204 Body::Empty, "Deletes a resource guard that no vault is under";
+    GuardApprovals: GET "/api/v1/resource-groups/{group}/guards/{guard}/approvals", GuardsRead, Body::Empty => 200 Body::Json("ApprovalList"), "Lists what is asked of a resource guard, newest first";
+    Approve: POST "/api/v1/resource-groups/{group}/guards/{guard}/approvals/{approval}/approve", ApprovalsDecide, Body::Empty => 200 Body::Json("ApprovalView"), "Allows what another person asked for, once and for an hour";
+    Deny: POST "/api/v1/resource-groups/{group}/guards/{guard}/approvals/{approval}/deny", ApprovalsDecide, Body::Empty => 200 Body::Json("ApprovalView"), "Does not allow what was asked for";
     ReadAudit: GET "/api/v1/audit", AuditRead, Body::Empty => 200 Body::Json("AuditPage"), "Reads the audit log, page by page";
     ExportAudit: GET "/api/v1/audit/export", AuditRead, Body::Empty => 200 Body::Text, "Streams the audit log, one JSON object a line";
     ListVaults: GET "/api/v1/vaults", VaultsRead, Body::Empty => 200 Body::Json("VaultList"), "Lists the vaults that the caller may see";
@@ -134,6 +141,11 @@ routes! {
     DeleteVault: DELETE "/api/v1/vaults/{vault}", VaultsDelete, Body::Empty => 204 Body::Empty, "Deletes an empty vault";
     ShowSettings: GET "/api/v1/vaults/{vault}/settings", VaultConfigRead, Body::Empty => 200 Body::Json("SettingsView"), "Shows what guards a vault's data";
     ChangeSettings: PUT "/api/v1/vaults/{vault}/settings", VaultConfigWrite, Body::Json("VaultSettings") => 200 Body::Json("SettingsView"), "Changes what guards a vault's data";
+    ShowVaultGuard: GET "/api/v1/vaults/{vault}/guard", VaultsRead, Body::Empty => 200 Body::Json("VaultGuardView"), "Shows the resource guard that a vault is under";
+    SetVaultGuard: PUT "/api/v1/vaults/{vault}/guard", VaultGuardWrite, Body::Json("SetVaultGuard") => 200 Body::Json("VaultGuardView"), "Puts a vault under a resource guard";
+    RemoveVaultGuard: DELETE "/api/v1/vaults/{vault}/guard", VaultGuardDelete, Body::Empty => 204 Body::Empty, "Takes the resource guard off a vault, which it guards";
+    ListApprovals: GET "/api/v1/vaults/{vault}/approvals", VaultsRead, Body::Empty => 200 Body::Json("ApprovalList"), "Lists what was asked of a vault's resource guard, newest first";
+    RequestApproval: POST "/api/v1/vaults/{vault}/approvals", VaultsRead, Body::Json("RequestApproval") => 201 Body::Json("ApprovalView"), "Asks a second person to allow what the caller is permitted otherwise";
     IssueSecurityPin: POST "/api/v1/vaults/{vault}/security-pin", SecurityPin, Body::Empty => 201 Body::Json("SecurityPin"), "Gives a PIN, for five minutes and one use, with which a machine may have its data deleted, unregister, or change its passphrase";
     ListPolicies: GET "/api/v1/vaults/{vault}/policies", PoliciesRead, Body::Empty => 200 Body::Json("PolicyList"), "Lists the policies of a vault";
     CreatePolicy: POST "/api/v1/vaults/{vault}/policies", PoliciesWrite, Body::Json("CreatePolicy") => 201 Body::Json("PolicyView"), "Makes a policy";

@@ -38,6 +38,7 @@ mod expire;
 mod fetch;
 mod fresh;
 mod gate;
+mod guards;
 mod ingest;
 mod items;
 mod jobs;
@@ -59,6 +60,7 @@ pub use error::VaultError;
 pub use expire::Expired;
 pub use fetch::{FetchStream, Fetched};
 pub use fresh::Entropy;
+pub use guards::Subject;
 pub use ingest::PutOutcome;
 pub use items::{ItemChanged, Stop};
 pub use jobs::Work;
@@ -68,7 +70,7 @@ pub use pins::{PinHash, Pinned};
 pub use points::PointFilter;
 pub use sessions::{LEASE_DEFAULT, Session};
 pub use strongroom_db::{
-    Actor, AlertQuery, AlertRow, Container, Dispatched, DueItem, IDS_MAX, ItemQuery, ItemRow, JobQuery, JobReport,
-    JobRow, NotificationsRow, PointRow, PolicyRow, VaultFigures, VaultRow,
+    Actor, AlertQuery, AlertRow, ApprovalRow, ApprovalsOf, Container, Dispatched, DueItem, GuardRow, IDS_MAX,
+    ItemQuery, ItemRow, JobQuery, JobReport, JobRow, NotificationsRow, PointRow, PolicyRow, VaultFigures, VaultRow,
 };
 pub use vaults::{NewVault, Options, Stores, VaultInfo, Vaults};

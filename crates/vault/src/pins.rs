@@ -3,8 +3,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use strongroom_db::{Actor, PinLimits, PinTried};
-use strongroom_model::{ContainerId, VaultId};
+use strongroom_model::{ContainerId, GuardedOperation, VaultId};
 
+use crate::guards::{Subject, Wish};
 use crate::{ItemChanged, Stop, VaultError, Vaults};
 
 /// How long a PIN is good.
@@ -34,9 +35,15 @@ pub struct Pinned<T> {
 impl Vaults {
     /// Makes a PIN the vault's, in place of the one before; returns when it ends.
     pub async fn issue_pin(&self, vault: VaultId, by: &Actor, pin: PinHash) -> Result<Timestamp, VaultError> {
-        let now = self.now();
-        let expires = now.saturating_add(LIFE).unwrap_or(Timestamp::MAX);
-        self.db().put_pin(vault, &pin.0, expires, by).await?;
+        let expires = self.now().saturating_add(LIFE).unwrap_or(Timestamp::MAX);
+        let wish = Wish {
+            vault,
+            by,
+            operations: &[GuardedOperation::GetSecurityPin],
+            subject: &Subject::Vault,
+        };
+        let kept = async { Ok(self.db().put_pin(vault, &pin.0, expires, by).await?) };
+        self.guarded(wish, kept).await?;
         Ok(expires)
     }
 
@@ -67,7 +74,7 @@ impl Vaults {
     ) -> Result<Pinned<ItemChanged>, VaultError> {
         let by = self.use_pin(container, pin).await?;
         let item = self.item_of(self.container(container).await?.item).await?;
-        let done = self.stop(&item, Stop::Delete, None).await?;
+        let done = self.stop(&by, &item, Stop::Delete, None).await?;
         Ok(Pinned { done, by })
     }
 
@@ -79,7 +86,7 @@ impl Vaults {
     ) -> Result<Pinned<ItemChanged>, VaultError> {
         let by = self.use_pin(container, pin).await?;
         let container = self.container(container).await?;
-        let done = self.unregister(&container).await?;
+        let done = self.unregister(&by, &container).await?;
         Ok(Pinned { done, by })
     }
 }

@@ -19,6 +19,7 @@ mod error;
 mod extended;
 mod filter;
 mod groups;
+mod guards;
 mod items;
 mod jobs;
 mod loose;
