@@ -282,11 +282,11 @@ pub(crate) async fn lock(connection: &mut AnyConnection, id: ItemId) -> Result<(
     done.map(drop).map_err(DbError::sql("lock the item"))
 }
 
-/// An item, with its small key and the policy that it is or was under.
+/// An item of a vault that is not soft-deleted, with its small key and the policy that it is or was under.
 pub(crate) type Found = (i64, ItemRow, Option<Policy>);
 
 pub(crate) async fn find(connection: &mut AnyConnection, id: ItemId) -> Result<Option<Found>, DbError> {
-    let query = sqlx::query(select_items!("where items.id = $1")).bind(id.as_bytes().to_vec());
+    let query = sqlx::query(select_items!("where items.id = $1 and vaults.deleted = 0")).bind(id.as_bytes().to_vec());
     let row = (query.fetch_optional(connection).await).map_err(DbError::sql("find the item"))?;
     let Some(row) = row else { return Ok(None) };
     let policy = match row.text("rules")?.is_empty() {
