@@ -90,7 +90,7 @@ pub use user::{
     AccountView, BeginOneTimePasswords, ChangeUser, ConfirmOneTimePasswords, CreateUser, EndOneTimePasswords, HeldRole,
     OneTimePasswordSecret, PrincipalKind, RecoveryCodes, UserList, UserView,
 };
-pub use vault::{CreateVault, VaultList, VaultView};
+pub use vault::{CreateVault, DeletedVaultList, DeletedVaultView, VaultDeletion, VaultList, VaultView};
 
 /// The most identities in one `missing` or `fetch` request.
 pub const IDENTITIES_MAX: usize = 16_384;

@@ -138,7 +138,10 @@ routes! {
     ListVaults: GET "/api/v1/vaults", VaultsRead, Body::Empty => 200 Body::Json("VaultList"), "Lists the vaults that the caller may see";
     CreateVault: POST "/api/v1/vaults", VaultsWrite, Body::Json("CreateVault") => 201 Body::Json("VaultView"), "Creates a vault";
     ShowVault: GET "/api/v1/vaults/{vault}", VaultsRead, Body::Empty => 200 Body::Json("VaultView"), "Shows one vault";
-    DeleteVault: DELETE "/api/v1/vaults/{vault}", VaultsDelete, Body::Empty => 204 Body::Empty, "Deletes an empty vault";
+    DeleteVault: DELETE "/api/v1/vaults/{vault}", VaultsDelete, Body::Empty => 200 Body::Json("VaultDeletion"), "Deletes a vault that holds nothing but soft-deleted items; with such, softly";
+    ListDeletedVaults: GET "/api/v1/deleted-vaults", VaultsRead, Body::Empty => 200 Body::Json("DeletedVaultList"), "Lists the soft-deleted vaults that the caller may see";
+    ShowDeletedVault: GET "/api/v1/deleted-vaults/{deleted_vault}", VaultsRead, Body::Empty => 200 Body::Json("DeletedVaultView"), "Shows one soft-deleted vault, by id";
+    UndeleteVault: POST "/api/v1/deleted-vaults/{deleted_vault}/undelete", VaultsWrite, Body::Empty => 200 Body::Json("VaultView"), "Brings a soft-deleted vault back, if nobody has its name";
     ShowSettings: GET "/api/v1/vaults/{vault}/settings", VaultConfigRead, Body::Empty => 200 Body::Json("SettingsView"), "Shows what guards a vault's data";
     ChangeSettings: PUT "/api/v1/vaults/{vault}/settings", VaultConfigWrite, Body::Json("VaultSettings") => 200 Body::Json("SettingsView"), "Changes what guards a vault's data";
     ShowVaultGuard: GET "/api/v1/vaults/{vault}/guard", VaultsRead, Body::Empty => 200 Body::Json("VaultGuardView"), "Shows the resource guard that a vault is under";

@@ -94,7 +94,7 @@ macro_rules! select_items {
             "select items.key as key, items.id as id, vaults.id as vault, containers.id as container, \
              containers.name as name, containers.name_folded as place, unregistered, items.workload as workload, state, coalesce(policies.name, '') as policy, \
              coalesce(policies.rules, '') as rules, items.version as version, next_due, last_backup, last_backup_at, \
-             items.deleted as deleted, purge_at, latest_point, owed_until, owed_tags, rpo_from \
+             items.deleted as deleted, items.purge_at as purge_at, latest_point, owed_until, owed_tags, rpo_from \
              from items join containers on containers.item = items.key join vaults on vaults.key = items.vault \
              left join policies on policies.key = items.policy ",
             $rest
@@ -214,7 +214,7 @@ impl Db {
         let action = "find what is to be purged";
         let mut reader = self.read(action).await?;
         let query = sqlx::query(select_items!(
-            "where purge_at <= $1 and items.deleted > 0 order by purge_at limit $2"
+            "where items.purge_at <= $1 and items.deleted > 0 and vaults.deleted = 0 order by items.purge_at limit $2"
         ))
         .bind(nanoseconds(now))
         .bind(i64::from(limit));
@@ -282,11 +282,11 @@ pub(crate) async fn lock(connection: &mut AnyConnection, id: ItemId) -> Result<(
     done.map(drop).map_err(DbError::sql("lock the item"))
 }
 
-/// An item, with its small key and the policy that it is or was under.
+/// An item of a vault that is not soft-deleted, with its small key and the policy that it is or was under.
 pub(crate) type Found = (i64, ItemRow, Option<Policy>);
 
 pub(crate) async fn find(connection: &mut AnyConnection, id: ItemId) -> Result<Option<Found>, DbError> {
-    let query = sqlx::query(select_items!("where items.id = $1")).bind(id.as_bytes().to_vec());
+    let query = sqlx::query(select_items!("where items.id = $1 and vaults.deleted = 0")).bind(id.as_bytes().to_vec());
     let row = (query.fetch_optional(connection).await).map_err(DbError::sql("find the item"))?;
     let Some(row) = row else { return Ok(None) };
     let policy = match row.text("rules")?.is_empty() {

@@ -86,4 +86,4 @@ pub use security_pins::{PinLimits, PinTried};
 pub use sessions::{NewSession, SESSIONS_PER_CONTAINER_MAX, SessionRow};
 pub use users::{UserChanged, UserRow};
 pub use vault_records::VaultRecord;
-pub use vaults::{VaultDeleted, VaultFigures, VaultRow};
+pub use vaults::{VaultDeleted, VaultFigures, VaultRow, VaultSoftDeleted, VaultUndeleted};

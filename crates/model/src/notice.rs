@@ -4,7 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AlertKind, ApprovalId, GuardName, GuardedOperation, JobError, MachineName, PolicyName, SoftDelete, VaultSettings,
+    AlertKind, ApprovalId, GuardName, GuardedOperation, JobError, MachineName, PolicyName, SoftDelete, VaultName,
+    VaultSettings,
 };
 
 /// Something to raise an alert about.
@@ -143,6 +144,30 @@ impl Notice {
             cause.to_string(),
         )
         .saying(&what, &advice)
+    }
+
+    /// A vault was deleted with the soft-deleted data in it; it is gone at `purge`.
+    pub fn vault_deleted(vault: &VaultName, purge: Timestamp, cause: Timestamp) -> Self {
+        let kind = AlertKind::DeleteBackupData;
+        Self::new(kind, "VaultDeleted", vault.as_str(), cause.to_string()).saying(
+            &format!(
+                "The vault {vault} was deleted with the soft-deleted backup data in it, and is gone for good on {}",
+                day(purge)
+            ),
+            &format!("If nobody of yours wanted this: until then `strongroom vault undelete {vault}` brings it back"),
+        )
+    }
+
+    /// A soft-deleted vault will be gone soon.
+    pub fn upcoming_vault_purge(vault: &VaultName, purge: Timestamp) -> Self {
+        let kind = AlertKind::UpcomingPurge;
+        Self::new(kind, "VaultPurgeComes", vault.as_str(), purge.to_string()).saying(
+            &format!(
+                "The deleted vault {vault} and the backup data in it are gone for good on {}",
+                day(purge)
+            ),
+            &format!("Until then `strongroom vault undelete {vault}` brings it back"),
+        )
     }
 
     /// Soft-deleted data will be gone soon.

@@ -22,6 +22,7 @@ mod clock_watch;
 mod config;
 mod containers;
 mod data_dir;
+mod deleted_vaults;
 mod etag;
 mod fetch;
 mod first_administrator;

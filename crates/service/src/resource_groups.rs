@@ -97,8 +97,9 @@ pub(crate) async fn delete(State(shared): State<Arc<Shared>>, Path(name): Path<S
         }
         ResourceGroupDeleted::Absent => Err(no_such_group(&name)),
         ResourceGroupDeleted::NotEmpty(things) => {
-            let detail =
-                format!("{things} vaults and resource guards are in the resource group {name}: delete them first");
+            let detail = format!(
+                "{things} vaults and resource guards are in the resource group {name}: delete them first; deleted vaults count until their days are over"
+            );
             Err(Refusal::new(Code::ResourceGroupNotEmpty, detail))
         }
     }

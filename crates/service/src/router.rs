@@ -12,8 +12,8 @@ use crate::gate::{Gate, pass};
 use crate::refusal::Refusal;
 use crate::shared::Shared;
 use crate::{
-    account, alerts, approvals, arm, audit, containers, fetch, guards, health, items, jobs, key_sets, link, machines,
-    notifications, oauth, one_time_passwords, points, policies, resource_groups, roles, security_pins,
+    account, alerts, approvals, arm, audit, containers, deleted_vaults, fetch, guards, health, items, jobs, key_sets,
+    link, machines, notifications, oauth, one_time_passwords, points, policies, resource_groups, roles, security_pins,
     service_principals, sessions, settings, users, vaults,
 };
 
@@ -86,6 +86,9 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::CreateVault => on(method, vaults::create),
         RouteId::ShowVault => on(method, vaults::show),
         RouteId::DeleteVault => on(method, vaults::delete),
+        RouteId::ListDeletedVaults => on(method, deleted_vaults::list),
+        RouteId::ShowDeletedVault => on(method, deleted_vaults::show),
+        RouteId::UndeleteVault => on(method, deleted_vaults::undelete),
         RouteId::ShowSettings => on(method, settings::show),
         RouteId::ChangeSettings => on(method, settings::change),
         RouteId::ShowVaultGuard => on(method, guards::of_vault),

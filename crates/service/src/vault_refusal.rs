@@ -12,6 +12,8 @@ pub(crate) fn refuse(error: VaultError) -> Refusal {
         VaultError::VaultNotFound => Code::VaultNotFound,
         VaultError::ResourceGroupNotFound => Code::ResourceGroupNotFound,
         VaultError::VaultNameTaken { .. } => Code::VaultExists,
+        VaultError::DeletedVaultNotFound => Code::VaultNotFound,
+        VaultError::VaultNameReused { .. } => Code::VaultExists,
         VaultError::VaultNotEmpty { .. } => Code::VaultNotEmpty,
         VaultError::PolicyNotFound { .. } => Code::PolicyNotFound,
         VaultError::PolicyNameTaken { .. } => Code::PolicyExists,

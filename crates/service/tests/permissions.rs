@@ -39,6 +39,7 @@ impl Things {
             .replace("{user}", "spare")
             .replace("{principal}", "spare")
             .replace("{key}", NO_ID)
+            .replace("{deleted_vault}", NO_ID)
             .replace("{assignment}", NO_ID)
     }
 }
@@ -74,6 +75,7 @@ fn expected(route: &Route, who: Who, vault: &str) -> Answer {
     let machine = [Backup, Restore, Scrub, Link, RemoveOwn].contains(&route.permission);
     let among = [
         RouteId::ListVaults,
+        RouteId::ListDeletedVaults,
         RouteId::CreateVault,
         RouteId::ListResourceGroups,
         RouteId::ListAssignments,
@@ -99,6 +101,14 @@ fn expected(route: &Route, who: Who, vault: &str) -> Answer {
     if route.path.contains("{vault}") {
         let sees = everywhere || (scope == MAIN && vault == "main");
         return if sees { if_true(may) } else { Answer::Hidden };
+    }
+    if route.path.contains("{deleted_vault}") {
+        // There is none: whoever may is told so too.
+        return if everywhere && !may {
+            Answer::Forbidden
+        } else {
+            Answer::Hidden
+        };
     }
     if route.path.contains("{group}") {
         return if everywhere { if_true(may) } else { Answer::Hidden };

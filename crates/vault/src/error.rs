@@ -23,14 +23,25 @@ pub enum VaultError {
         /// The name.
         name: VaultName,
     },
+    /// No such vault is soft-deleted, or it is gone.
+    #[error("there is no such deleted vault: `strongroom vault list --deleted` shows those that can be brought back")]
+    DeletedVaultNotFound,
+    /// Another vault got the name of a soft-deleted one.
+    #[error(
+        "another vault has the name {name} now, and a vault keeps the name that it was made with: delete that one first"
+    )]
+    VaultNameReused {
+        /// The name.
+        name: VaultName,
+    },
     /// There is no such resource group.
     #[error("there is no such resource group: `strongroom resource-group list` shows the resource groups")]
     ResourceGroupNotFound,
     /// The vault cannot be deleted yet.
     #[error(
-        "the vault {name} is not empty: it has {} registered machines and {} recovery points; unregister the machines and delete their recovery points first",
+        "the vault {name} is not empty: it has {} registered machines, and {} items that are not deleted; unregister the machines with `strongroom machine unregister`, which deletes their items, and delete the other items with `strongroom item stop --delete-data`",
         figures.containers,
-        figures.points
+        figures.items
     )]
     VaultNotEmpty {
         /// The vault.

@@ -280,13 +280,18 @@ pub(crate) fn stopped(
         _ => None,
     };
     // The figure of now counts, whatever the vault is set to later.
-    let purge = |days: u32| now.saturating_add(SignedDuration::from_hours(24 * i64::from(days)));
-    let deleted = days.map(|days| (now, purge(days).unwrap_or(Timestamp::MAX)));
+    let deleted = days.map(|days| (now, days_from(now, days)));
     Ok(ItemNext {
         state,
         policy: NextPolicy::Same,
         deleted,
     })
+}
+
+/// The moment so many days later.
+pub(crate) fn days_from(now: Timestamp, days: u32) -> Timestamp {
+    let later = now.saturating_add(SignedDuration::from_hours(24 * i64::from(days)));
+    later.unwrap_or(Timestamp::MAX)
 }
 
 fn allows(item: &ItemRow, change: ItemChange, version: Option<u64>) -> Result<(), VaultError> {

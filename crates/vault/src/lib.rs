@@ -33,6 +33,7 @@ mod alerts;
 mod blocking;
 mod commit;
 mod damage;
+mod deleted_vaults;
 mod error;
 mod expire;
 mod fetch;

@@ -82,6 +82,8 @@ pub fn vault_row(number: u8, name: &str) -> VaultRow {
         file_digest: Digest::from_bytes([number; 32]),
         settings: VaultSettings::default(),
         version: 1,
+        deleted: None,
+        purge_at: None,
     }
 }
 
@@ -174,7 +176,7 @@ pub async fn only_an_empty_vault_is_deleted(db: Db) {
     let VaultDeleted::NotEmpty(figures) = db.delete_vault(full).await.unwrap() else {
         panic!("a vault with a machine was deleted");
     };
-    assert_eq!(figures.containers, 1);
+    assert_eq!((figures.containers, figures.items, figures.deleted_items), (1, 1, 0));
     assert_eq!(db.vault_figures(empty).await.unwrap().stored_bytes, 1000);
     assert_eq!(db.delete_vault(empty).await.unwrap(), VaultDeleted::Deleted);
     assert_eq!(db.delete_vault(empty).await.unwrap(), VaultDeleted::Absent);

@@ -86,7 +86,6 @@ const NO_ARCHIVE: &str = "Strongroom has no archive tier";
 const NO_DATA_MOVE: &str = "Strongroom does not move data between vaults";
 const NO_INTENTS: &str = "Strongroom does not protect databases by itself: there are no protection intents";
 const NO_SECOND_REGION: &str = "Strongroom does not restore from a second region yet";
-const NO_DELETED_VAULTS: &str = "Strongroom deletes only empty vaults, and for good: there are no soft-deleted vaults";
 const NO_ENGINES: &str = "backup servers do not register with a vault yet";
 const NO_WORKLOADS: &str = "databases and file shares are not discovered yet";
 const NO_MACHINES: &str = "virtual machines are not registered yet";
@@ -182,10 +181,10 @@ operations! {
     LinksList "PrivateLinkResources_List" GET VAULT "privateLinkResources" 3 Empty(NO_PRIVATE_ENDPOINTS), "Vaults/read";
     LinksGet "PrivateLinkResources_Get" GET VAULT "privateLinkResources/{privateLinkResourceName}" 3 Empty(NO_PRIVATE_ENDPOINTS), "Vaults/read";
     ReplicationUsages "ReplicationUsages_List" GET VAULT "replicationUsages" 3 Empty(NO_SITE_RECOVERY), "Vaults/usages/read";
-    DeletedVaultsList "DeletedVaults_ListBySubscriptionId" GET PROVIDER "locations/{location}/deletedVaults" 3 Empty(NO_DELETED_VAULTS), "Vaults/read";
-    DeletedVaultsGet "DeletedVaults_Get" GET PROVIDER "locations/{location}/deletedVaults/{deletedVaultName}" 3 Empty(NO_DELETED_VAULTS), "Vaults/read";
-    DeletedVaultsUndelete "DeletedVaults_Undelete" POST PROVIDER "locations/{location}/deletedVaults/{deletedVaultName}/undelete" 3 Absent(NO_DELETED_VAULTS), "Vaults/write";
-    DeletedVaultsStatus "DeletedVaults_GetOperationStatus" GET PROVIDER "locations/{location}/deletedVaults/{deletedVaultName}/operations/{operationId}" 3 Empty(NO_DELETED_VAULTS), "Vaults/read";
+    DeletedVaultsList "DeletedVaults_ListBySubscriptionId" GET PROVIDER "locations/{location}/deletedVaults" 3 Served, "Vaults/read";
+    DeletedVaultsGet "DeletedVaults_Get" GET PROVIDER "locations/{location}/deletedVaults/{deletedVaultName}" 3 Served, "Vaults/read";
+    DeletedVaultsUndelete "DeletedVaults_Undelete" POST PROVIDER "locations/{location}/deletedVaults/{deletedVaultName}/undelete" 3 Served, "Vaults/write";
+    DeletedVaultsStatus "DeletedVaults_GetOperationStatus" GET PROVIDER "locations/{location}/deletedVaults/{deletedVaultName}/operations/{operationId}" 3 Served, "Vaults/read";
 
     // Settings, security and figures of a vault.
     StorageGet "BackupResourceStorageConfigsNonCRR_Get" GET VAULT "backupstorageconfig/vaultstorageconfig" 1 Served, "Vaults/backupstorageconfig/read";
