@@ -361,6 +361,21 @@ async fn what_a_guard_leaves_alone_takes_one_person() {
     }
 }
 
+/// An item whose policy is gone keeps its points for ever: any policy is less.
+#[tokio::test]
+async fn deleting_the_policy_of_a_stopped_item_is_no_way_around() {
+    let two = Two::excepting(vec![GuardedOperation::StopProtection]).await;
+    act(&two.vera, GuardedOperation::StopProtection).await.unwrap();
+    two.vera.delete_policy(&vault(), &daily()).await.unwrap();
+    for policy in ["short", "DefaultFilesPolicy"] {
+        let resume = under(policy.parse().unwrap());
+        let refused = two.vera.protect_item(&vault(), &web(), &resume).await.unwrap_err();
+        assert_eq!(code(&refused), Code::ApprovalNeeded, "{policy}");
+    }
+    two.allow(GuardedOperation::LowerProtection).await;
+    act(&two.vera, GuardedOperation::LowerProtection).await.unwrap();
+}
+
 /// What protects no less needs nobody.
 #[tokio::test]
 async fn what_takes_nothing_away_takes_one_person() {

@@ -36,6 +36,8 @@ impl Things {
             .replace("{container}", "spare")
             .replace("{policy}", "DefaultPolicy")
             .replace("{group}", "default")
+            .replace("{guard}", "spare")
+            .replace("{approval}", NO_ID)
             .replace("{user}", "spare")
             .replace("{principal}", "spare")
             .replace("{key}", NO_ID)
@@ -163,6 +165,8 @@ async fn every_route_admits_exactly_those_who_hold_its_permission() {
                             | "AssignmentNotFound"
                             | "ItemNotFound"
                             | "JobNotFound"
+                            | "GuardNotFound"
+                            | "ApprovalNotFound"
                             | "PolicyNotFound"
                             | "AlertNotFound"
                             | "MachineNotFound"

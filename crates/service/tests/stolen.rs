@@ -50,6 +50,9 @@ fn bodies(route: &Route, point: &str, job: &str) -> Vec<Vec<u8>> {
         (RouteId::FinishJob, _) => json(&[r#"{"state": "Cancelled", "progress": {}}"#]),
         (RouteId::StopItem, _) => json(&[r#"{"data": "Delete"}"#, r#"{"data": "RetainByPolicy"}"#]),
         (RouteId::ProtectItem, _) => json(&[r#"{"policy": "DefaultFilesPolicy"}"#]),
+        (RouteId::CreateGuard, _) => json(&[r#"{"name": "two-people"}"#]),
+        (RouteId::SetVaultGuard, _) => json(&[r#"{"resource_group": "default", "guard": "two-people"}"#]),
+        (RouteId::RequestApproval, _) => json(&[r#"{"operation": "DeleteData", "item": "web"}"#]),
         (RouteId::ChangeSettings, _) => json(&[r#"{"soft_delete": "Disabled"}"#]),
         _ => vec![format!(r#"{{"point": "{point}"}}"#).into_bytes(), Vec::new()],
     }
@@ -61,6 +64,8 @@ fn path(route: &Route, point: &str, session: &str, job: &str) -> String {
         ("{vault}", "main"),
         ("{policy}", "DefaultFilesPolicy"),
         ("{item}", "web"),
+        ("{group}", "default"),
+        ("{guard}", "two-people"),
         ("{container}", "web"),
         ("{point}", point),
         ("{session}", session),

@@ -97,7 +97,7 @@ impl Vaults {
         }
         let settings = self.vault(item.vault).await?.settings;
         let present = self.db().aging_item(item.id).await?.and_then(|aging| aging.policy);
-        let lowered = present.is_some_and(|present| !present.lowered_by(&row.policy).is_empty());
+        let lowered = is_lowered(item, present.as_ref(), &row.policy);
         let operations: &[_] = match lowered {
             true => &[GuardedOperation::LowerProtection],
             false => &[],
@@ -112,10 +112,10 @@ impl Vaults {
             allows(item, ItemChange::Protect, version)?;
             if let (Some(present), Some(given)) = (present, given) {
                 refuse_lowering(&settings, present, given)?;
-                // One of the policies is not any more what it was when it was seen whether somebody has to be asked.
-                if !lowered && !present.lowered_by(given).is_empty() {
-                    return Err(VaultError::OtherVersion { version: item.version });
-                }
+            }
+            // One of the policies, or the item, is not any more what it was when it was seen whether somebody has to be asked.
+            if !lowered && given.is_some_and(|given| is_lowered(item, present, given)) {
+                return Err(VaultError::OtherVersion { version: item.version });
             }
             let has_points = item.latest_point.is_some();
             let state = match item.state {
@@ -316,6 +316,15 @@ pub(crate) fn refusal(item: &ItemRow, change: ItemChange) -> Option<&'static str
              recovery points with `strongroom restore --machine`",
         ),
         _ => item.state.refuses(change, is_deleted),
+    }
+}
+
+/// Whether the item's points are kept less long, or come less often, under the policy that is given. Of one whose policy is
+/// gone they are kept for ever.
+fn is_lowered(item: &ItemRow, present: Option<&Policy>, given: &Policy) -> bool {
+    match present {
+        Some(present) => !present.lowered_by(given).is_empty(),
+        None => item.state == ItemState::ProtectionStopped && item.latest_point.is_some(),
     }
 }
 
