@@ -80,7 +80,11 @@ async fn a_machine_unregisters_itself_with_a_pin_and_only_so() {
     assert_eq!(code(&wrong), Code::SecurityPinRefused);
     let left = machine.unregister_oneself(&pin).await.unwrap().item.unwrap();
     assert!(left.purged_at.is_some());
-    assert_eq!(code(&machine.machine().await.unwrap_err()), Code::MachineNotFound);
+    let stranger = code(&machine.machine().await.unwrap_err());
+    assert!(
+        matches!(stranger, Code::MachineNotFound | Code::AssertionRefused),
+        "{stranger:?}"
+    );
     let lines = scene.people.audit(&AuditQuery::default()).await.unwrap().lines;
     let written = lines
         .iter()
