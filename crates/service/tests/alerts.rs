@@ -486,3 +486,33 @@ async fn an_alert_is_closed_once_with_a_note_and_listed_by_state_and_page() {
     let page = client.alerts(vault, &AlertFilter { before, ..active }).await.unwrap();
     assert_eq!(page.alerts[0].id, alerts[2].id);
 }
+
+/// What a machine says about its errors decides neither how many alerts there are nor how long they are.
+#[tokio::test]
+async fn a_machine_does_not_invent_alerts_without_end() {
+    let scene = scene(NotifyOptions::default()).await;
+    for number in 0..40 {
+        scene
+            .run(Operation::Restore, JobState::Failed, &format!("Invented-{number}"))
+            .await;
+    }
+    let alerts = scene.alerts(AlertKind::RestoreFailure).await;
+    assert_eq!(alerts.len(), 21, "twenty, and one for all others");
+    let (last, others) = alerts.split_first().unwrap();
+    assert_eq!((last.code.as_str(), last.count), ("Several", 20));
+    assert!(
+        others
+            .iter()
+            .all(|alert| alert.code == "OperationFailed" && alert.count == 1)
+    );
+    let jobs = scene.administrator().await;
+    let jobs = jobs
+        .jobs(&scene.vault, &strongroom_api::JobFilter::default())
+        .await
+        .unwrap();
+    let error = &jobs.jobs[0].errors[0];
+    assert_eq!(
+        (error.code.as_str(), error.message.as_str()),
+        ("OperationFailed", "There was Invented-39")
+    );
+}
