@@ -33,11 +33,15 @@ async fn deleted(scene: &Scene) -> VaultId {
     deletion.kept.expect("it holds a soft-deleted item").id
 }
 
-/// Names of the objects in the folder of the store.
+/// How many objects the vaults of the service have.
 fn objects(world: &World) -> usize {
     fn count(folder: &std::path::Path) -> usize {
         let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        entries.map(|path| if path.is_dir() { count(&path) } else { 1 }).sum()
+        // What is on its way to become an object, and the lock of that folder.
+        entries
+            .filter(|path| !path.ends_with("tmp"))
+            .map(|path| if path.is_dir() { count(&path) } else { 1 })
+            .sum()
     }
     count(&world.data().join("objects"))
 }
@@ -99,7 +103,7 @@ async fn a_deleted_vault_comes_back_as_it_was() {
         .await;
     assert_eq!(reply.status, 401);
     // Who could read the vault sees that it is deleted, and nobody else; who could only read does not bring it back.
-    assert_eq!(vera.deleted_vaults().await.unwrap().vaults, [kept.clone()]);
+    assert_eq!(vera.deleted_vaults().await.unwrap().vaults, std::slice::from_ref(&kept));
     assert_eq!(vera.deleted_vault(kept.id).await.unwrap(), kept);
     let refused = vera.undelete_vault(kept.id).await.unwrap_err();
     assert_eq!(code(&refused), Code::Forbidden);

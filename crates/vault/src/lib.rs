@@ -32,6 +32,7 @@
 
 mod alerts;
 mod blocking;
+mod clock;
 mod commit;
 mod damage;
 mod deleted_vaults;
@@ -54,6 +55,7 @@ mod sessions;
 mod vaults;
 mod walk;
 
+pub use clock::{ClockLook, ClockStep};
 pub use commit::Committed;
 pub use damage::Damage;
 pub use error::VaultError;
