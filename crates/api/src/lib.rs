@@ -63,7 +63,7 @@ pub use item::{
 };
 pub use job::{
     BeginJob, BeginSession, FinishJob, JOB_ERRORS_MAX, JOB_TASKS_MAX, JobFilter, JobList, JobView, LINK_SECONDS_MAX,
-    LinkAnswer, LinkRequest, Protection, RUNNING_MAX, ReportJob, Reported,
+    LinkAnswer, LinkRequest, MACHINE_ERROR_CODES, Protection, RUNNING_MAX, ReportJob, Reported,
 };
 pub use key::{KeyError, MachineKey};
 pub use key_set::{JoinRequest, KeySetList, KeySetView};

@@ -170,6 +170,8 @@ codes! {
     BlobsMissing = 409 "Blobs are missing";
     /// Another recovery point came in between; `expected` names the one that is the latest.
     PredecessorMismatch = 409 "Another recovery point is the latest";
+    /// The item has as many recovery points as it may have.
+    TooManyPoints = 409 "Too many recovery points";
     /// The session's lease ran out.
     SessionExpired = 409 "The session has expired";
     /// A pack must come with its length.

@@ -9,6 +9,9 @@ use crate::column::{Columns, moment_or_zero, nanoseconds};
 use crate::jobs::JobRow;
 use crate::{Db, DbError};
 
+/// So many alerts about how the jobs of an item went stand at a time, and one more of each kind.
+const ALERTS_PER_ITEM_MAX: u64 = 20;
+
 /// How long before soft-deleted data goes somebody is warned.
 const PURGE_WARNING: SignedDuration = SignedDuration::from_hours(48);
 
@@ -147,7 +150,19 @@ pub(crate) async fn after_job(connection: &mut AnyConnection, job: &JobRow, now:
         item: Some(job.item),
         job: Some(job.id),
     };
+    let notice = match standing(&mut *connection, job.item).await? < ALERTS_PER_ITEM_MAX {
+        true => notice,
+        false => notice.among_others(),
+    };
     raise(connection, vault, about, &notice, now).await
+}
+
+/// How many alerts stand about an item.
+async fn standing(connection: &mut AnyConnection, item: ItemId) -> Result<u64, DbError> {
+    let query = sqlx::query("select count(*) as alerts from alerts where item = $1 and is_active = 1")
+        .bind(item.as_bytes().to_vec());
+    let row = query.fetch_one(connection).await;
+    row.map_err(DbError::sql("count the alerts"))?.size("alerts")
 }
 
 /// A due moment found a backup that waits: the moment that this one stood for was missed.

@@ -72,7 +72,7 @@ pub enum VaultDeleted {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VaultSoftDeleted {
     /// So it is now.
-    Deleted(VaultRow),
+    Deleted(Box<VaultRow>),
     /// It holds more than what is soft-deleted; nothing was changed.
     NotEmpty(VaultFigures),
     /// Its settings have this version, not the one that the caller saw; nothing was changed.
@@ -85,7 +85,7 @@ pub enum VaultSoftDeleted {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VaultUndeleted {
     /// It is back.
-    Undeleted(VaultRow),
+    Undeleted(Box<VaultRow>),
     /// Another vault has its name; nothing was changed.
     NameTaken,
     /// No such vault is soft-deleted, or its time has come.
@@ -298,7 +298,7 @@ impl Db {
         let notice = Notice::vault_deleted(&deleted.name, deleted.purge_at.unwrap_or(purge), now);
         raise(write.on(), key, About::default(), &notice, now).await?;
         write.commit().await?;
-        Ok(VaultSoftDeleted::Deleted(deleted))
+        Ok(VaultSoftDeleted::Deleted(Box::new(deleted)))
     }
 
     /// Brings a soft-deleted vault back whose time has not come, with all that is in it, and resolves what was raised about
@@ -332,7 +332,7 @@ impl Db {
             return Ok(VaultUndeleted::Absent);
         };
         write.commit().await?;
-        Ok(VaultUndeleted::Undeleted(back))
+        Ok(VaultUndeleted::Undeleted(Box::new(back)))
     }
 
     /// Soft-deleted vaults whose time has come, at most `limit`.

@@ -3,6 +3,9 @@
 use crate::policy::Aging;
 use crate::word::words;
 
+/// The most recovery points that an item has (SEMANTICS.md §2.10).
+pub const POINTS_PER_ITEM_MAX: u64 = 9_999;
+
 words!(
     /// Azure's `protectionState`.
     ItemState, "protection state" {

@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AlertKind, ApprovalId, GuardName, GuardedOperation, JobError, MachineName, PolicyName, SoftDelete, VaultName,
-    VaultSettings,
+    AlertKind, ApprovalId, GuardName, GuardedOperation, JobError, MachineName, POINTS_PER_ITEM_MAX, PointId,
+    PolicyName, SoftDelete, VaultName, VaultSettings,
 };
 
 /// Something to raise an alert about.
@@ -30,7 +30,7 @@ pub struct Notice {
 /// The longest code, in characters: it comes from machines.
 const CODE_MAX: usize = 64;
 /// The longest sentence, in characters.
-const MESSAGE_MAX: usize = 1000;
+pub(crate) const MESSAGE_MAX: usize = 1000;
 
 /// Errors of jobs that say that another one ran instead.
 const ANOTHER_RAN: [&str; 2] = ["Interrupted", "OperationInProgress"];
@@ -84,6 +84,16 @@ impl Notice {
         Some(Self { joins, ..notice })
     }
 
+    /// The same, to be counted on the one alert of its kind that stands for whatever else there is: its item has so many
+    /// alerts already that another one tells nobody anything.
+    pub fn among_others(self) -> Self {
+        Self {
+            code: "Several".to_owned(),
+            joins: true,
+            ..self
+        }
+    }
+
     /// A backup did not run, as its machine has not asked for work.
     pub fn machine_away(machine: &MachineName, cause: String) -> Self {
         Self::new(AlertKind::BackupMissed, "MachineAway", machine.as_str(), cause).saying(
@@ -98,6 +108,17 @@ impl Notice {
         Self::new(AlertKind::BackupMissed, "BackupUnderWay", machine.as_str(), cause).saying(
             &format!("A scheduled backup of {machine} did not run: another one was still under way"),
             "Back up less often, or see why backups take so long",
+        )
+    }
+
+    /// An item has as many recovery points as it may have.
+    pub fn too_many_points(machine: &MachineName, latest: PointId) -> Self {
+        let (kind, name) = (AlertKind::BackupFailure, machine.as_str());
+        Self::new(kind, "TooManyPoints", name, latest.to_string()).saying(
+            &format!(
+                "{machine} is not backed up: it has {POINTS_PER_ITEM_MAX} recovery points, and an item has no more"
+            ),
+            "Have its policy keep less, so that some expire; or back up less often",
         )
     }
 
@@ -313,7 +334,7 @@ fn day(moment: Timestamp) -> String {
 }
 
 /// A text as one line of bounded length: what machines say goes into mails.
-fn line(text: &str, most: usize) -> String {
+pub(crate) fn line(text: &str, most: usize) -> String {
     let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     plain.take(most).collect::<String>().trim().to_owned()
 }

@@ -50,6 +50,7 @@ pub(crate) fn refuse(error: VaultError) -> Refusal {
         VaultError::SessionExpired => Code::SessionExpired,
         VaultError::BlobsMissing { .. } => Code::BlobsMissing,
         VaultError::PredecessorMismatch { .. } => Code::PredecessorMismatch,
+        VaultError::TooManyPoints { .. } => Code::TooManyPoints,
         VaultError::PackRejected { .. } => Code::InvalidPack,
         VaultError::PointRejected { .. } => Code::InvalidPoint,
         VaultError::KeySetRejected { .. } => Code::InvalidKeySet,

@@ -56,6 +56,13 @@ async fn an_unregistered_machine_is_a_stranger_at_once() {
         };
         async move { client.link(&request).await }
     });
+    world::receivers::eventually("the link is held", async || {
+        let figures = scene.world.call("GET", "/metrics", None, b"").await.body;
+        let held = "strongroom_machines_linked 1\n";
+        String::from_utf8_lossy(&figures).contains(held).then_some(())
+    })
+    .await;
+
     let people = &scene.people;
     assert_eq!(machines(people).await, ["web"]);
     let shown = people.container(&vault(), &web()).await.unwrap();

@@ -40,7 +40,7 @@ impl Vaults {
         };
         let purge = days_from(now, days);
         match self.db().soft_delete_vault(vault.id, vault.version, purge, now).await? {
-            VaultSoftDeleted::Deleted(deleted) => Ok(deleted),
+            VaultSoftDeleted::Deleted(deleted) => Ok(*deleted),
             VaultSoftDeleted::NotEmpty(figures) => {
                 let name = vault.name;
                 Err(VaultError::VaultNotEmpty { name, figures })
@@ -76,7 +76,7 @@ impl Vaults {
     pub async fn undelete_vault(&self, id: VaultId) -> Result<VaultInfo, VaultError> {
         let found = self.deleted_vault(id).await?;
         match self.db().undelete_vault(id, self.now()).await? {
-            VaultUndeleted::Undeleted(vault) => Ok(VaultInfo { vault, ..found }),
+            VaultUndeleted::Undeleted(vault) => Ok(VaultInfo { vault: *vault, ..found }),
             VaultUndeleted::NameTaken => Err(VaultError::VaultNameReused { name: found.vault.name }),
             VaultUndeleted::Absent => Err(VaultError::DeletedVaultNotFound),
         }

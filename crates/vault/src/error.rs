@@ -3,8 +3,8 @@
 use strongroom_db::{DbError, IDS_MAX, VaultFigures};
 use strongroom_model::policy::{Violation, Workload};
 use strongroom_model::{
-    AlertState, ApprovalState, BlobId, Digest, GuardName, GuardedOperation, JobId, JobState, MachineName, PolicyName,
-    VaultName,
+    AlertState, ApprovalState, BlobId, Digest, GuardName, GuardedOperation, JobId, JobState, MachineName,
+    POINTS_PER_ITEM_MAX, PolicyName, VaultName,
 };
 use strongroom_store::StoreError;
 
@@ -282,6 +282,14 @@ pub enum VaultError {
     PredecessorMismatch {
         /// The digest of the item's latest point, if it has one.
         expected: Option<Digest>,
+    },
+    /// The item has as many recovery points as it may have.
+    #[error(
+        "{name} has {POINTS_PER_ITEM_MAX} recovery points, and an item has no more: have its policy keep less, so that some expire, or back up less often"
+    )]
+    TooManyPoints {
+        /// The item.
+        name: MachineName,
     },
     /// A pack is not what it should be.
     #[error("the pack was refused: {why}")]

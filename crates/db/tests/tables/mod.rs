@@ -93,7 +93,7 @@ pub async fn vault(db: &Db, number: u8) -> VaultId {
     row.id
 }
 
-async fn machine(db: &Db, vault: VaultId, number: u8, name: &str) -> Container {
+pub async fn machine(db: &Db, vault: VaultId, number: u8, name: &str) -> Container {
     let new = NewContainer {
         id: ContainerId::from_bytes([number; 16]),
         item: ItemId::from_bytes([number; 16]),
@@ -104,7 +104,7 @@ async fn machine(db: &Db, vault: VaultId, number: u8, name: &str) -> Container {
     db.register_container(vault, new).await.unwrap()
 }
 
-fn blob(number: u64, level: i8) -> NewBlob {
+pub fn blob(number: u64, level: i8) -> NewBlob {
     NewBlob {
         id: blob_id(number),
         place: number * 10,
@@ -113,11 +113,11 @@ fn blob(number: u64, level: i8) -> NewBlob {
     }
 }
 
-fn blob_id(number: u64) -> BlobId {
+pub fn blob_id(number: u64) -> BlobId {
     BlobId::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes())
 }
 
-fn pack(number: u8) -> NewPack {
+pub fn pack(number: u8) -> NewPack {
     NewPack {
         id: PackId::from_bytes([number; 32]),
         size: 1000,
@@ -125,7 +125,7 @@ fn pack(number: u8) -> NewPack {
     }
 }
 
-fn key_set(number: u8, container: ContainerId) -> NewKeySet {
+pub fn key_set(number: u8, container: ContainerId) -> NewKeySet {
     NewKeySet {
         row: KeySetRow {
             id: KeySetId::from_bytes([number; 16]),
@@ -140,7 +140,7 @@ fn key_set(number: u8, container: ContainerId) -> NewKeySet {
     }
 }
 
-async fn session(db: &Db, number: u8, container: ContainerId) -> SessionId {
+pub async fn session(db: &Db, number: u8, container: ContainerId) -> SessionId {
     let id = SessionId::from_bytes([number; 16]);
     let new = NewSession {
         id,
@@ -297,7 +297,7 @@ pub async fn key_sets_have_members(db: Db) {
     assert!(db.join_key_set(one, KeySetId::from_bytes([9; 16]), mail).await.is_err());
 }
 
-fn point(number: u8, vault: VaultId, machine: &Container, predecessor: Option<Digest>) -> NewPoint {
+pub fn point(number: u8, vault: VaultId, machine: &Container, predecessor: Option<Digest>) -> NewPoint {
     NewPoint {
         id: PointId::from_bytes([number; 16]),
         vault,
