@@ -147,7 +147,9 @@ fn a_key_set_is_never_replaced() {
             let id = KeySetId::from_bytes([number; 16]);
             refused!(add(id, key_set(id)).await, VaultError::PinRefused { .. });
             // Who brings fresh credentials may bring another passphrase.
-            Client::register(&world, "web", 1).await.unwrap();
+            let name = "web".parse().unwrap();
+            let registered = world.vaults.register_container(client.vault, &name, &[1; 32]).await;
+            assert_eq!(registered.unwrap().id, client.container);
             add(id, key_set(id)).await.unwrap();
         }
         let before = world.sim.keys();
