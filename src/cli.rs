@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use strongroom_api::RetryPolicy;
 
 use crate::commands::{
-    agent, alert, audit, backup, completions, item, job, login, ls, password, points, policy, principal, quickstart,
-    rescue, resource_group, restore, role, serve, user, vault, verify,
+    agent, alert, audit, backup, completions, item, job, login, ls, machine, password, points, policy, principal,
+    quickstart, rescue, resource_group, restore, role, serve, user, vault, verify,
 };
 
 /// Backup into vaults that cannot read what they keep.
@@ -31,6 +31,7 @@ A service keeps vaults; machines register in a vault and send encrypted recovery
   strongroom user | principal | role        say who else may do what
   strongroom vault create main              make a vault
   strongroom vault credentials main …       let a machine register in it
+  strongroom machine list                   what is registered; unregister what is not used any more
 
   strongroom policy create nightly …        say when to back up, and how long to keep
   strongroom item protect web-1 …           put a machine under a policy
@@ -114,6 +115,8 @@ pub(crate) enum Command {
     Audit(audit::Audit),
     #[command(subcommand)]
     Vault(vault::Vault),
+    #[command(subcommand)]
+    Machine(machine::Machine),
     #[command(subcommand)]
     Policy(policy::Policy),
     #[command(subcommand)]

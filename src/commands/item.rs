@@ -290,8 +290,12 @@ fn table(items: &[ItemView]) -> String {
             None => item.state.to_string(),
         };
         let last = item.last_backup;
+        let name = match item.unregistered {
+            Some(_) => format!("{} (left as {})", item.name, item.id),
+            None => item.name.to_string(),
+        };
         table.row([
-            item.name.to_string(),
+            name,
             state,
             item.policy.as_ref().map_or("-".to_owned(), ToString::to_string),
             item.rpo.map_or("-".to_owned(), |rpo| rpo.to_string()),
@@ -308,6 +312,11 @@ fn shown(item: &ItemView) -> String {
     let mut text = [
         line("name", item.name.to_string()),
         line("id", item.id.to_string()),
+        line(
+            "machine",
+            item.unregistered
+                .map_or("registered".to_owned(), |at| format!("unregistered on {}", moment(at))),
+        ),
         line("kind", item.workload.to_string()),
         line("state", item.state.to_string()),
         line(

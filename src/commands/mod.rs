@@ -9,6 +9,7 @@ pub(crate) mod item;
 pub(crate) mod job;
 pub(crate) mod login;
 pub(crate) mod ls;
+pub(crate) mod machine;
 pub(crate) mod password;
 pub(crate) mod points;
 pub(crate) mod policy;
@@ -53,6 +54,7 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
         Command::ResourceGroup(group) => group.run(&global, terminal),
         Command::Audit(audit) => audit.run(&global, terminal),
         Command::Vault(vault) => vault.run(&global, terminal),
+        Command::Machine(machine) => machine.run(&global, terminal),
         Command::Policy(policy) => policy.run(&global, terminal),
         Command::Item(item) => item.run(&global, terminal),
         Command::Job(job) => job.run(&global, terminal),

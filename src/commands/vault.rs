@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use strongroom_api::{CreateVault, SettingsView, VaultCredentials, VaultView};
-use strongroom_model::{Immutability, Redundancy, Region, ResourceGroupName, SoftDelete, VaultName, VaultSettings};
+use strongroom_api::{CreateVault, DeletedVaultView, SettingsView, VaultCredentials, VaultDeletion, VaultView};
+use strongroom_model::{
+    Immutability, Redundancy, Region, ResourceGroupName, SoftDelete, VaultId, VaultName, VaultSettings,
+};
 
 use crate::admin_session::AdminSession;
 use crate::cli::Global;
@@ -24,6 +26,7 @@ pub(crate) enum Vault {
     List(List),
     Show(Show),
     Delete(Delete),
+    Undelete(Undelete),
     Credentials(Credentials),
     Settings(Settings),
 }
@@ -77,7 +80,11 @@ pub(crate) struct Create {
 
 /// List the vaults
 #[derive(Debug, Args)]
-pub(crate) struct List {}
+pub(crate) struct List {
+    /// Only those that were deleted and can be brought back
+    #[arg(long)]
+    deleted: bool,
+}
 
 /// Show one vault
 #[derive(Debug, Args)]
@@ -86,13 +93,29 @@ pub(crate) struct Show {
     name: VaultName,
 }
 
-/// Delete a vault that holds nothing
+/// Delete a vault that holds nothing, or nothing but what is soft-deleted
 ///
-/// A vault in which machines are registered, or that holds recovery points, is not deleted.
+/// A vault in which machines are registered, or with items that are not deleted, is not deleted. One that holds nothing is
+/// gone at once. One with soft-deleted items can be brought back for as long as the vault keeps what is deleted.
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
     /// Its name
     name: VaultName,
+}
+
+/// Bring a deleted vault back
+///
+/// With all that was in it: its items are still soft-deleted, and can be brought back then. It has its old name, if no other
+/// vault has that now.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom vault list --deleted
+  strongroom vault undelete main
+  strongroom item undelete web-1 --vault main")]
+pub(crate) struct Undelete {
+    /// Its name; or its id, which tells several deleted vaults of one name apart
+    vault: String,
 }
 
 /// Issue a file with which machines can register in a vault
@@ -116,6 +139,8 @@ pub(crate) struct Credentials {
 #[derive(Serialize)]
 struct DeletedView {
     deleted: VaultName,
+    #[serde(flatten)]
+    deletion: VaultDeletion,
 }
 
 #[derive(Serialize)]
@@ -130,9 +155,11 @@ impl Vault {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
         match self {
             Self::Create(create) => create.run(global, terminal)?,
-            Self::List(List {}) => list(global, terminal)?,
+            Self::List(List { deleted: false }) => list(global, terminal)?,
+            Self::List(List { deleted: true }) => list_deleted(global, terminal)?,
             Self::Show(show) => show.run(global, terminal)?,
             Self::Delete(delete) => delete.run(global, terminal)?,
+            Self::Undelete(undelete) => undelete.run(global, terminal)?,
             Self::Credentials(credentials) => credentials.run(global, terminal)?,
             Self::Settings(settings) => settings.run(global, terminal)?,
         }
@@ -222,9 +249,89 @@ impl Show {
 impl Delete {
     fn run(self, global: &Global, terminal: &Terminal) -> Result<(), Failure> {
         let client = AdminSession::client(global)?;
-        block_on(async { Ok(client.delete_vault(&self.name).await?) })?;
-        let view = DeletedView { deleted: self.name };
-        terminal.done(&view, |view| format!("Deleted the vault {}.", view.deleted))
+        let deletion = block_on(async { Ok(client.delete_vault(&self.name).await?) })?;
+        let deleted = self.name;
+        let view = DeletedView { deleted, deletion };
+        terminal.done(&view, |view| match &view.deletion.kept {
+            None => format!("Deleted the vault {}.", view.deleted),
+            Some(kept) => format!(
+                "Deleted the vault {}; it and the recovery points in it are gone for good on {}: until then `strongroom vault \
+                 undelete {}` brings them back.",
+                kept.name,
+                kept.purged_at.map_or_else(String::new, terminal::moment),
+                kept.id
+            ),
+        })
+    }
+}
+
+fn list_deleted(global: &Global, terminal: &Terminal) -> Result<(), Failure> {
+    let client = AdminSession::client(global)?;
+    let list = block_on(async { Ok(client.deleted_vaults().await?) })?;
+    terminal.result(&list, |list| match list.vaults.is_empty() {
+        true => "There are no deleted vaults that could be brought back.".to_owned(),
+        false => deleted_table(&list.vaults),
+    })
+}
+
+fn deleted_table(vaults: &[DeletedVaultView]) -> String {
+    let mut table = Table::new(&[
+        "NAME",
+        "RESOURCE GROUP",
+        ">POINTS",
+        ">STORED",
+        "DELETED",
+        "GONE ON",
+        "ID",
+    ]);
+    for vault in vaults {
+        table.row([
+            vault.name.to_string(),
+            vault.resource_group.to_string(),
+            vault.points.to_string(),
+            terminal::bytes(vault.stored_bytes),
+            terminal::moment(vault.deleted),
+            vault.purged_at.map_or("now".to_owned(), terminal::moment),
+            vault.id.to_string(),
+        ]);
+    }
+    table.to_text()
+}
+
+impl Undelete {
+    fn run(self, global: &Global, terminal: &Terminal) -> Result<(), Failure> {
+        let client = AdminSession::client(global)?;
+        let vault = block_on(async {
+            let id = self.id(&client.deleted_vaults().await?.vaults)?;
+            Ok(client.undelete_vault(id).await?)
+        })?;
+        terminal.done(&vault, |vault| {
+            format!(
+                "Brought the vault {} back; `strongroom item list --deleted --vault {}` shows what can be brought back in it.",
+                vault.name, vault.name
+            )
+        })
+    }
+
+    /// The vault that is meant.
+    fn id(&self, deleted: &[DeletedVaultView]) -> Result<VaultId, Failure> {
+        if let Ok(id) = self.vault.parse() {
+            return Ok(id);
+        }
+        let mut named = deleted
+            .iter()
+            .filter(|vault| vault.name.as_str().eq_ignore_ascii_case(&self.vault));
+        match (named.next(), named.next()) {
+            (Some(only), None) => Ok(only.id),
+            (Some(_), Some(_)) => Err(Failure::new(format!(
+                "several deleted vaults are called {}: name one by its id, as `strongroom vault list --deleted` shows it",
+                self.vault
+            ))),
+            (None, _) => Err(Failure::new(format!(
+                "there is no deleted vault called {}: `strongroom vault list --deleted` shows those that can be brought back",
+                self.vault
+            ))),
+        }
     }
 }
 

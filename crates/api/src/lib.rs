@@ -13,6 +13,7 @@ mod base64_bytes;
 mod bitmap;
 mod certificate_key;
 mod client;
+mod container;
 mod credentials;
 mod frame;
 mod item;
@@ -48,6 +49,7 @@ pub use client::{
     AdministratorSession, CertificateFault, ChangedPassword, Client, ClientError, ClientOptions, FetchStream, Fetched,
     PointFilter, PrincipalProof, RetryPolicy, SessionKeeper, SignIn,
 };
+pub use container::{ContainerFilter, ContainerList, ContainerView};
 pub use credentials::{CREDENTIALS_BYTES_MAX, CredentialsError, VaultCredentials};
 pub use frame::{FRAME_HEADER_LENGTH, Frame, FrameError, FrameHeader, FrameParser, FrameStatus};
 pub use item::{
@@ -56,7 +58,7 @@ pub use item::{
 };
 pub use job::{
     BeginJob, BeginSession, FinishJob, JOB_ERRORS_MAX, JOB_TASKS_MAX, JobFilter, JobList, JobView, LINK_SECONDS_MAX,
-    LinkAnswer, LinkRequest, Protection, RUNNING_MAX, ReportJob, Reported,
+    LinkAnswer, LinkRequest, MACHINE_ERROR_CODES, Protection, RUNNING_MAX, ReportJob, Reported,
 };
 pub use key::{KeyError, MachineKey};
 pub use key_set::{JoinRequest, KeySetList, KeySetView};
@@ -82,7 +84,7 @@ pub use user::{
     AccountView, BeginOneTimePasswords, ChangeUser, ConfirmOneTimePasswords, CreateUser, EndOneTimePasswords, HeldRole,
     OneTimePasswordSecret, PrincipalKind, RecoveryCodes, UserList, UserView,
 };
-pub use vault::{CreateVault, VaultList, VaultView};
+pub use vault::{CreateVault, DeletedVaultList, DeletedVaultView, VaultDeletion, VaultList, VaultView};
 
 /// The most identities in one `missing` or `fetch` request.
 pub const IDENTITIES_MAX: usize = 16_384;

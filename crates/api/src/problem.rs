@@ -106,7 +106,7 @@ codes! {
     JobNotFound = 404 "No such job";
     /// No such alert in the vault.
     AlertNotFound = 404 "No such alert";
-    /// The machine is not registered, or not any more.
+    /// The machine is not registered, or not any more; or no machine of that name is registered in the vault.
     MachineNotFound = 404 "No such machine";
     /// The route exists, with another method.
     MethodNotAllowed = 405 "Method not allowed";
@@ -118,6 +118,8 @@ codes! {
     PolicyExists = 409 "The name is taken";
     /// Items are under the policy.
     PolicyInUse = 409 "The policy is in use";
+    /// Several items have the name.
+    ItemAmbiguous = 409 "Several items have the name";
     /// The item is not in a state for that.
     ItemState = 409 "Not in this state";
     /// Another operation is in progress on the item.
@@ -150,6 +152,8 @@ codes! {
     BlobsMissing = 409 "Blobs are missing";
     /// Another recovery point came in between; `expected` names the one that is the latest.
     PredecessorMismatch = 409 "Another recovery point is the latest";
+    /// The item has as many recovery points as it may have.
+    TooManyPoints = 409 "Too many recovery points";
     /// The session's lease ran out.
     SessionExpired = 409 "The session has expired";
     /// A pack must come with its length.

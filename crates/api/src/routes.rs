@@ -131,7 +131,10 @@ routes! {
     ListVaults: GET "/api/v1/vaults", VaultsRead, Body::Empty => 200 Body::Json("VaultList"), "Lists the vaults that the caller may see";
     CreateVault: POST "/api/v1/vaults", VaultsWrite, Body::Json("CreateVault") => 201 Body::Json("VaultView"), "Creates a vault";
     ShowVault: GET "/api/v1/vaults/{vault}", VaultsRead, Body::Empty => 200 Body::Json("VaultView"), "Shows one vault";
-    DeleteVault: DELETE "/api/v1/vaults/{vault}", VaultsDelete, Body::Empty => 204 Body::Empty, "Deletes an empty vault";
+    DeleteVault: DELETE "/api/v1/vaults/{vault}", VaultsDelete, Body::Empty => 200 Body::Json("VaultDeletion"), "Deletes a vault that holds nothing but soft-deleted items; with such, softly";
+    ListDeletedVaults: GET "/api/v1/deleted-vaults", VaultsRead, Body::Empty => 200 Body::Json("DeletedVaultList"), "Lists the soft-deleted vaults that the caller may see";
+    ShowDeletedVault: GET "/api/v1/deleted-vaults/{deleted_vault}", VaultsRead, Body::Empty => 200 Body::Json("DeletedVaultView"), "Shows one soft-deleted vault, by id";
+    UndeleteVault: POST "/api/v1/deleted-vaults/{deleted_vault}/undelete", VaultsWrite, Body::Empty => 200 Body::Json("VaultView"), "Brings a soft-deleted vault back, if nobody has its name";
     ShowSettings: GET "/api/v1/vaults/{vault}/settings", VaultConfigRead, Body::Empty => 200 Body::Json("SettingsView"), "Shows what guards a vault's data";
     ChangeSettings: PUT "/api/v1/vaults/{vault}/settings", VaultConfigWrite, Body::Json("VaultSettings") => 200 Body::Json("SettingsView"), "Changes what guards a vault's data";
     ListPolicies: GET "/api/v1/vaults/{vault}/policies", PoliciesRead, Body::Empty => 200 Body::Json("PolicyList"), "Lists the policies of a vault";
@@ -139,6 +142,9 @@ routes! {
     ShowPolicy: GET "/api/v1/vaults/{vault}/policies/{policy}", PoliciesRead, Body::Empty => 200 Body::Json("PolicyView"), "Shows one policy";
     ChangePolicy: PUT "/api/v1/vaults/{vault}/policies/{policy}", PoliciesWrite, Body::Json("ChangePolicy") => 200 Body::Json("PolicyView"), "Gives a policy other rules";
     DeletePolicy: DELETE "/api/v1/vaults/{vault}/policies/{policy}", PoliciesDelete, Body::Empty => 204 Body::Empty, "Deletes a policy that no item is under; a default one comes back";
+    ListContainers: GET "/api/v1/vaults/{vault}/containers", ContainersRead, Body::Empty => 200 Body::Json("ContainerList"), "Lists the machines that are registered in a vault, in pages";
+    ShowContainer: GET "/api/v1/vaults/{vault}/containers/{container}", ContainersRead, Body::Empty => 200 Body::Json("ContainerView"), "Shows one registered machine, by id or name";
+    UnregisterContainer: DELETE "/api/v1/vaults/{vault}/containers/{container}", ContainersDelete, Body::Empty => 200 Body::Json("ItemChange"), "Unregisters a machine: its key is good no more, and its item is deleted, softly while the vault has that on";
     ListItems: GET "/api/v1/vaults/{vault}/items", ItemsRead, Body::Empty => 200 Body::Json("ItemList"), "Lists the items of a vault, in pages";
     ShowItem: GET "/api/v1/vaults/{vault}/items/{item}", ItemsRead, Body::Empty => 200 Body::Json("ItemView"), "Shows one item, by id or name";
     ProtectItem: PUT "/api/v1/vaults/{vault}/items/{item}/protection", ItemsWrite, Body::Json("ProtectItem") => 200 Body::Json("ItemChange"), "Puts an item under a policy: the first one, another one, or again after a stop";

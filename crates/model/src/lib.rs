@@ -30,7 +30,7 @@ pub use id::{
     AlertId, ApplicationId, AssignmentId, ContainerId, DeliveryId, IdError, ItemId, JobId, KeyId, KeySetId, PointId,
     PrincipalId, SessionId, SubscriptionId, UserId, VaultId,
 };
-pub use item::{ItemChange, ItemState};
+pub use item::{ItemChange, ItemState, POINTS_PER_ITEM_MAX};
 pub use job::{JobError, JobProgress, JobState, Operation, Task, TaskState, Trigger};
 pub use name::{MachineName, NameError, PolicyName, PrincipalName, Region, ResourceGroupName, UserName, VaultName};
 pub use notice::Notice;

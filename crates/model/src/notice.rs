@@ -3,7 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{AlertKind, JobError, MachineName, PolicyName, SoftDelete, VaultSettings};
+use crate::{
+    AlertKind, JobError, MachineName, POINTS_PER_ITEM_MAX, PointId, PolicyName, SoftDelete, VaultName, VaultSettings,
+};
 
 /// Something to raise an alert about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +29,7 @@ pub struct Notice {
 /// The longest code, in characters: it comes from machines.
 const CODE_MAX: usize = 64;
 /// The longest sentence, in characters.
-const MESSAGE_MAX: usize = 1000;
+pub(crate) const MESSAGE_MAX: usize = 1000;
 
 /// Errors of jobs that say that another one ran instead.
 const ANOTHER_RAN: [&str; 2] = ["Interrupted", "OperationInProgress"];
@@ -81,6 +83,16 @@ impl Notice {
         Some(Self { joins, ..notice })
     }
 
+    /// The same, to be counted on the one alert of its kind that stands for whatever else there is: its item has so many
+    /// alerts already that another one tells nobody anything.
+    pub fn among_others(self) -> Self {
+        Self {
+            code: "Several".to_owned(),
+            joins: true,
+            ..self
+        }
+    }
+
     /// A backup did not run, as its machine has not asked for work.
     pub fn machine_away(machine: &MachineName, cause: String) -> Self {
         Self::new(AlertKind::BackupMissed, "MachineAway", machine.as_str(), cause).saying(
@@ -95,6 +107,17 @@ impl Notice {
         Self::new(AlertKind::BackupMissed, "BackupUnderWay", machine.as_str(), cause).saying(
             &format!("A scheduled backup of {machine} did not run: another one was still under way"),
             "Back up less often, or see why backups take so long",
+        )
+    }
+
+    /// An item has as many recovery points as it may have.
+    pub fn too_many_points(machine: &MachineName, latest: PointId) -> Self {
+        let (kind, name) = (AlertKind::BackupFailure, machine.as_str());
+        Self::new(kind, "TooManyPoints", name, latest.to_string()).saying(
+            &format!(
+                "{machine} is not backed up: it has {POINTS_PER_ITEM_MAX} recovery points, and an item has no more"
+            ),
+            "Have its policy keep less, so that some expire; or back up less often",
         )
     }
 
@@ -141,6 +164,30 @@ impl Notice {
             cause.to_string(),
         )
         .saying(&what, &advice)
+    }
+
+    /// A vault was deleted with the soft-deleted data in it; it is gone at `purge`.
+    pub fn vault_deleted(vault: &VaultName, purge: Timestamp, cause: Timestamp) -> Self {
+        let kind = AlertKind::DeleteBackupData;
+        Self::new(kind, "VaultDeleted", vault.as_str(), cause.to_string()).saying(
+            &format!(
+                "The vault {vault} was deleted with the soft-deleted backup data in it, and is gone for good on {}",
+                day(purge)
+            ),
+            &format!("If nobody of yours wanted this: until then `strongroom vault undelete {vault}` brings it back"),
+        )
+    }
+
+    /// A soft-deleted vault will be gone soon.
+    pub fn upcoming_vault_purge(vault: &VaultName, purge: Timestamp) -> Self {
+        let kind = AlertKind::UpcomingPurge;
+        Self::new(kind, "VaultPurgeComes", vault.as_str(), purge.to_string()).saying(
+            &format!(
+                "The deleted vault {vault} and the backup data in it are gone for good on {}",
+                day(purge)
+            ),
+            &format!("Until then `strongroom vault undelete {vault}` brings it back"),
+        )
     }
 
     /// Soft-deleted data will be gone soon.
@@ -226,7 +273,7 @@ fn day(moment: Timestamp) -> String {
 }
 
 /// A text as one line of bounded length: what machines say goes into mails.
-fn line(text: &str, most: usize) -> String {
+pub(crate) fn line(text: &str, most: usize) -> String {
     let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     plain.take(most).collect::<String>().trim().to_owned()
 }

@@ -30,18 +30,15 @@ pub(crate) async fn list(
     Path(vault): Path<String>,
     Filter(filter): Filter<ItemFilter>,
 ) -> Answer<Json<ItemList>> {
-    let limit = page(filter.limit)?;
     let query = ItemQuery {
         after: filter.after.unwrap_or_default().to_ascii_lowercase(),
-        limit,
+        limit: page(filter.limit)?,
         policy: filter.policy,
         state: filter.state,
         deleted: filter.deleted,
     };
     let vault = shared.vault(&vault).await?;
-    let rows = shared.vaults.items(vault.id, &query).await.map_err(refuse)?;
-    let is_full = rows.len() == limit as usize;
-    let next = rows.last().filter(|_| is_full).map(|last| last.name.folded());
+    let (rows, next) = shared.vaults.items(vault.id, &query).await.map_err(refuse)?;
     let now = shared.clock.now();
     let items = rows.into_iter().map(|row| view(row, now)).collect();
     Ok(Json(ItemList { items, next }))
@@ -152,7 +149,7 @@ pub(crate) async fn find(shared: &Shared, vault: &str, item: &str) -> Answer<Ite
     shared.vaults.item(vault.id, item).await.map_err(refuse)
 }
 
-fn change(changed: ItemChanged) -> ItemChange {
+pub(crate) fn change(changed: ItemChanged) -> ItemChange {
     let now = changed.job.created;
     ItemChange {
         item: changed.item.map(|row| view(row, now)),
@@ -167,6 +164,7 @@ pub(crate) fn view(row: ItemRow, now: Timestamp) -> ItemView {
         id: row.id,
         name: row.name,
         container: row.container,
+        unregistered: row.unregistered,
         workload: row.workload,
         state: row.state,
         policy: row.policy.filter(|_| is_under),

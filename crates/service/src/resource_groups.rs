@@ -97,7 +97,9 @@ pub(crate) async fn delete(State(shared): State<Arc<Shared>>, Path(name): Path<S
         }
         ResourceGroupDeleted::Absent => Err(no_such_group(&name)),
         ResourceGroupDeleted::NotEmpty(vaults) => {
-            let detail = format!("{vaults} vaults are in the resource group {name}: delete them first");
+            let detail = format!(
+                "{vaults} vaults are in the resource group {name}: delete them first; deleted ones count until their days are over"
+            );
             Err(Refusal::new(Code::ResourceGroupNotEmpty, detail))
         }
     }

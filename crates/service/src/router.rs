@@ -12,9 +12,9 @@ use crate::gate::{Gate, pass};
 use crate::refusal::Refusal;
 use crate::shared::Shared;
 use crate::{
-    account, alerts, arm, audit, fetch, health, items, jobs, key_sets, link, machines, notifications, oauth,
-    one_time_passwords, points, policies, resource_groups, roles, service_principals, sessions, settings, users,
-    vaults,
+    account, alerts, arm, audit, containers, deleted_vaults, fetch, health, items, jobs, key_sets, link, machines,
+    notifications, oauth, one_time_passwords, points, policies, resource_groups, roles, service_principals, sessions,
+    settings, users, vaults,
 };
 
 /// Builds the router from the table of routes.
@@ -79,6 +79,9 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::CreateVault => on(method, vaults::create),
         RouteId::ShowVault => on(method, vaults::show),
         RouteId::DeleteVault => on(method, vaults::delete),
+        RouteId::ListDeletedVaults => on(method, deleted_vaults::list),
+        RouteId::ShowDeletedVault => on(method, deleted_vaults::show),
+        RouteId::UndeleteVault => on(method, deleted_vaults::undelete),
         RouteId::ShowSettings => on(method, settings::show),
         RouteId::ChangeSettings => on(method, settings::change),
         RouteId::ListPolicies => on(method, policies::list),
@@ -86,6 +89,9 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::ShowPolicy => on(method, policies::show),
         RouteId::ChangePolicy => on(method, policies::change),
         RouteId::DeletePolicy => on(method, policies::delete),
+        RouteId::ListContainers => on(method, containers::list),
+        RouteId::ShowContainer => on(method, containers::show),
+        RouteId::UnregisterContainer => on(method, containers::unregister),
         RouteId::ListItems => on(method, items::list),
         RouteId::ShowItem => on(method, items::show),
         RouteId::ProtectItem => on(method, items::protect),

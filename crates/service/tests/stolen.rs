@@ -61,6 +61,7 @@ fn path(route: &Route, point: &str, session: &str, job: &str) -> String {
         ("{vault}", "main"),
         ("{policy}", "DefaultFilesPolicy"),
         ("{item}", "web"),
+        ("{container}", "web"),
         ("{point}", point),
         ("{session}", session),
         ("{job}", job),

@@ -2,7 +2,9 @@
 
 use strongroom_db::{DbError, IDS_MAX, VaultFigures};
 use strongroom_model::policy::{Violation, Workload};
-use strongroom_model::{AlertState, BlobId, Digest, JobId, JobState, MachineName, PolicyName, VaultName};
+use strongroom_model::{
+    AlertState, BlobId, Digest, JobId, JobState, MachineName, POINTS_PER_ITEM_MAX, PolicyName, VaultName,
+};
 use strongroom_store::StoreError;
 
 use crate::Damage;
@@ -20,14 +22,25 @@ pub enum VaultError {
         /// The name.
         name: VaultName,
     },
+    /// No such vault is soft-deleted, or it is gone.
+    #[error("there is no such deleted vault: `strongroom vault list --deleted` shows those that can be brought back")]
+    DeletedVaultNotFound,
+    /// Another vault got the name of a soft-deleted one.
+    #[error(
+        "another vault has the name {name} now, and a vault keeps the name that it was made with: delete that one first"
+    )]
+    VaultNameReused {
+        /// The name.
+        name: VaultName,
+    },
     /// There is no such resource group.
     #[error("there is no such resource group: `strongroom resource-group list` shows the resource groups")]
     ResourceGroupNotFound,
     /// The vault cannot be deleted yet.
     #[error(
-        "the vault {name} is not empty: it has {} registered machines and {} recovery points; unregister the machines and delete their recovery points first",
+        "the vault {name} is not empty: it has {} registered machines, and {} items that are not deleted; unregister the machines with `strongroom machine unregister`, which deletes their items, and delete the other items with `strongroom item stop --delete-data`",
         figures.containers,
-        figures.points
+        figures.items
     )]
     VaultNotEmpty {
         /// The vault.
@@ -82,6 +95,14 @@ pub enum VaultError {
     /// There is no such item.
     #[error("there is no such item in this vault: `strongroom item list` shows its items")]
     ItemNotFound,
+    /// Several items have the name.
+    #[error(
+        "several items were left by machines that were called {name}: name one by its id, as `strongroom item list` shows it"
+    )]
+    ItemAmbiguous {
+        /// The name.
+        name: MachineName,
+    },
     /// The item is not in a state for that.
     #[error("this cannot be done with {name}: {why}")]
     ItemRefused {
@@ -137,6 +158,9 @@ pub enum VaultError {
     /// There is no such machine.
     #[error("the machine is not registered: register it with a new vault credentials file")]
     ContainerNotFound,
+    /// There is no such machine in the vault.
+    #[error("there is no such machine in this vault: `strongroom machine list` shows those that are registered")]
+    NoSuchContainer,
     /// There is no such recovery point that the caller may read.
     #[error("there is no such recovery point: `strongroom points` shows those that this machine can read")]
     PointNotFound,
@@ -165,6 +189,14 @@ pub enum VaultError {
     PredecessorMismatch {
         /// The digest of the item's latest point, if it has one.
         expected: Option<Digest>,
+    },
+    /// The item has as many recovery points as it may have.
+    #[error(
+        "{name} has {POINTS_PER_ITEM_MAX} recovery points, and an item has no more: have its policy keep less, so that some expire, or back up less often"
+    )]
+    TooManyPoints {
+        /// The item.
+        name: MachineName,
     },
     /// A pack is not what it should be.
     #[error("the pack was refused: {why}")]

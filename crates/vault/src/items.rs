@@ -1,8 +1,8 @@
 //! The life of protected items: put under a policy, stopped, resumed, deleted and brought back.
 
 use jiff::{SignedDuration, Timestamp};
-use strongroom_db::{ItemNext, ItemQuery, ItemRow, JobReport, JobRow, NextPolicy, PointRow, PointsOf};
-use strongroom_model::policy::{Kept, Policy, Verdict, verdicts};
+use strongroom_db::{AgingItem, ItemNext, ItemQuery, ItemRow, JobReport, JobRow, NextPolicy, PointRow, PointsOf};
+use strongroom_model::policy::{Aging, Kept, Policy, Verdict, verdicts};
 use strongroom_model::{
     ItemChange, ItemId, ItemState, JobError, JobState, MachineName, Operation, PolicyName, SoftDelete, VaultId,
     VaultSettings,
@@ -32,20 +32,31 @@ pub struct ItemChanged {
 
 impl Vaults {
     /// Items of a vault by name.
-    pub async fn items(&self, vault: VaultId, query: &ItemQuery) -> Result<Vec<ItemRow>, VaultError> {
+    ///
+    /// Returns also what to say as [`ItemQuery::after`] for the next page, if there is one.
+    pub async fn items(&self, vault: VaultId, query: &ItemQuery) -> Result<(Vec<ItemRow>, Option<String>), VaultError> {
         Ok(self.db().items(vault, query).await?)
     }
 
-    /// An item of a vault: by its id, or by the name of its machine.
+    /// An item of a vault: by its id, or by the name of its machine. A registered machine comes before one that had the name
+    /// before it; of several of those none is meant.
     pub async fn item(&self, vault: VaultId, text: &str) -> Result<ItemRow, VaultError> {
-        let found = match text.parse::<ItemId>() {
-            Ok(id) => self.db().item(id).await?.filter(|item| item.vault == vault),
-            Err(_) => match text.parse::<MachineName>() {
-                Ok(name) => self.db().item_by_name(vault, &name).await?,
-                Err(_) => None,
-            },
+        if let Ok(id) = text.parse::<ItemId>() {
+            let found = self.db().item(id).await?.filter(|item| item.vault == vault);
+            return found.ok_or(VaultError::ItemNotFound);
+        }
+        let Ok(name) = text.parse::<MachineName>() else {
+            return Err(VaultError::ItemNotFound);
         };
-        found.ok_or(VaultError::ItemNotFound)
+        if let Some(item) = self.db().item_by_name(vault, &name).await? {
+            return Ok(item);
+        }
+        let mut left = self.db().items_left_by(vault, &name, 2).await?;
+        match (left.pop(), left.is_empty()) {
+            (Some(item), true) => Ok(item),
+            (Some(_), false) => Err(VaultError::ItemAmbiguous { name }),
+            (None, _) => Err(VaultError::ItemNotFound),
+        }
     }
 
     /// The item with this id.
@@ -159,23 +170,7 @@ impl Vaults {
             return Ok(());
         }
         let aging = self.db().aging_item(item.id).await?.ok_or(VaultError::ItemNotFound)?;
-        let Some(policy) = &aging.policy else {
-            let why = "it has recovery points that were to be kept for ever".to_owned();
-            return match aging.points.is_empty() {
-                true => Ok(()),
-                false => Err(VaultError::Immutable { why }),
-            };
-        };
-        let aging_by_policy = strongroom_model::policy::Aging::ByPolicy;
-        let verdicts = verdicts(&aging.points, policy, aging_by_policy, now);
-        let until = verdicts.iter().filter_map(Verdict::changes_at).max();
-        match until {
-            None => Ok(()),
-            Some(until) => {
-                let why = format!("it has recovery points that are to be kept until {until:.0}");
-                Err(VaultError::Immutable { why })
-            }
-        }
+        refuse_deletion(&aging, settings, now)
     }
 
     /// Ends what is queued for a stopped item, and tells its machine to stop what it does.
@@ -201,8 +196,30 @@ impl Vaults {
     }
 }
 
+/// Refuses to delete an item whose points' time has not come, if the vault is immutable.
+pub(crate) fn refuse_deletion(aging: &AgingItem, settings: &VaultSettings, now: Timestamp) -> Result<(), VaultError> {
+    if !settings.is_immutable() {
+        return Ok(());
+    }
+    let Some(policy) = &aging.policy else {
+        let why = "it has recovery points that were to be kept for ever".to_owned();
+        return match aging.points.is_empty() {
+            true => Ok(()),
+            false => Err(VaultError::Immutable { why }),
+        };
+    };
+    let verdicts = verdicts(&aging.points, policy, Aging::ByPolicy, now);
+    match verdicts.iter().filter_map(Verdict::changes_at).max() {
+        None => Ok(()),
+        Some(until) => {
+            let why = format!("it has recovery points that are to be kept until {until:.0}");
+            Err(VaultError::Immutable { why })
+        }
+    }
+}
+
 /// What a stopped item is.
-fn stopped(
+pub(crate) fn stopped(
     item: &ItemRow,
     how: Stop,
     version: Option<u64>,
@@ -221,8 +238,7 @@ fn stopped(
         _ => None,
     };
     // The figure of now counts, whatever the vault is set to later.
-    let purge = |days: u32| now.saturating_add(SignedDuration::from_hours(24 * i64::from(days)));
-    let deleted = days.map(|days| (now, purge(days).unwrap_or(Timestamp::MAX)));
+    let deleted = days.map(|days| (now, days_from(now, days)));
     Ok(ItemNext {
         state,
         policy: NextPolicy::Same,
@@ -230,16 +246,34 @@ fn stopped(
     })
 }
 
+/// The moment so many days later.
+pub(crate) fn days_from(now: Timestamp, days: u32) -> Timestamp {
+    let later = now.saturating_add(SignedDuration::from_hours(24 * i64::from(days)));
+    later.unwrap_or(Timestamp::MAX)
+}
+
 fn allows(item: &ItemRow, change: ItemChange, version: Option<u64>) -> Result<(), VaultError> {
     if version.is_some_and(|version| version != item.version) {
         return Err(VaultError::OtherVersion { version: item.version });
     }
-    match item.state.refuses(change, item.deleted.is_some()) {
+    match refusal(item, change) {
         None => Ok(()),
         Some(why) => Err(VaultError::ItemRefused {
             name: item.name.clone(),
             why,
         }),
+    }
+}
+
+/// Why a change of an item cannot be made; `None`: it can.
+pub(crate) fn refusal(item: &ItemRow, change: ItemChange) -> Option<&'static str> {
+    let is_deleted = item.deleted.is_some();
+    match item.unregistered {
+        Some(_) if change.needs_machine() && !is_deleted => Some(
+            "its machine was unregistered: register it again, which makes a new item; the machine can restore these \
+             recovery points with `strongroom restore --machine`",
+        ),
+        _ => item.state.refuses(change, is_deleted),
     }
 }
 

@@ -17,11 +17,12 @@
 //!
 //! | | put_pack | commit | add_key_set | fetch, scrub | delete vault |
 //! | --- | --- | --- | --- | --- | --- |
-//! | **put_pack** | twins: same name, hence same bytes; the second finds the row, or its insert does nothing. Overlapping packs: of the later one only what is new is stored; at the same time, a blob stays where it was first, and the other copy is surplus | a commit sees a pack's blobs all or not at all (one transaction); later ones it calls missing, the client sends again | nothing shared | rows appear after the object is durable and never change place | refused while a container is there; rows: `packs` refers to `vaults`, so an insert after the deletion fails and leaves an object without a row |
-//! | **commit** | see left | gate of the item from "is the id free?" to the row: the object of a committed point is never replaced. Rows: the item's latest is compared and swapped, one of two wins, the other learns the predecessor | the key set's row is there before a machine is a member; it never goes | pages are marked verified before the point exists, bottom first; a mark is true with or without the point | refused while a container or a point is there |
+//! | **put_pack** | twins: same name, hence same bytes; the second finds the row, or its insert does nothing. Overlapping packs: of the later one only what is new is stored; at the same time, a blob stays where it was first, and the other copy is surplus | a commit sees a pack's blobs all or not at all (one transaction); later ones it calls missing, the client sends again | nothing shared | rows appear after the object is durable and never change place | refused while a machine is registered; rows: `packs` refers to `vaults`, so an insert after the deletion fails and leaves an object without a row |
+//! | **commit** | see left | gate of the item from "is the id free?" to the row: the object of a committed point is never replaced. Rows: the item's latest is compared and swapped, one of two wins, the other learns the predecessor | the key set's row is there before a machine is a member; it never goes | pages are marked verified before the point exists, bottom first; a mark is true with or without the point | refused while a machine is registered or an item is not soft-deleted |
 //! | **add_key_set** | nothing shared | see left | gate of the key set: a set that has its row is never replaced | object before row | refused while a container is there |
 //! | **register** | – | – | – | – | rows: `containers` refers to `vaults`; either comes first, and the other fails |
 //! | **session renewal, end** | the lease is looked at when a call begins: a pack that arrives in a lease that ends meanwhile is kept | looked at again in the transaction that makes the point exist | – | need no session | refused while a container is there |
+//! | **unregister** | a pack on its way is kept and surplus | rows: both lock the item; a commit after it finds its session gone | – | points are read until then | rows: whichever is first; the vault's own deletion counts machines and items under their locks |
 //! | **session begin** | waits for packs of this machine that are being taken in (`Corridors`), so that `missing` knows them | – | – | – | – |
 //!
 //! Nothing collects yet. Collection must keep: a page that is marked verified keeps all below it, or loses its mark before.
@@ -34,6 +35,7 @@ mod blocking;
 mod clock;
 mod commit;
 mod damage;
+mod deleted_vaults;
 mod error;
 mod expire;
 mod fetch;

@@ -148,14 +148,20 @@ impl Vaults {
             file_digest: point_digest(&bytes),
             settings: VaultSettings::default(),
             version: 1,
+            deleted: None,
+            purge_at: None,
         };
         (vault, bytes.into())
     }
 
     /// All vaults, by name.
     pub async fn list(&self) -> Result<Vec<VaultInfo>, VaultError> {
+        self.with_figures(self.db().vaults().await?).await
+    }
+
+    pub(crate) async fn with_figures(&self, vaults: Vec<VaultRow>) -> Result<Vec<VaultInfo>, VaultError> {
         let mut infos = Vec::new();
-        for vault in self.db().vaults().await? {
+        for vault in vaults {
             let figures = self.db().vault_figures(vault.id).await?;
             infos.push(VaultInfo { vault, figures });
         }
@@ -201,25 +207,36 @@ impl Vaults {
         changed.ok_or(VaultError::VaultNotFound)?
     }
 
-    /// Deletes a vault that has neither machines nor recovery points: first its rows, then its objects. A crash between
-    /// leaves objects that nothing refers to.
+    /// Deletes a vault. One that holds nothing goes for good: first its rows, then its objects; a crash between leaves objects
+    /// that nothing refers to. One that holds nothing but soft-deleted items is soft-deleted: it is returned with the moment
+    /// at which it goes. Its name is free in both cases.
+    ///
+    /// # Errors
+    /// [`VaultError::VaultNotEmpty`] and [`VaultError::Immutable`] among others.
     pub async fn delete(&self, name: &VaultName) -> Result<VaultRow, VaultError> {
         let vault = self.db().vault_by_name(name).await?;
         let vault = vault.ok_or(VaultError::VaultNotFound)?;
-        let store = self.open_store(vault.id, &vault.region)?;
         match self.db().delete_vault(vault.id).await? {
             VaultDeleted::Deleted => {}
             VaultDeleted::Absent => return Err(VaultError::VaultNotFound),
-            VaultDeleted::NotEmpty(figures) => {
+            VaultDeleted::NotEmpty(figures) if figures.containers + figures.items > 0 => {
                 let name = vault.name;
                 return Err(VaultError::VaultNotEmpty { name, figures });
             }
+            VaultDeleted::NotEmpty(_) => return self.soft_delete(vault).await,
         }
+        self.delete_objects(&vault).await?;
+        Ok(vault)
+    }
+
+    /// Deletes all objects of a vault that has no rows any more.
+    pub(crate) async fn delete_objects(&self, vault: &VaultRow) -> Result<(), VaultError> {
+        let store = self.open_store(vault.id, &vault.region)?;
         for object in store.list("").await? {
             store.delete(&object.key).await?;
         }
         self.close_store(vault.id);
-        Ok(vault)
+        Ok(())
     }
 
     /// The container with this id.

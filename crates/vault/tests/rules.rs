@@ -73,7 +73,7 @@ fn a_vault_with_machines_or_points_stays() {
         assert!(matches!(refusal, VaultError::VaultNotEmpty { .. }));
         let sentence = refusal.to_string();
         assert!(
-            sentence.contains("1 registered machines and 1 recovery points"),
+            sentence.contains("1 registered machines, and 1 items that are not deleted"),
             "{sentence}"
         );
         assert_eq!(world.sim.keys(), before);

@@ -5,7 +5,7 @@
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use strongroom_model::ItemState;
+use strongroom_model::{ItemState, MachineName};
 use strongroom_vault::{ItemChanged, ItemQuery, ItemRow, Stop, VaultError};
 
 use super::call::Call;
@@ -46,7 +46,7 @@ pub(crate) async fn list(call: &Call) -> ArmResult<Reply> {
             wanted.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(has))
         };
         let of_policy = item.policy.as_ref().map_or("", |policy| policy.as_str());
-        let in_container = is(&container, item.name.as_str()) || is(&container, &container_name(&item.name));
+        let in_container = is(&container, item.name.as_str()) || is(&container, &container_name(&called(item)));
         is(&policy, of_policy) && is(&friendly, item.name.as_str()) && in_container
     };
     let members = items.iter().filter(wanted);
@@ -64,7 +64,7 @@ pub(crate) async fn all(call: &Call, vault: &Vault) -> ArmResult<Vec<ItemRow>> {
         limit: ITEMS_MAX,
         ..ItemQuery::default()
     };
-    Ok(call.shared.vaults.items(vault.info.vault.id, &query).await?)
+    Ok(call.shared.vaults.items(vault.info.vault.id, &query).await?.0)
 }
 
 /// `GET` of an item.
@@ -197,7 +197,18 @@ pub(crate) async fn backup_now(call: &Call) -> ArmResult<Reply> {
 }
 
 fn path(vault: &Vault, item: &ItemRow) -> String {
-    vault.path.item(&container_name(&item.name), &item_name(&item.name))
+    vault
+        .path
+        .item(&container_name(&called(item)), &item_name(&called(item)))
+}
+
+/// What an item's machine is called in ids. One that was unregistered has left its name to others, and is called by the id of
+/// its item.
+pub(crate) fn called(item: &ItemRow) -> MachineName {
+    match item.unregistered {
+        None => item.name.clone(),
+        Some(_) => item.id.to_string().parse().expect("an id is a possible name"),
+    }
 }
 
 fn view(call: &Call, vault: &Vault, item: &ItemRow) -> Value {
@@ -215,7 +226,7 @@ fn view(call: &Call, vault: &Vault, item: &ItemRow) -> Value {
         "protectedItemType": "MabFileFolderProtectedItem",
         "backupManagementType": "MAB",
         "workloadType": "FileFolder",
-        "containerName": container_name(&item.name),
+        "containerName": container_name(&called(item)),
         "friendlyName": item.name,
         "computerName": item.name,
         "lastBackupStatus": last,
@@ -236,7 +247,7 @@ fn view(call: &Call, vault: &Vault, item: &ItemRow) -> Value {
     }
     json!({
         "id": path(vault, item),
-        "name": item_name(&item.name),
+        "name": item_name(&called(item)),
         "type": "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems",
         "properties": properties,
     })

@@ -11,6 +11,7 @@ mod certificates;
 mod compatibility;
 mod configs;
 mod containers;
+mod deleted_vaults;
 mod dispatch;
 mod empty;
 mod endpoints;
