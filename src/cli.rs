@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use strongroom_api::RetryPolicy;
 
 use crate::commands::{
-    agent, alert, audit, backup, completions, item, job, login, ls, machine, password, points, policy, principal,
-    quickstart, rescue, resource_group, restore, role, serve, user, vault, verify,
+    agent, alert, approval, audit, backup, completions, guard, item, job, login, ls, machine, password, points, policy,
+    principal, quickstart, rescue, resource_group, restore, role, serve, user, vault, verify,
 };
 
 /// Backup into vaults that cannot read what they keep.
@@ -29,6 +29,7 @@ A service keeps vaults; machines register in a vault and send encrypted recovery
   strongroom login https://host:8443 …      sign in to it
   strongroom password                       choose your own password
   strongroom user | principal | role        say who else may do what
+  strongroom guard | approval               have a second person allow what takes protection away
   strongroom vault create main              make a vault
   strongroom vault credentials main …       let a machine register in it
   strongroom machine list                   what is registered; unregister what is not used any more
@@ -113,6 +114,10 @@ pub(crate) enum Command {
     ResourceGroup(resource_group::ResourceGroup),
     #[command(subcommand)]
     Audit(audit::Audit),
+    #[command(subcommand)]
+    Guard(guard::Guard),
+    #[command(subcommand)]
+    Approval(approval::Approval),
     #[command(subcommand)]
     Vault(vault::Vault),
     #[command(subcommand)]

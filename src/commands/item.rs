@@ -255,19 +255,24 @@ impl Stop {
             let vault = self.which.vault(client).await?;
             Ok(client.stop_item(&vault, &self.which.item, &StopItem { data }).await?)
         })?;
-        terminal.done(&changed, |changed| match &changed.item {
-            None => "Stopped; its recovery points are gone, for the vault has no soft delete.".to_owned(),
-            Some(item) => match item.purged_at {
-                Some(gone) => format!(
-                    "Stopped; {} and its recovery points are soft-deleted, and gone for good on {}: until then \
-                     `strongroom item undelete {}` brings them back.",
-                    item.name,
-                    moment(gone),
-                    item.name
-                ),
-                None => told("Stopped", changed),
-            },
-        })
+        terminal.done(&changed, stopped_text)
+    }
+}
+
+/// What became of an item whose protection was stopped.
+pub(crate) fn stopped_text(changed: &ItemChange) -> String {
+    match &changed.item {
+        None => "Stopped; its recovery points are gone, for the vault has no soft delete.".to_owned(),
+        Some(item) => match item.purged_at {
+            Some(gone) => format!(
+                "Stopped; {} and its recovery points are soft-deleted, and gone for good on {}: until then \
+                 `strongroom item undelete {}` brings them back.",
+                item.name,
+                moment(gone),
+                item.name
+            ),
+            None => told("Stopped", changed),
+        },
     }
 }
 

@@ -127,7 +127,8 @@ fn shown(machine: &ContainerView) -> String {
     .concat()
 }
 
-fn unregistered(machine: &MachineName, changed: &ItemChange) -> String {
+/// What became of a machine that was unregistered.
+pub(crate) fn unregistered(machine: &MachineName, changed: &ItemChange) -> String {
     let Some(item) = &changed.item else {
         return format!("Unregistered {machine}; it leaves no recovery points.");
     };

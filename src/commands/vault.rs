@@ -4,14 +4,18 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use strongroom_api::{CreateVault, DeletedVaultView, SettingsView, VaultCredentials, VaultDeletion, VaultView};
+use strongroom_api::{
+    CreateVault, DeletedVaultView, SetVaultGuard, SettingsView, VaultCredentials, VaultDeletion, VaultGuardView,
+    VaultView,
+};
 use strongroom_model::{
-    Immutability, Redundancy, Region, ResourceGroupName, SoftDelete, VaultId, VaultName, VaultSettings,
+    GuardName, Immutability, Redundancy, Region, ResourceGroupName, SoftDelete, VaultId, VaultName, VaultSettings,
 };
 
 use crate::admin_session::AdminSession;
 use crate::cli::Global;
 use crate::commands::block_on;
+use crate::commands::guard::words;
 use crate::failure::{Failure, Outcome};
 use crate::private_file;
 use crate::terminal::{self, Table, Terminal};
@@ -29,6 +33,52 @@ pub(crate) enum Vault {
     Undelete(Undelete),
     Credentials(Credentials),
     Settings(Settings),
+    Pin(Pin),
+    #[command(subcommand)]
+    Guard(Guard),
+}
+
+/// Put a vault under a resource guard, or take it off
+///
+/// What the guard guards then needs a second person's approval: see `strongroom guard`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Guard {
+    Set(GuardSet),
+    /// Show the resource guard that a vault is under
+    Show(Show),
+    /// Take the resource guard off a vault; this needs an approval itself
+    Remove(Show),
+}
+
+/// Put a vault under a resource guard
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom vault guard set main --guard two-people --resource-group security")]
+pub(crate) struct GuardSet {
+    /// The vault's name
+    name: VaultName,
+    /// The guard's name
+    #[arg(long, value_name = "NAME")]
+    guard: GuardName,
+    /// The resource group that the guard lies in
+    #[arg(long, value_name = "NAME", default_value_t = ResourceGroupName::default())]
+    resource_group: ResourceGroupName,
+}
+
+/// Get a security PIN, which somebody then types at a machine
+///
+/// A machine's own credential takes nothing away. With a PIN it may: `strongroom agent stop-protection --delete-data` and
+/// `strongroom agent unregister` ask for one. It is good for five minutes and for one use, and a new one makes the one
+/// before void.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom vault pin main
+  strongroom agent stop-protection --delete-data      (at the machine)")]
+pub(crate) struct Pin {
+    /// The vault's name
+    name: VaultName,
 }
 
 /// Show or change what guards a vault's data
@@ -144,6 +194,11 @@ struct DeletedView {
 }
 
 #[derive(Serialize)]
+struct UnguardedView {
+    unguarded: VaultName,
+}
+
+#[derive(Serialize)]
 struct CredentialsView {
     vault: VaultName,
     file: PathBuf,
@@ -162,6 +217,8 @@ impl Vault {
             Self::Undelete(undelete) => undelete.run(global, terminal)?,
             Self::Credentials(credentials) => credentials.run(global, terminal)?,
             Self::Settings(settings) => settings.run(global, terminal)?,
+            Self::Pin(pin) => pin.run(global, terminal)?,
+            Self::Guard(guard) => guard.run(global, terminal)?,
         }
         Ok(Outcome::Done)
     }
@@ -351,6 +408,60 @@ impl Settings {
         let version = Some(present.version);
         let changed = block_on(async { Ok(client.change_settings(&self.name, &after, version).await?) })?;
         terminal.done(&changed, settings_text)
+    }
+}
+
+impl Guard {
+    fn run(self, global: &Global, terminal: &Terminal) -> Result<(), Failure> {
+        let client = AdminSession::client(global)?;
+        match self {
+            Self::Set(set) => {
+                let wish = SetVaultGuard {
+                    resource_group: set.resource_group,
+                    guard: set.guard,
+                };
+                let under = block_on(async { Ok(client.set_vault_guard(&set.name, &wish).await?) })?;
+                terminal.done(&under, guard_text)
+            }
+            Self::Show(Show { name }) => {
+                let under = block_on(async { Ok(client.vault_guard(&name).await?) })?;
+                terminal.result(&under, guard_text)
+            }
+            Self::Remove(Show { name }) => {
+                block_on(async { Ok(client.remove_vault_guard(&name).await?) })?;
+                terminal.done(&UnguardedView { unguarded: name }, |view| {
+                    format!("The vault {} is under no resource guard any more.", view.unguarded)
+                })
+            }
+        }
+    }
+}
+
+fn guard_text(view: &VaultGuardView) -> String {
+    let mut text = format!(
+        "Under the resource guard {} of the resource group {} since {}. A second person must approve: {}.",
+        view.guard,
+        view.resource_group,
+        terminal::moment(view.since),
+        words(&view.operations)
+    );
+    if let Some(warning) = &view.warning {
+        text += &format!("\nBeware: {warning}.");
+    }
+    text
+}
+
+impl Pin {
+    fn run(self, global: &Global, terminal: &Terminal) -> Result<(), Failure> {
+        let client = AdminSession::client(global)?;
+        let pin = block_on(async { Ok(client.security_pin(&self.name).await?) })?;
+        terminal.result(&pin, |pin| {
+            format!(
+                "{}\nGood for one use, until {}. Tell it only to whoever needs it.",
+                pin.pin.reveal(),
+                terminal::moment(pin.expires)
+            )
+        })
     }
 }
 

@@ -16,6 +16,7 @@ mod client;
 mod container;
 mod credentials;
 mod frame;
+mod guard;
 mod item;
 mod job;
 mod key;
@@ -29,6 +30,7 @@ mod resource_group;
 mod role;
 pub mod routes;
 mod secret;
+mod security_pin;
 mod service_principal;
 mod session;
 mod settings;
@@ -52,6 +54,9 @@ pub use client::{
 pub use container::{ContainerFilter, ContainerList, ContainerView};
 pub use credentials::{CREDENTIALS_BYTES_MAX, CredentialsError, VaultCredentials};
 pub use frame::{FRAME_HEADER_LENGTH, Frame, FrameError, FrameHeader, FrameParser, FrameStatus};
+pub use guard::{
+    ApprovalList, ApprovalView, CreateGuard, GuardList, GuardView, RequestApproval, SetVaultGuard, VaultGuardView,
+};
 pub use item::{
     BackUpItem, ItemChange, ItemFilter, ItemList, ItemView, KeptPoint, KeptPointList, LastBackup, ProtectItem,
     StopData, StopItem,
@@ -70,6 +75,7 @@ pub use problem::{Code, PROBLEM_CONTENT_TYPE, Problem};
 pub use resource_group::{CreateResourceGroup, ResourceGroupList, ResourceGroupView};
 pub use role::{AssignRole, AssignmentList, AssignmentView, RoleDefinition, RoleDefinitionList};
 pub use secret::Secret;
+pub use security_pin::{SECURITY_PIN_HEADER, SecurityPin};
 pub use service_principal::{
     AddCertificate, AddSecret, AddedSecret, ChangeServicePrincipal, CreateServicePrincipal, KeyKind, KeyView,
     ServicePrincipalList, ServicePrincipalView,

@@ -80,6 +80,12 @@ codes! {
     CredentialsExpired = 401 "The vault credentials file has expired";
     /// Signed in, but not entitled.
     Forbidden = 403 "Not permitted";
+    /// A machine's wish needs a person's security PIN, and none, or a wrong one, came with it: Azure's error 100130.
+    SecurityPinRefused = 403 "A security PIN is needed";
+    /// The vault's resource guard wants a second person's approval; the sentence says how to ask for it.
+    ApprovalNeeded = 403 "A second person must approve";
+    /// Whoever decides is not a second person.
+    SecondPersonNeeded = 403 "Somebody else must decide";
     /// The proof of having opened a key set is wrong.
     MembershipRefused = 403 "The key set was not joined";
     /// No such route.
@@ -104,6 +110,10 @@ codes! {
     ItemNotFound = 404 "No such item";
     /// No such job in the vault, or not one of the caller's, or it is over.
     JobNotFound = 404 "No such job";
+    /// No such resource guard in the resource group, or the vault is under none.
+    GuardNotFound = 404 "No such resource guard";
+    /// No such request for approval.
+    ApprovalNotFound = 404 "No such request for approval";
     /// No such alert in the vault.
     AlertNotFound = 404 "No such alert";
     /// The machine is not registered, or not any more; or no machine of that name is registered in the vault.
@@ -128,6 +138,14 @@ codes! {
     JobOver = 409 "The job is over";
     /// The alert does not stand any more.
     AlertOver = 409 "The alert is over";
+    /// A resource guard of that name exists in the resource group.
+    GuardExists = 409 "The name is taken";
+    /// Vaults are under the resource guard.
+    GuardInUse = 409 "The resource guard is in use";
+    /// The vault is under another resource guard.
+    VaultGuarded = 409 "The vault is guarded already";
+    /// The request for approval is not pending any more.
+    ApprovalOver = 409 "The request is over";
     /// The vault is immutable: this would take protection away.
     Immutable = 409 "The vault is immutable";
     /// The vault still has machines or recovery points.

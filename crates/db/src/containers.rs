@@ -179,7 +179,7 @@ impl Db {
 
 async fn replace_key(connection: &mut AnyConnection, vault: i64, new: &NewContainer<'_>) -> Result<bool, DbError> {
     let query = sqlx::query(
-        "update containers set name = $3, public_key = $4, registered = $5 where vault = $1 and name_folded = $2",
+        "update containers set name = $3, public_key = $4, registered = $5, keyed = 0 where vault = $1 and name_folded = $2",
     )
     .bind(vault)
     .bind(new.name.folded())

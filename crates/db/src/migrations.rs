@@ -19,6 +19,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "deleted_vaults",
         include_str!("../migrations/0006_deleted_vaults.sql"),
     ),
+    (7, "guards", include_str!("../migrations/0007_guards.sql")),
 ];
 
 /// All migrations in a dialect.

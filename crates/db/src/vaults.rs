@@ -453,6 +453,9 @@ async fn figures(connection: &mut AnyConnection, key: i64) -> Result<VaultFigure
 async fn delete_rows(connection: &mut AnyConnection, key: i64) -> Result<bool, DbError> {
     let mut deleted = false;
     for text in [
+        "delete from security_pins where vault = $1",
+        "delete from approvals where vault = $1",
+        "delete from vault_guards where vault = $1",
         "delete from credentials where vault = $1",
         "delete from jobs where vault = $1",
         "delete from alert_events where alert in (select key from alerts where vault = $1)",

@@ -83,6 +83,9 @@ typed_name!(/// The name of a registered machine, unique in its vault without re
 typed_name!(/// The name of a policy, unique in its vault without regard to case (the rules of Azure).
     PolicyName, "policy name", is_policy_name,
     "it must have 3 to 150 characters, begin with a letter, and continue with letters, digits and hyphens");
+typed_name!(/// The name of a resource guard, unique in its resource group without regard to case.
+    GuardName, "name of a resource guard", is_policy_name,
+    "it must have 3 to 150 characters, begin with a letter, and continue with letters, digits and hyphens");
 typed_name!(/// The name of a resource group, unique without regard to case (the rules of Azure, within ASCII).
     ResourceGroupName, "resource group name", is_resource_group_name,
     "it must have 1 to 90 letters, digits, '.', '_', '-', '(' and ')', and not end with a '.'");

@@ -4,7 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AlertKind, JobError, MachineName, POINTS_PER_ITEM_MAX, PointId, PolicyName, SoftDelete, VaultName, VaultSettings,
+    AlertKind, ApprovalId, GuardName, GuardedOperation, JobError, MachineName, POINTS_PER_ITEM_MAX, PointId,
+    PolicyName, SoftDelete, VaultName, VaultSettings,
 };
 
 /// Something to raise an alert about.
@@ -227,6 +228,58 @@ impl Notice {
         )
     }
 
+    /// Somebody asks for approval; `subject` is empty if it is about the vault itself.
+    pub fn approval_requested(operation: GuardedOperation, subject: &str, by: &str, cause: ApprovalId) -> Self {
+        Self::approval(AlertKind::ApprovalRequested, operation, subject, cause).saying(
+            &format!(
+                "{by} asks a second person to allow {}{}",
+                operation.phrase(),
+                of(subject)
+            ),
+            "Whoever owns the resource guard decides: `strongroom approval list`. If nobody of yours asked, deny it",
+        )
+    }
+
+    /// A second person allowed it.
+    pub fn approval_granted(
+        operation: GuardedOperation,
+        subject: &str,
+        (requester, by): (&str, &str),
+        cause: ApprovalId,
+    ) -> Self {
+        Self::approval(AlertKind::ApprovalGranted, operation, subject, cause).saying(
+            &format!(
+                "{by} has allowed {requester} {}{}, once and within the hour",
+                operation.phrase(),
+                of(subject)
+            ),
+            "If that was not meant, take the role away from the one or the other before it is used",
+        )
+    }
+
+    fn approval(kind: AlertKind, operation: GuardedOperation, subject: &str, cause: ApprovalId) -> Self {
+        let subject = if subject.is_empty() {
+            operation.as_str()
+        } else {
+            subject
+        };
+        Self::new(kind, operation.as_str(), subject, cause.to_string())
+    }
+
+    /// A vault has no guard any more.
+    pub fn guard_removed(guard: &GuardName, cause: Timestamp) -> Self {
+        Self::new(
+            AlertKind::GuardRemoved,
+            "GuardRemoved",
+            guard.as_str(),
+            cause.to_string(),
+        )
+        .saying(
+            &format!("The vault is not under the resource guard {guard} any more: nothing in it needs a second person"),
+            "If nobody of yours wanted this, put it under a guard again: `strongroom vault guard set`",
+        )
+    }
+
     /// What a change of a vault's settings is to be told for.
     pub fn of_settings(before: &VaultSettings, after: &VaultSettings, cause: &str) -> Vec<Self> {
         let advice = "If nobody of yours wanted this, set it back: `strongroom vault settings` shows and changes it";
@@ -264,6 +317,14 @@ impl Notice {
             ended.push(AlertKind::ImmutabilityReduced);
         }
         ended
+    }
+}
+
+/// What something is done to, in the middle of a sentence.
+fn of(subject: &str) -> String {
+    match subject.is_empty() {
+        true => String::new(),
+        false => format!(" ({subject})"),
     }
 }
 

@@ -8,6 +8,7 @@ use strongroom_api::{ContainerFilter, ContainerList, ContainerView, ItemChange};
 use strongroom_vault::Container;
 
 use crate::items::change;
+use crate::principal::Account;
 use crate::query::{Filter, page};
 use crate::refusal::Answer;
 use crate::shared::Shared;
@@ -43,9 +44,11 @@ pub(crate) async fn show(
 pub(crate) async fn unregister(
     State(shared): State<Arc<Shared>>,
     Path((vault, container)): Path<(String, String)>,
+    account: Account,
 ) -> Answer<Json<ItemChange>> {
     let container = find(&shared, &vault, &container).await?;
-    let changed = shared.vaults.unregister(&container).await.map_err(refuse)?;
+    let changed = shared.vaults.unregister(&account.actor(), &container).await;
+    let changed = changed.map_err(refuse)?;
     shared.calls.call(container.id);
     tracing::info!(vault, machine = %container.name, id = %container.id, "unregistered a machine");
     Ok(Json(change(changed)))

@@ -19,6 +19,7 @@ use crate::etag::{IfMatch, Tagged, tagged};
 use crate::incoming::Incoming;
 use crate::jobs;
 use crate::points;
+use crate::principal::Account;
 use crate::query::{Filter, page};
 use crate::refusal::Answer;
 use crate::shared::Shared;
@@ -57,12 +58,16 @@ pub(crate) async fn show(
 pub(crate) async fn protect(
     State(shared): State<Arc<Shared>>,
     Path((vault, item)): Path<(String, String)>,
+    account: Account,
     IfMatch(version): IfMatch,
     incoming: Incoming,
 ) -> Answer<Json<ItemChange>> {
     let protect: ProtectItem = incoming.read_json(&shared, RouteId::ProtectItem).await?;
     let item = find(&shared, &vault, &item).await?;
-    let changed = shared.vaults.protect(&item, &protect.policy, version).await;
+    let changed = shared
+        .vaults
+        .protect(&account.actor(), &item, &protect.policy, version)
+        .await;
     let changed = changed.map_err(refuse)?;
     tracing::info!(vault, item = %item.name, policy = %protect.policy, "protects an item");
     Ok(Json(change(changed)))
@@ -72,6 +77,7 @@ pub(crate) async fn protect(
 pub(crate) async fn stop(
     State(shared): State<Arc<Shared>>,
     Path((vault, item)): Path<(String, String)>,
+    account: Account,
     IfMatch(version): IfMatch,
     incoming: Incoming,
 ) -> Answer<Json<ItemChange>> {
@@ -82,7 +88,8 @@ pub(crate) async fn stop(
         StopData::RetainByPolicy => Stop::RetainByPolicy,
         StopData::Delete => Stop::Delete,
     };
-    let changed = shared.vaults.stop(&item, how, version).await.map_err(refuse)?;
+    let changed = shared.vaults.stop(&account.actor(), &item, how, version).await;
+    let changed = changed.map_err(refuse)?;
     shared.calls.call(item.container);
     tracing::info!(vault, item = %item.name, ?how, "stopped the protection of an item");
     Ok(Json(change(changed)))

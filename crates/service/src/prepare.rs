@@ -29,6 +29,7 @@ use crate::notifier::{Channels, Mailer, Webhooks};
 use crate::one_time_passwords::TotpKey;
 use crate::password::{PasswordHasher, fill_random, random_bytes};
 use crate::seals::Seals;
+use crate::security_pins::PinKey;
 use crate::service::{ServeOptions, StartError};
 use crate::shared::Shared;
 use crate::subscription::Subscription;
@@ -71,6 +72,7 @@ pub(crate) async fn prepare(
     let shared = Shared {
         tokens: TokenKey::new(&secret_key(&folder, "secrets/token.key")?),
         totp: TotpKey::new(&secret_key(&folder, "secrets/one-time-passwords.key")?),
+        pins: PinKey::new(secret_key(&folder, "secrets/security-pins.key")?),
         vaults: open_vaults(&folder, &db, &clock),
         clock,
         folder,

@@ -12,9 +12,9 @@ use crate::gate::{Gate, pass};
 use crate::refusal::Refusal;
 use crate::shared::Shared;
 use crate::{
-    account, alerts, arm, audit, containers, deleted_vaults, fetch, health, items, jobs, key_sets, link, machines,
-    notifications, oauth, one_time_passwords, points, policies, resource_groups, roles, service_principals, sessions,
-    settings, users, vaults,
+    account, alerts, approvals, arm, audit, containers, deleted_vaults, fetch, guards, health, items, jobs, key_sets,
+    link, machines, notifications, oauth, one_time_passwords, points, policies, resource_groups, roles, security_pins,
+    service_principals, sessions, settings, users, vaults,
 };
 
 /// Builds the router from the table of routes.
@@ -73,6 +73,13 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::CreateResourceGroup => on(method, resource_groups::create),
         RouteId::ShowResourceGroup => on(method, resource_groups::show),
         RouteId::DeleteResourceGroup => on(method, resource_groups::delete),
+        RouteId::ListGuards => on(method, guards::list),
+        RouteId::CreateGuard => on(method, guards::create),
+        RouteId::ShowGuard => on(method, guards::show),
+        RouteId::DeleteGuard => on(method, guards::delete),
+        RouteId::GuardApprovals => on(method, approvals::of_guard),
+        RouteId::Approve => on(method, approvals::approve),
+        RouteId::Deny => on(method, approvals::deny),
         RouteId::ReadAudit => on(method, audit::read),
         RouteId::ExportAudit => on(method, audit::export),
         RouteId::ListVaults => on(method, vaults::list),
@@ -84,6 +91,12 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::UndeleteVault => on(method, deleted_vaults::undelete),
         RouteId::ShowSettings => on(method, settings::show),
         RouteId::ChangeSettings => on(method, settings::change),
+        RouteId::ShowVaultGuard => on(method, guards::of_vault),
+        RouteId::SetVaultGuard => on(method, guards::set),
+        RouteId::RemoveVaultGuard => on(method, guards::remove),
+        RouteId::ListApprovals => on(method, approvals::of_vault),
+        RouteId::RequestApproval => on(method, approvals::request),
+        RouteId::IssueSecurityPin => on(method, security_pins::issue),
         RouteId::ListPolicies => on(method, policies::list),
         RouteId::CreatePolicy => on(method, policies::create),
         RouteId::ShowPolicy => on(method, policies::show),
@@ -116,6 +129,8 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::IssueCredentials => on(method, machines::issue_credentials),
         RouteId::Register => on(method, machines::register),
         RouteId::ShowMachine => on(method, machines::show),
+        RouteId::DeleteOwnData => on(method, security_pins::delete_data),
+        RouteId::UnregisterMachine => on(method, security_pins::unregister),
         RouteId::ListKeySets => on(method, key_sets::list),
         RouteId::AddKeySet => on(method, key_sets::add),
         RouteId::JoinKeySet => on(method, key_sets::join),

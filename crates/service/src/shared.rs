@@ -24,6 +24,7 @@ use crate::password::PasswordHasher;
 use crate::principal::Machine;
 use crate::refusal::Answer;
 use crate::seals::Seals;
+use crate::security_pins::PinKey;
 use crate::subscription::Subscription;
 use crate::token::TokenKey;
 use crate::unfinished::Unfinished;
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) url: String,
     pub(crate) tokens: TokenKey,
     pub(crate) totp: TotpKey,
+    pub(crate) pins: PinKey,
     pub(crate) passwords: PasswordHasher,
     pub(crate) attempts: Attempts,
     pub(crate) audit: Audit,

@@ -24,6 +24,17 @@ pub(crate) fn refuse(error: VaultError) -> Refusal {
         VaultError::ItemAmbiguous { .. } => Code::ItemAmbiguous,
         VaultError::ItemRefused { .. } => Code::ItemState,
         VaultError::Immutable { .. } => Code::Immutable,
+        VaultError::PinRefused { .. } => Code::SecurityPinRefused,
+        VaultError::TooManyPins { .. } => Code::TooManyAttempts,
+        VaultError::ApprovalNeeded { .. } => Code::ApprovalNeeded,
+        VaultError::SecondPerson { .. } => Code::SecondPersonNeeded,
+        VaultError::GuardNotFound { .. } | VaultError::NotGuarded => Code::GuardNotFound,
+        VaultError::GuardNameTaken { .. } => Code::GuardExists,
+        VaultError::GuardInUse { .. } => Code::GuardInUse,
+        VaultError::GuardedAlready { .. } => Code::VaultGuarded,
+        VaultError::GuardRefused { .. } | VaultError::ApprovalRefused { .. } => Code::InvalidRequest,
+        VaultError::ApprovalNotFound => Code::ApprovalNotFound,
+        VaultError::ApprovalOver { .. } => Code::ApprovalOver,
         VaultError::SettingsRefused { .. } => Code::InvalidSettings,
         VaultError::KeepUntil { .. } => Code::InvalidRequest,
         VaultError::JobNotFound => Code::JobNotFound,
@@ -55,6 +66,7 @@ pub(crate) fn refuse(error: VaultError) -> Refusal {
     match error {
         VaultError::BlobsMissing { missing, .. } => problem.missing = missing,
         VaultError::PredecessorMismatch { expected } => problem.expected = expected,
+        VaultError::TooManyPins { seconds } => problem.retry_after_seconds = Some(seconds),
         _ => {}
     }
     problem.into()

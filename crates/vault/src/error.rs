@@ -3,7 +3,8 @@
 use strongroom_db::{DbError, IDS_MAX, VaultFigures};
 use strongroom_model::policy::{Violation, Workload};
 use strongroom_model::{
-    AlertState, BlobId, Digest, JobId, JobState, MachineName, POINTS_PER_ITEM_MAX, PolicyName, VaultName,
+    AlertState, ApprovalState, BlobId, Digest, GuardName, GuardedOperation, JobId, JobState, MachineName,
+    POINTS_PER_ITEM_MAX, PolicyName, VaultName,
 };
 use strongroom_store::StoreError;
 
@@ -116,6 +117,98 @@ pub enum VaultError {
     Immutable {
         /// What would be lowered.
         why: String,
+    },
+    /// What a machine wants needs a person's PIN, and none, or a wrong one, was shown. The number is Azure's.
+    #[error(
+        "this needs a security PIN of the vault, and the one given, if any, is wrong, was used, or is older than 5 minutes (error 100130): whoever manages the vault gets a new one with `strongroom vault pin {vault}`"
+    )]
+    PinRefused {
+        /// The vault.
+        vault: VaultName,
+    },
+    /// A machine showed too many wrong PINs.
+    #[error("this machine has shown too many wrong security PINs: none is looked at for {} minutes", seconds.div_ceil(60))]
+    TooManyPins {
+        /// How long to wait.
+        seconds: u64,
+    },
+    /// The vault's resource guard wants a second person.
+    #[error(
+        "{} needs a second person's approval, as the vault {vault} is under the resource guard {guard}: ask for it with `strongroom approval request {operation} --vault {vault}{flags}`, and do it again once it is given",
+        operation.phrase()
+    )]
+    ApprovalNeeded {
+        /// What.
+        operation: GuardedOperation,
+        /// The guard.
+        guard: GuardName,
+        /// The vault.
+        vault: VaultName,
+        /// What names the thing that it is done to, on the command line.
+        flags: String,
+    },
+    /// A guard cannot leave this alone.
+    #[error("every resource guard guards {operation}: it cannot be excepted")]
+    GuardRefused {
+        /// What.
+        operation: GuardedOperation,
+    },
+    /// There is no such guard.
+    #[error(
+        "there is no resource guard called {name} in this resource group: `strongroom guard list` shows its guards"
+    )]
+    GuardNotFound {
+        /// The name.
+        name: GuardName,
+    },
+    /// Another guard has the name.
+    #[error("the name {name} is taken by another resource guard of this resource group: choose another name")]
+    GuardNameTaken {
+        /// The name.
+        name: GuardName,
+    },
+    /// A guard cannot be deleted while vaults are under it.
+    #[error(
+        "vaults are under the resource guard {name} ({}): take it off them first, with `strongroom vault guard remove`",
+        names(vaults)
+    )]
+    GuardInUse {
+        /// The guard.
+        name: GuardName,
+        /// Which.
+        vaults: Vec<VaultName>,
+    },
+    /// The vault is under a guard already.
+    #[error(
+        "the vault is under the resource guard {guard} already: take that off first, with `strongroom vault guard remove`"
+    )]
+    GuardedAlready {
+        /// Which.
+        guard: GuardName,
+    },
+    /// The vault is under no guard.
+    #[error("the vault is under no resource guard: nothing in it needs a second person")]
+    NotGuarded,
+    /// Approval cannot be asked for that.
+    #[error("{why}")]
+    ApprovalRefused {
+        /// Why not.
+        why: String,
+    },
+    /// There is no such request for approval.
+    #[error("there is no such request for approval: `strongroom approval list` shows them")]
+    ApprovalNotFound,
+    /// The request is decided, or nobody decided in time.
+    #[error("the request is not pending any more: it is {state}")]
+    ApprovalOver {
+        /// What became of it.
+        state: ApprovalState,
+    },
+    /// Whoever decides is not a second person.
+    #[error("{why}: somebody else must decide")]
+    SecondPerson {
+        /// Why not.
+        why: &'static str,
     },
     /// The vault's settings cannot be that.
     #[error("{why}")]
@@ -247,6 +340,11 @@ pub enum VaultError {
 fn sentences(violations: &[Violation]) -> String {
     let all: Vec<String> = violations.iter().map(ToString::to_string).collect();
     all.join(". ")
+}
+
+fn names(vaults: &[VaultName]) -> String {
+    let all: Vec<&str> = vaults.iter().map(VaultName::as_str).collect();
+    all.join(", ")
 }
 
 impl From<DbError> for VaultError {

@@ -1,13 +1,16 @@
 //! The life of protected items: put under a policy, stopped, resumed, deleted and brought back.
 
 use jiff::{SignedDuration, Timestamp};
-use strongroom_db::{AgingItem, ItemNext, ItemQuery, ItemRow, JobReport, JobRow, NextPolicy, PointRow, PointsOf};
+use strongroom_db::{
+    Actor, AgingItem, ItemNext, ItemQuery, ItemRow, JobReport, JobRow, NextPolicy, PointRow, PointsOf,
+};
 use strongroom_model::policy::{Aging, Kept, Policy, Verdict, verdicts};
 use strongroom_model::{
-    ItemChange, ItemId, ItemState, JobError, JobState, MachineName, Operation, PolicyName, SoftDelete, VaultId,
-    VaultSettings,
+    GuardedOperation, ItemChange, ItemId, ItemState, JobError, JobState, MachineName, Operation, PolicyName,
+    SoftDelete, VaultId, VaultSettings,
 };
 
+use crate::guards::{Subject, Wish};
 use crate::{VaultError, Vaults};
 
 /// How backups of an item are stopped.
@@ -79,6 +82,7 @@ impl Vaults {
     /// Puts an item under a policy: the first one, another one, or again after a stop.
     pub async fn protect(
         &self,
+        by: &Actor,
         item: &ItemRow,
         policy: &PolicyName,
         version: Option<u64>,
@@ -92,10 +96,26 @@ impl Vaults {
             });
         }
         let settings = self.vault(item.vault).await?.settings;
+        let present = self.db().aging_item(item.id).await?.and_then(|aging| aging.policy);
+        let lowered = is_lowered(item, present.as_ref(), &row.policy);
+        let operations: &[_] = match lowered {
+            true => &[GuardedOperation::LowerProtection],
+            false => &[],
+        };
+        let wish = Wish {
+            vault: item.vault,
+            by,
+            operations,
+            subject: &Subject::Item(Box::new(item.clone())),
+        };
         let decide = move |item: &ItemRow, present: Option<&Policy>, given: Option<&Policy>| {
             allows(item, ItemChange::Protect, version)?;
             if let (Some(present), Some(given)) = (present, given) {
                 refuse_lowering(&settings, present, given)?;
+            }
+            // One of the policies, or the item, is not any more what it was when it was seen whether somebody has to be asked.
+            if !lowered && given.is_some_and(|given| is_lowered(item, present, given)) {
+                return Err(VaultError::OtherVersion { version: item.version });
             }
             let has_points = item.latest_point.is_some();
             let state = match item.state {
@@ -109,15 +129,34 @@ impl Vaults {
                 deleted: None,
             })
         };
-        let changed = self.db().change_item(item.id, Some(policy), self.now(), decide).await?;
-        // The policy may have gone between.
-        let item = changed.ok_or_else(|| VaultError::PolicyNotFound { name: policy.clone() })??;
+        let changed = async {
+            let changed = self.db().change_item(item.id, Some(policy), self.now(), decide).await?;
+            // The policy may have gone between.
+            changed.ok_or_else(|| VaultError::PolicyNotFound { name: policy.clone() })?
+        };
+        let item = self.guarded(wish, changed).await?;
         let job = self.note_done(item.id, Operation::ConfigureBackup).await?;
         Ok(ItemChanged { item: Some(item), job })
     }
 
     /// Stops the backups of an item. What it is doing just now is cancelled.
-    pub async fn stop(&self, item: &ItemRow, how: Stop, version: Option<u64>) -> Result<ItemChanged, VaultError> {
+    pub async fn stop(
+        &self,
+        by: &Actor,
+        item: &ItemRow,
+        how: Stop,
+        version: Option<u64>,
+    ) -> Result<ItemChanged, VaultError> {
+        let operation = match how {
+            Stop::Delete => GuardedOperation::DeleteData,
+            Stop::Retain | Stop::RetainByPolicy => GuardedOperation::StopProtection,
+        };
+        let wish = Wish {
+            vault: item.vault,
+            by,
+            operations: &[operation],
+            subject: &Subject::Item(Box::new(item.clone())),
+        };
         let settings = self.vault(item.vault).await?.settings;
         let now = self.now();
         if how == Stop::Delete {
@@ -127,8 +166,11 @@ impl Vaults {
             let settings = settings.clone();
             move |item: &ItemRow, _: Option<&Policy>, _: Option<&Policy>| stopped(item, how, version, &settings, now)
         };
-        let changed = self.db().change_item(item.id, None, now, decide).await?;
-        let changed = changed.ok_or(VaultError::ItemNotFound)??;
+        let changed = async {
+            let changed = self.db().change_item(item.id, None, now, decide).await?;
+            changed.ok_or(VaultError::ItemNotFound)?
+        };
+        let changed = self.guarded(wish, changed).await?;
         self.end_jobs_of(&changed).await?;
         let operation = match how {
             Stop::Delete => Operation::DeleteBackupData,
@@ -274,6 +316,15 @@ pub(crate) fn refusal(item: &ItemRow, change: ItemChange) -> Option<&'static str
              recovery points with `strongroom restore --machine`",
         ),
         _ => item.state.refuses(change, is_deleted),
+    }
+}
+
+/// Whether the item's points are kept less long, or come less often, under the policy that is given. Of one whose policy is
+/// gone they are kept for ever.
+fn is_lowered(item: &ItemRow, present: Option<&Policy>, given: &Policy) -> bool {
+    match present {
+        Some(present) => !present.lowered_by(given).is_empty(),
+        None => item.state == ItemState::ProtectionStopped && item.latest_point.is_some(),
     }
 }
 

@@ -6,8 +6,8 @@
 //! - **A recovery point exists from the instant its row is committed**, and by then everything below its root was seen to be there.
 //! - **Every byte is checked** when it arrives, before it leaves, and by scrubs, against the hash that names it.
 //! - **A machine can only add.** No function that takes a [`ContainerId`](strongroom_model::ContainerId) deletes a row or
-//!   an object, or replaces an object by other bytes; but for the lease of its own session. Ids of others are answered like
-//!   ids of nothing.
+//!   an object, or replaces an object by other bytes; but for the lease of its own session, and what a person has given a
+//!   security PIN for ([`Pinned`]). Ids of others are answered like ids of nothing.
 //! - **Everything may run twice**: a client whose line was cut before the answer came says it again.
 //!
 //! # Whatever runs at the same time
@@ -41,12 +41,14 @@ mod expire;
 mod fetch;
 mod fresh;
 mod gate;
+mod guards;
 mod ingest;
 mod items;
 mod jobs;
 mod key_sets;
 mod layout;
 mod machines;
+mod pins;
 mod points;
 mod policies;
 mod ranges;
@@ -62,15 +64,17 @@ pub use error::VaultError;
 pub use expire::Expired;
 pub use fetch::{FetchStream, Fetched};
 pub use fresh::Entropy;
+pub use guards::Subject;
 pub use ingest::PutOutcome;
 pub use items::{ItemChanged, Stop};
 pub use jobs::Work;
 pub use key_sets::{KEY_SETS_PER_CONTAINER_MAX, StoredKeySet};
 pub use layout::{key_set_key, pack_key, point_key, vault_file_key};
+pub use pins::{PinHash, Pinned};
 pub use points::PointFilter;
 pub use sessions::{LEASE_DEFAULT, Session};
 pub use strongroom_db::{
-    AlertQuery, AlertRow, Container, Dispatched, DueItem, IDS_MAX, ItemQuery, ItemRow, JobQuery, JobReport, JobRow,
-    NotificationsRow, PointRow, PolicyRow, VaultFigures, VaultRow,
+    Actor, AlertQuery, AlertRow, ApprovalRow, ApprovalsOf, Container, Dispatched, DueItem, GuardRow, IDS_MAX,
+    ItemQuery, ItemRow, JobQuery, JobReport, JobRow, NotificationsRow, PointRow, PolicyRow, VaultFigures, VaultRow,
 };
 pub use vaults::{NewVault, Options, Stores, VaultInfo, Vaults};

@@ -1,12 +1,13 @@
 //! Registration of machines, and its end.
 
 use jiff::Timestamp;
-use strongroom_db::{AgingItem, ItemLeft, ItemRow, JobReport, NewContainer};
+use strongroom_db::{Actor, AgingItem, ItemLeft, ItemRow, JobReport, NewContainer};
 use strongroom_model::{
-    ContainerId, ItemId, ItemState, JobError, JobState, MachineName, Operation, SoftDelete, Trigger, VaultId,
-    VaultSettings,
+    ContainerId, GuardedOperation, ItemId, ItemState, JobError, JobState, MachineName, Operation, SoftDelete, Trigger,
+    VaultId, VaultSettings,
 };
 
+use crate::guards::{Subject, Wish};
 use crate::items::{refuse_deletion, stopped};
 use crate::{Container, ItemChanged, Stop, VaultError, Vaults, fresh};
 
@@ -56,7 +57,24 @@ impl Vaults {
     ///
     /// # Errors
     /// [`VaultError::Immutable`], when the vault is and the time of a point has not come. Then nothing was changed.
-    pub async fn unregister(&self, container: &Container) -> Result<ItemChanged, VaultError> {
+    pub async fn unregister(&self, by: &Actor, container: &Container) -> Result<ItemChanged, VaultError> {
+        let item = self.item_of(container.item).await?;
+        // Nothing is taken away from what is deleted already, or was never anything.
+        let is_nothing = item.state == ItemState::NotProtected && item.latest_point.is_none();
+        let operations: &[_] = match item.deleted.is_some() || is_nothing {
+            true => &[],
+            false => &[GuardedOperation::DeleteData],
+        };
+        let wish = Wish {
+            vault: container.vault,
+            by,
+            operations,
+            subject: &Subject::Item(Box::new(item)),
+        };
+        self.guarded(wish, self.unregister_approved(container)).await
+    }
+
+    async fn unregister_approved(&self, container: &Container) -> Result<ItemChanged, VaultError> {
         let settings = self.vault(container.vault).await?.settings;
         let job = self.new_job(
             container.item,

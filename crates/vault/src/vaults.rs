@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use jiff::SignedDuration;
-use strongroom_db::{Db, DbError, VaultDeleted, VaultFigures, VaultRow};
+use strongroom_db::{Actor, Db, DbError, VaultDeleted, VaultFigures, VaultRow};
 use strongroom_format::keyset::Hex;
 use strongroom_format::point::point_digest;
 use strongroom_format::vaultfile::VaultFile;
@@ -14,6 +14,7 @@ use strongroom_model::{Clock, ContainerId, Redundancy, Region, ResourceGroupName
 use strongroom_store::{Store, StoreError};
 
 use crate::gate::{Corridors, Gates};
+use crate::guards::{Subject, Wish};
 use crate::{Container, Entropy, LEASE_DEFAULT, VaultError, fresh, vault_file_key};
 
 /// Opens the store of a vault in a region. It is called once for each vault that is used.
@@ -190,12 +191,23 @@ impl Vaults {
     /// Changes the settings that guard a vault's data, if it still has `version` (if one is given).
     pub async fn change_settings(
         &self,
+        by: &Actor,
         id: VaultId,
         settings: VaultSettings,
         version: Option<u64>,
     ) -> Result<VaultRow, VaultError> {
+        let before = self.vault(id).await?;
+        let operations = before.settings.guarded(&settings);
+        let wish = Wish {
+            vault: id,
+            by,
+            operations: &operations,
+            subject: &Subject::Vault,
+        };
+        // What somebody had to approve, or nobody, is a change from `before`, not from what others make of it meanwhile.
+        let version = version.unwrap_or(before.version);
         let decide = move |vault: &VaultRow| {
-            if version.is_some_and(|version| version != vault.version) {
+            if version != vault.version {
                 return Err(VaultError::OtherVersion { version: vault.version });
             }
             match vault.settings.refuses(&settings) {
@@ -203,8 +215,11 @@ impl Vaults {
                 None => Ok(settings),
             }
         };
-        let changed = self.db().change_vault(id, self.now(), decide).await?;
-        changed.ok_or(VaultError::VaultNotFound)?
+        let changed = async {
+            let changed = self.db().change_vault(id, self.now(), decide).await?;
+            changed.ok_or(VaultError::VaultNotFound)?
+        };
+        self.guarded(wish, changed).await
     }
 
     /// Deletes a vault. One that holds nothing goes for good: first its rows, then its objects; a crash between leaves objects

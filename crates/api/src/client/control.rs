@@ -7,8 +7,8 @@ use super::{Client, ClientError};
 use crate::routes::RouteId;
 use crate::{
     BackUpItem, ChangePolicy, ContainerFilter, ContainerList, ContainerView, CreatePolicy, ItemChange, ItemFilter,
-    ItemList, ItemView, JobFilter, JobList, JobView, KeptPointList, PolicyList, PolicyView, ProtectItem, SettingsView,
-    StopItem,
+    ItemList, ItemView, JobFilter, JobList, JobView, KeptPointList, PolicyList, PolicyView, ProtectItem, SecurityPin,
+    SettingsView, StopItem,
 };
 
 // Machines and items are named by the names of their machines or by their ids; an id is a possible name, so one type does for both.
@@ -34,6 +34,14 @@ impl Client {
     ) -> Result<SettingsView, ClientError> {
         let call = Call::new(RouteId::ChangeSettings, &[vault]).json(settings);
         self.send_for_json(call.if_match(version)).await
+    }
+
+    /// Gets a new security PIN of a vault, in place of the one before.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn security_pin(&self, vault: &VaultName) -> Result<SecurityPin, ClientError> {
+        self.send_for_json(Call::new(RouteId::IssueSecurityPin, &[vault])).await
     }
 
     /// Lists the policies of a vault, by name.

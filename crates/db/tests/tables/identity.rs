@@ -121,10 +121,11 @@ pub async fn keys_of_applications_are_bound_and_listed(db: Db) {
             thumbprint: [2; 32],
         },
     );
-    assert!(db.insert_application_key(&secret, 2).await.unwrap());
-    assert!(db.insert_application_key(&certificate, 2).await.unwrap());
+    let hand = PrincipalId::from_bytes([9; 16]);
+    assert!(db.insert_application_key(&secret, hand, 2).await.unwrap());
+    assert!(db.insert_application_key(&certificate, hand, 2).await.unwrap());
     let third = key(3, ApplicationKeyKind::Secret { hash: [3; 32] });
-    assert!(!db.insert_application_key(&third, 2).await.unwrap());
+    assert!(!db.insert_application_key(&third, hand, 2).await.unwrap());
     assert_eq!(
         db.application_keys(application.id).await.unwrap(),
         [secret, certificate.clone()]

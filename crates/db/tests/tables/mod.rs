@@ -136,6 +136,7 @@ pub fn key_set(number: u8, container: ContainerId) -> NewKeySet {
         },
         added_by: container,
         per_container_max: 2,
+        further: true,
     }
 }
 

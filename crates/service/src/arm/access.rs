@@ -3,6 +3,7 @@
 //! Azure says 403 whether or not there is something at a place, so that nobody learns what exists; so does this.
 
 use axum::http::StatusCode;
+use strongroom_db::Actor;
 use strongroom_model::{Permission, Place, ResourceGroupName, VaultName};
 
 use super::call::Call;
@@ -66,6 +67,15 @@ pub(crate) fn require(call: &Call, action: &str) -> ArmResult<()> {
     match &call.principal {
         Some(Principal::Account(account)) if account.access.allows(&full_action(action), &call.place) => Ok(()),
         Some(principal) => Err(forbidden(call, principal, action)),
+        None => Err(ArmError::bad("AuthenticationFailed", "Sign in first.")),
+    }
+}
+
+/// The caller, as whoever something is done for.
+pub(crate) fn actor(call: &Call) -> ArmResult<Actor> {
+    match &call.principal {
+        Some(Principal::Account(account)) => Ok(account.actor()),
+        Some(principal) => Err(forbidden(call, principal, call.operation.action)),
         None => Err(ArmError::bad("AuthenticationFailed", "Sign in first.")),
     }
 }

@@ -6,10 +6,10 @@ use strongroom_vault::{Container, VaultError};
 use super::call::Call;
 use super::error::{ArmError, ArmResult};
 use super::names::{ContainerName, container_name};
-use super::page;
 use super::reply::Reply;
 use super::tracked::{self, Outcome};
 use super::vault::{self, Vault};
+use super::{access, page};
 use crate::vault_refusal::refuse;
 
 /// Most containers of a list.
@@ -88,7 +88,7 @@ pub(crate) async fn unregister(call: &Call) -> ArmResult<Reply> {
         Err(VaultError::NoSuchContainer) => return Ok(Reply::no_content()),
         found => found?,
     };
-    call.shared.vaults.unregister(&container).await?;
+    call.shared.vaults.unregister(&access::actor(call)?, &container).await?;
     call.shared.calls.call(container.id);
     tracing::info!(vault = %vault.info.vault.name, machine = %container.name, id = %container.id, "unregistered a machine");
     Ok(Reply::no_content())

@@ -5,8 +5,8 @@ use super::error::ArmResult;
 use super::operations::{OperationId, State};
 use super::reply::Reply;
 use super::{
-    certificates, configs, containers, deleted_vaults, empty, endpoints, extended, groups, items, jobs, points,
-    policies, provider, storage, subscriptions, tracked, usages, vaults,
+    certificates, configs, containers, deleted_vaults, empty, endpoints, extended, groups, guards, items, jobs, points,
+    policies, provider, security_pins, storage, subscriptions, tracked, usages, vaults,
 };
 
 /// Answers a call.
@@ -62,6 +62,12 @@ pub(crate) async fn dispatch(call: &Call) -> ArmResult<Reply> {
         ConfigGet => configs::get(call).await,
         ConfigPut | ConfigPatch => configs::put(call).await,
         EncryptionGet => configs::encryption(call).await,
+        SecurityPin => security_pins::issue(call).await,
+        GuardsList => guards::list(call).await,
+        GuardGet => guards::get(call).await,
+        GuardPut => guards::put(call).await,
+        GuardDelete => guards::delete(call).await,
+        GuardUnlock => guards::unlock_delete(call).await,
 
         ContainersList => containers::list(call).await,
         IdentitiesDelete => containers::unregister(call).await,

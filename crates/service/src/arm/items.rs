@@ -87,6 +87,22 @@ pub(crate) async fn get(call: &Call) -> ArmResult<Reply> {
 /// The item of the path.
 pub(crate) async fn find(call: &Call, vault: &Vault) -> ArmResult<ItemRow> {
     let (container, name) = (call.parameter("containerName"), call.parameter("protectedItemName"));
+    named(call, vault, container, name).await
+}
+
+/// The item of an id, which must be one of this vault's.
+pub(crate) async fn of_id(call: &Call, vault: &Vault, id: &str) -> ArmResult<ItemRow> {
+    let prefix = vault.path.container("");
+    let begins = id
+        .get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(&prefix));
+    let names = id.get(prefix.len()..).filter(|_| begins).unwrap_or_default();
+    let (container, rest) = names.split_once('/').unwrap_or_default();
+    let (_, name) = rest.split_once('/').unwrap_or_default();
+    named(call, vault, container, name).await
+}
+
+async fn named(call: &Call, vault: &Vault, container: &str, name: &str) -> ArmResult<ItemRow> {
     let absent = || {
         ArmError::not_found(
             "BMSUserErrorProtectedItemNotFound",
@@ -136,7 +152,7 @@ async fn change(call: &Call, vault: &Vault, item: &ItemRow, said: &Loose<'_>) ->
         let name = name
             .parse()
             .map_err(|error| ArmError::bad("BMSUserErrorInvalidPolicyId", format!("{error}.")))?;
-        return Ok(vaults.protect(item, &name, None).await?);
+        return Ok(vaults.protect(&access::actor(call)?, item, &name, None).await?);
     }
     let Some(state) = said.get("protectionState") else {
         return Err(said.wrong("it needs a policyId, a protectionState or isRehydrate"));
@@ -148,7 +164,7 @@ async fn change(call: &Call, vault: &Vault, item: &ItemRow, said: &Loose<'_>) ->
     };
     // It ends protection as a deletion does, though it is written like a change of policy.
     access::require(call, access::ITEMS_DELETE)?;
-    let stopped = vaults.stop(item, how, None).await?;
+    let stopped = vaults.stop(&access::actor(call)?, item, how, None).await?;
     call.shared.calls.call(item.container);
     Ok(stopped)
 }
@@ -161,7 +177,11 @@ pub(crate) async fn delete(call: &Call) -> ArmResult<Reply> {
         Err(error) if error.status == StatusCode::NOT_FOUND => return Ok(Reply::no_content()),
         found => found?,
     };
-    let changed = call.shared.vaults.stop(&item, Stop::Delete, None).await?;
+    let changed = call
+        .shared
+        .vaults
+        .stop(&access::actor(call)?, &item, Stop::Delete, None)
+        .await?;
     call.shared.calls.call(item.container);
     let outcome = Outcome {
         job: Some(changed.job.id),

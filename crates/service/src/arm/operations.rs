@@ -82,8 +82,6 @@ const ITEM: &str = item!("");
 
 const NO_PRIVATE_ENDPOINTS: &str = "Strongroom listens where its administrator says; it has no private endpoints";
 const NO_EXPORT: &str = "jobs are not exported to a storage account: list them, which gives all that is known of them";
-const NO_PIN: &str = "nothing in Strongroom asks for a PIN yet";
-const NO_GUARD: &str = "Strongroom has no Resource Guard yet";
 const NO_ARCHIVE: &str = "Strongroom has no archive tier";
 const NO_DATA_MOVE: &str = "Strongroom does not move data between vaults";
 const NO_INTENTS: &str = "Strongroom does not protect databases by itself: there are no protection intents";
@@ -197,13 +195,13 @@ operations! {
     ConfigPut "BackupResourceVaultConfigs_Put" PUT VAULT "backupconfig/vaultconfig" 1 Served, "Vaults/backupconfig/write";
     EncryptionGet "BackupResourceEncryptionConfigs_Get" GET VAULT "backupEncryptionConfigs/backupResourceEncryptionConfig" 1 Served, "Vaults/read";
     EncryptionPut "BackupResourceEncryptionConfigs_Update" PUT VAULT "backupEncryptionConfigs/backupResourceEncryptionConfig" 2 Absent(NO_KEYS), "Vaults/backupEncryptionConfigs/write";
-    GuardsList "ResourceGuardProxies_Get" GET VAULT "backupResourceGuardProxies" 1 Empty(NO_GUARD), "Vaults/read";
-    GuardGet "ResourceGuardProxy_Get" GET VAULT "backupResourceGuardProxies/{resourceGuardProxyName}" 3 Empty(NO_GUARD), "Vaults/read";
-    GuardPut "ResourceGuardProxy_Put" PUT VAULT "backupResourceGuardProxies/{resourceGuardProxyName}" 3 Absent(NO_GUARD), "Vaults/backupResourceGuardProxies/write";
-    GuardDelete "ResourceGuardProxy_Delete" DELETE VAULT "backupResourceGuardProxies/{resourceGuardProxyName}" 3 Absent(NO_GUARD), "Vaults/backupResourceGuardProxies/delete";
-    GuardUnlock "ResourceGuardProxy_UnlockDelete" POST VAULT "backupResourceGuardProxies/{resourceGuardProxyName}/unlockDelete" 3 Absent(NO_GUARD), "Vaults/backupResourceGuardProxies/unlockDelete/action";
+    GuardsList "ResourceGuardProxies_Get" GET VAULT "backupResourceGuardProxies" 1 Served, "Vaults/read";
+    GuardGet "ResourceGuardProxy_Get" GET VAULT "backupResourceGuardProxies/{resourceGuardProxyName}" 3 Served, "Vaults/read";
+    GuardPut "ResourceGuardProxy_Put" PUT VAULT "backupResourceGuardProxies/{resourceGuardProxyName}" 3 Served, "Vaults/backupResourceGuardProxies/write";
+    GuardDelete "ResourceGuardProxy_Delete" DELETE VAULT "backupResourceGuardProxies/{resourceGuardProxyName}" 3 Served, "Vaults/backupResourceGuardProxies/delete";
+    GuardUnlock "ResourceGuardProxy_UnlockDelete" POST VAULT "backupResourceGuardProxies/{resourceGuardProxyName}/unlockDelete" 3 Served, "Vaults/read";
     UsageSummaries "BackupUsageSummaries_List" GET VAULT "backupUsageSummaries" 2 Served, "Vaults/backupUsageSummaries/read";
-    SecurityPin "SecurityPINs_Get" POST VAULT "backupSecurityPIN" 2 Absent(NO_PIN), "Vaults/backupSecurityPIN/action";
+    SecurityPin "SecurityPINs_Get" POST VAULT "backupSecurityPIN" 2 Served, "Vaults/backupSecurityPIN/action";
     MoveStatus "GetDataMoveOperationStatus" GET VAULT "backupstorageconfig/vaultstorageconfig/operationStatus/{operationId}" 3 Empty(NO_DATA_MOVE), "Vaults/backupstorageconfig/read";
     MovePrepare "BMSPrepareDataMove" POST VAULT "backupstorageconfig/vaultstorageconfig/prepareDataMove" 3 Absent(NO_DATA_MOVE), "Vaults/backupstorageconfig/write";
     MoveResult "BMSPrepareDataMoveOperationResult_Get" GET VAULT "backupstorageconfig/vaultstorageconfig/operationResults/{operationId}" 3 Empty(NO_DATA_MOVE), "Vaults/backupstorageconfig/read";

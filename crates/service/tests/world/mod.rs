@@ -7,6 +7,7 @@ pub mod people;
 pub mod raw;
 pub mod receivers;
 pub mod scene;
+pub mod two_people;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
