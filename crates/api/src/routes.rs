@@ -100,6 +100,7 @@ routes! {
     DeviceForm: POST "/device", Public, Body::Form("DeviceForm") => 200 Body::Page, "Signs the person in and lets the program go on that waits for the code";
     AuthorizePage: GET "/authorize", Public, Body::Empty => 200 Body::Page, "The page on which a person signs in for a program";
     AuthorizeForm: POST "/authorize", Public, Body::Form("AuthorizeForm") => 303 Body::Empty, "Signs the person in and sends the browser back to the program with a code";
+    ExternalBack: GET "/external/{provider}", Public, Body::Empty => 303 Body::Empty, "Takes a person who comes back from another provider of sign-in, and goes on with what was begun";
     BeginOneTimePasswords: POST "/api/v1/account/one-time-passwords", PasswordChange, Body::Json("BeginOneTimePasswords") => 201 Body::Json("OneTimePasswordSecret"), "Makes a secret for the caller's authenticator";
     ConfirmOneTimePasswords: POST "/api/v1/account/one-time-passwords/confirm", PasswordChange, Body::Json("ConfirmOneTimePasswords") => 200 Body::Json("RecoveryCodes"), "Asks for one-time passwords from now on, if the caller has the right one";
     EndOneTimePasswords: POST "/api/v1/account/one-time-passwords/end", PasswordChange, Body::Json("EndOneTimePasswords") => 204 Body::Empty, "Asks the caller for no one-time passwords any more";

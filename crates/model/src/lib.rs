@@ -27,12 +27,14 @@ pub use alert::{AlertKind, AlertSeverity, AlertState};
 pub use clock::{Clock, SimulatedTime};
 pub use hash::{BlobId, Digest, HashError, PackId};
 pub use id::{
-    AlertId, ApplicationId, AssignmentId, ContainerId, DeliveryId, IdError, ItemId, JobId, KeyId, KeySetId, PointId,
-    PrincipalId, SessionId, SubscriptionId, UserId, VaultId,
+    AlertId, ApplicationId, AssignmentId, ContainerId, DeliveryId, IdError, IdentityId, ItemId, JobId, KeyId, KeySetId,
+    PointId, PrincipalId, SessionId, SubscriptionId, UserId, VaultId,
 };
 pub use item::{ItemChange, ItemState};
 pub use job::{JobError, JobProgress, JobState, Operation, Task, TaskState, Trigger};
-pub use name::{MachineName, NameError, PolicyName, PrincipalName, Region, ResourceGroupName, UserName, VaultName};
+pub use name::{
+    MachineName, NameError, PolicyName, PrincipalName, ProviderName, Region, ResourceGroupName, UserName, VaultName,
+};
 pub use notice::Notice;
 pub use notification::{
     AddressError, AlertEvent, Audience, Channel, MailAddress, NotificationSettings, RECIPIENTS_MAX, Rhythm, WebhookUrl,

@@ -47,6 +47,7 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::DeviceForm => on(method, oauth::device::form),
         RouteId::AuthorizePage => on(method, oauth::authorize::page),
         RouteId::AuthorizeForm => on(method, oauth::authorize::form),
+        RouteId::ExternalBack => on(method, oauth::external::back),
         RouteId::BeginOneTimePasswords => on(method, one_time_passwords::begin),
         RouteId::ConfirmOneTimePasswords => on(method, one_time_passwords::confirm),
         RouteId::EndOneTimePasswords => on(method, one_time_passwords::end),

@@ -115,7 +115,7 @@ fn is_here(host: &str) -> bool {
 }
 
 /// An error and its causes, as far as they say something new.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

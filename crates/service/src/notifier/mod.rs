@@ -22,7 +22,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use uuid::Builder;
 
 pub use mail::MailError;
-pub(crate) use mail::Mailer;
+pub(crate) use mail::{Mailer, chain};
 pub(crate) use webhook::Webhooks;
 
 use crate::password::random_bytes;

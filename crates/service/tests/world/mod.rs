@@ -50,6 +50,7 @@ pub fn options(data: &Path) -> ServeOptions {
             ..Upkeep::default()
         },
         notify: NotifyOptions::default(),
+        providers: Vec::new(),
     }
 }
 
