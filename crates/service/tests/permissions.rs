@@ -37,6 +37,8 @@ impl Things {
             .replace("{group}", "default")
             .replace("{user}", "spare")
             .replace("{principal}", "spare")
+            .replace("{provider}", "spare")
+            .replace("{identity}", NO_ID)
             .replace("{key}", NO_ID)
             .replace("{assignment}", NO_ID)
     }

@@ -12,6 +12,7 @@ mod form;
 pub(crate) mod logins;
 mod machines;
 mod page;
+pub(crate) mod password_link;
 mod redirect;
 mod refused;
 
@@ -149,7 +150,14 @@ pub(crate) async fn person(
     result
 }
 
-async fn write_down(shared: &Shared, asked: &Asked, action: &str, who: Option<Signed>, claimed: &str, status: u16) {
+pub(crate) async fn write_down(
+    shared: &Shared,
+    asked: &Asked,
+    action: &str,
+    who: Option<Signed>,
+    claimed: &str,
+    status: u16,
+) {
     let actor = match who {
         Some(Signed::User { id, name }) => Actor::User { id, name },
         Some(Signed::Application { id, name }) => Actor::Application { id, name },

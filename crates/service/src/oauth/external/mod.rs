@@ -17,6 +17,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use strongroom_api::{Code, Secret};
 use strongroom_db::{ExternalSignInRow, UserRow};
+use strongroom_model::ProviderName;
 
 use self::provider::{Binding, Failed, Provider};
 use super::authorize::{self, Asking};
@@ -77,8 +78,14 @@ impl Providers {
     }
 
     /// The issuer of the provider of this name.
-    pub(crate) fn issuer(&self, name: &str) -> Option<&str> {
-        self.find(name).map(|one| one.options.issuer.as_str())
+    pub(crate) fn issuer(&self, name: &ProviderName) -> Option<&str> {
+        self.find(name.as_str()).map(|one| one.options.issuer.as_str())
+    }
+
+    /// The name of the provider with this issuer.
+    pub(crate) fn name_of(&self, issuer: &str) -> Option<ProviderName> {
+        let found = self.0.iter().find(|one| one.options.issuer == issuer);
+        found.map(|one| one.options.name.clone())
     }
 
     /// The buttons of a sign-in page.
