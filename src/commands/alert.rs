@@ -75,7 +75,8 @@ pub(crate) struct Close {
 /// Show or change who is told of a vault's alerts
 ///
 /// Without flags it is shown. What takes protection away (data deleted, soft delete switched off, shorter retention …) is
-/// told whatever the severities and the rhythm say, and to the owners whom the service's configuration names.
+/// told whatever the severities and the rhythm say, and also to the Owners and Backup Contributors of the vault who have an
+/// address (see `strongroom user set`), and to the owners whom the service's configuration names.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 A webhook gets JSON, with the header Strongroom-Signature: t=SECONDS,v1=HEX. HEX is the HMAC-SHA256 of SECONDS, a full stop,

@@ -30,7 +30,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// The longest answer of a provider, in bytes.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
-/// For so long what a provider said about itself is believed.
+/// For so long browsers are sent where a provider said.
 const KNOWN_SECONDS: i64 = 3600;
 
 /// For so long a provider that did not answer is not asked again: strangers can make us ask.
@@ -189,7 +189,8 @@ impl Provider {
     /// What the provider says about the person whose browser brought this code. Nothing is believed that was not said to us,
     /// to this browser, just now, and signed with a key that the provider has now.
     pub(super) async fn ask(&self, code: &Secret, binding: &Binding, now: Timestamp) -> Result<Vouched, Failed> {
-        let party = self.party(now, false).await?;
+        // Its keys may have been changed or taken back since we read them: people do not sign in so often that it counts.
+        let party = self.party(now, true).await?;
         let tokens = party
             .exchange_code(AuthorizationCode::new(code.reveal().to_owned()))
             .map_err(|error| Failed::Away(error.to_string()))?
@@ -198,15 +199,8 @@ impl Provider {
             .await
             .map_err(exchange_failed)?;
         let nonce = Nonce::new(binding.nonce.clone());
-        let mut vouched = match self.believe(&party, &tokens, &nonce, now) {
-            // Its keys may have been changed since we read them.
-            Err(ClaimsVerificationError::SignatureVerification(_)) => {
-                let party = self.party(now, true).await?;
-                self.believe(&party, &tokens, &nonce, now)
-            }
-            believed => believed,
-        }
-        .map_err(|error| Failed::NotBelieved(crate::notifier::chain(&error)))?;
+        let vouched = self.believe(&party, &tokens, &nonce, now);
+        let mut vouched = vouched.map_err(|error| Failed::NotBelieved(crate::notifier::chain(&error)))?;
         if self.wants_more(&vouched.claims) {
             self.ask_more(&party, tokens.access_token().clone(), &mut vouched)
                 .await?;
