@@ -32,7 +32,13 @@ pub(crate) enum Alert {
 }
 
 /// List the alerts of a vault, newest first
+///
+/// What happens again while an alert stands is counted on it. Seeing alerts takes a role that may read the vault.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  strongroom alert list --status Active
+  strongroom alert list --severity Critical --item web-1 --vault main")]
 pub(crate) struct List {
     /// Only those in this state: Active, Inactive (somebody closed it) or Resolved (its cause is gone)
     #[arg(long, value_name = "STATE")]
@@ -63,7 +69,13 @@ pub(crate) struct Show {
 /// Say that somebody saw to an alert
 ///
 /// What happens again after that raises another one.
+///
+/// Its cause may go on: an alert whose cause is gone ends by itself. As with Azure,
+/// every role on the vault may close its alerts.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom alert close 019aa5e2-5d3c-7c61-9f0e-3f1d7e3c2b1a --note 'the disk was full; it was replaced'")]
 pub(crate) struct Close {
     #[command(flatten)]
     which: Which,

@@ -79,7 +79,13 @@ pub(crate) struct Protect {
 /// Back an item up now
 ///
 /// Its machine does it as soon as it hears of it, if `strongroom agent run` runs there.
+///
+/// With --wait the exit status tells how it ended: 0 done, 1 failed or cancelled, 3 done with warnings.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  strongroom item backup web-1
+  strongroom item backup web-1 --keep-until 2027-01-31T00:00:00Z --wait")]
 pub(crate) struct Backup {
     #[command(flatten)]
     which: Which,
@@ -113,6 +119,9 @@ pub(crate) struct Stop {
 
 /// Resume the backups of a stopped item
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom item resume web-1 --policy nightly")]
 pub(crate) struct Resume {
     #[command(flatten)]
     which: Which,

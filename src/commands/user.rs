@@ -147,6 +147,10 @@ pub(crate) enum Totp {
 ///
 /// Nothing is asked for until you have confirmed it.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom user totp begin --output secret
+  strongroom user totp confirm --output recovery-codes")]
 pub(crate) struct Begin {
     /// A file that holds your password; without it you are asked
     #[arg(long, value_name = "FILE")]
@@ -158,6 +162,9 @@ pub(crate) struct Begin {
 
 /// Show that your authenticator works: from then on it is asked for
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom user totp confirm --output recovery-codes")]
 pub(crate) struct Confirm {
     /// A file that holds what the authenticator shows; without it you are asked
     #[arg(long, value_name = "FILE")]
@@ -169,6 +176,9 @@ pub(crate) struct Confirm {
 
 /// Be asked for your password only
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom user totp end")]
 pub(crate) struct End {
     /// A file that holds your password; without it you are asked
     #[arg(long, value_name = "FILE")]

@@ -339,7 +339,7 @@ async fn a_sign_in_belongs_to_the_browser_that_began_it() {
     refused(&elsewhere.open(&back).await, 400, &["not begun in this browser"]);
     let busy = Waiting::begin(&world).await;
     refused(&busy.browser.open(&back).await, 400, &["not begun in this browser"]);
-    // Another's code in one's own sign-in: the nonce in its token is another's.
+    // Another's code in one's own sign-in: proof key and nonce are another's.
     let own = issuer.approve(&world, &busy.address, "mallory", json!({}));
     let state = own.split("&state=").nth(1).unwrap();
     let mixed = format!("{}&state={state}", back.split("&state=").next().unwrap());
@@ -358,14 +358,9 @@ async fn a_sign_in_belongs_to_the_browser_that_began_it() {
         .browser
         .open(&format!("{back}&iss=https%3A%2F%2Fevil.example"))
         .await;
-    refused(&page, 429, &["Too many"]);
-    world.time.advance(SignedDuration::from_secs(61));
-    let page = waiting
-        .browser
-        .open(&format!("{back}&iss=https%3A%2F%2Fevil.example"))
-        .await;
     refused(&page, 400, &["no answer of Example &lt;Corp&gt;"]);
-    refused(&waiting.browser.open(&back).await, 429, &[]);
+    // Five failures are free; what comes then costs patience, whatever it is.
+    refused(&waiting.browser.open(&back).await, 429, &["Too many"]);
     world.time.advance(SignedDuration::from_secs(61));
     refused(&waiting.browser.open(&back).await, 400, &["gone through with already"]);
 
@@ -418,7 +413,7 @@ async fn a_provider_that_says_no_or_nothing() {
         400,
         &[
             "did not sign you in: &lt;b&gt;you may not.</p>",
-            &format!("user_code={user_code}"),
+            &format!("user_code={}", user_code.replace('-', "")),
         ],
     );
     let unknown = browser
@@ -513,7 +508,7 @@ async fn a_real_provider() {
         let users = world.administrator().await.users().await.unwrap().users;
         assert_eq!(users.len(), known);
         let user = users.iter().find(|user| user.name == person).unwrap();
-        assert_eq!(user.identities[0].subject, format!("subject of {person}"));
+        assert_eq!(user.identities[0].subject, person);
         assert_eq!(user.email, format!("{person}@example.org"));
     }
     // A code is good once, there too: whoever comes back twice is not let in again.
