@@ -564,19 +564,19 @@ fn alerts_are_seen_to_with_a_note() {
     world.admin(&["role", "assign", "backup-reader", "--to", "eve"]).done();
     assert_eq!(world.run_as("eve", &["alert", "show", id]).done()["id"], id);
     world
-        .run_as("eve", &["alert", "close", id])
+        .run_as("eve", &["alert", "notify", "--severity", "Critical"])
         .refused(&["do not permit this"]);
     let closed = world
-        .admin(&["alert", "close", id, "--note", "eve asked for it"])
+        .run_as("eve", &["alert", "close", id, "--note", "eve saw to it"])
         .done();
     assert_eq!(
         (&closed["state"], &closed["ended_by"], &closed["note"]),
-        (&"Inactive".into(), &"admin".into(), &"eve asked for it".into())
+        (&"Inactive".into(), &"eve".into(), &"eve saw to it".into())
     );
     assert!(
         world
             .said_to_people(&["alert", "show", id])
-            .contains("note        eve asked for it")
+            .contains("note        eve saw to it")
     );
     world.admin(&["alert", "close", id]).refused(&["Inactive"]);
     let nothing = "0199f3a0-7c1e-7b4a-9d2e-5f6a7b8c9d0e";
