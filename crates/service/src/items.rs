@@ -1,5 +1,6 @@
 //! Protected items, for people.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -127,9 +128,13 @@ pub(crate) async fn list_points(
 ) -> Answer<Json<KeptPointList>> {
     let item = find(&shared, &vault, &item).await?;
     let verdicts = shared.vaults.verdicts(item.id).await.map_err(refuse)?;
+    let verdicts: HashMap<_, _> = verdicts
+        .into_iter()
+        .map(|(kept, verdict)| (kept.point, verdict))
+        .collect();
     let rows = shared.vaults.item_points(&item).await.map_err(refuse)?;
     let kept = |row: strongroom_vault::PointRow| {
-        let (_, verdict) = verdicts.iter().find(|(kept, _)| kept.point == row.id)?;
+        let verdict = verdicts.get(&row.id)?;
         Some(KeptPoint {
             tags: row.tags,
             verdict: *verdict,

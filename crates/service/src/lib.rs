@@ -36,6 +36,7 @@ mod key_sets;
 mod limits;
 mod link;
 mod listener;
+mod listening;
 mod machines;
 mod memory;
 mod metrics;

@@ -1,7 +1,7 @@
 //! What the service does by itself: turns due schedules into jobs, calls machines, and looks after what is over.
 //!
 //! Every node does all of it. Each step is a statement that states its own condition, so that of several nodes one does
-//! it; nothing is remembered between two looks but what is in the database.
+//! it; nothing is remembered between two looks but what is in the database, and how long this node has been listening.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use strongroom_vault::{Dispatched, VaultError};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::clock_watch;
+use crate::listening::Listening;
 use crate::shared::Shared;
 
 /// Calls of other nodes are looked for so far back: their clocks may differ.
@@ -21,6 +22,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let mut ticks = interval(shared.upkeep.tick);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last_round: Option<Instant> = None;
+    let mut listening = Listening::from(shared.clock.now());
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
@@ -29,7 +31,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         let now = shared.clock.now();
         let is_round = last_round.is_none_or(|last| last.elapsed() >= shared.upkeep.round);
         if is_round {
-            report("look after the service", round(&shared).await);
+            report("look after the service", round(&shared, &mut listening).await);
             last_round = Some(Instant::now());
         }
         report("turn due schedules into jobs", tick(&shared).await);
@@ -71,10 +73,12 @@ async fn tick(shared: &Shared) -> Result<(), VaultError> {
 }
 
 /// Looks after what is over. What fails does not keep the rest from being done.
-async fn round(shared: &Shared) -> Result<(), VaultError> {
+async fn round(shared: &Shared, listening: &mut Listening) -> Result<(), VaultError> {
     let now = shared.clock.now();
     let may_expire = clock_watch::look(shared).await?;
-    report("end silent jobs", end_silent_jobs(shared).await);
+    if listening.lasts(now, shared.upkeep.job_silence) {
+        report("end silent jobs", end_silent_jobs(shared).await);
+    }
     report("raise alerts", raise_alerts(shared).await);
     let forgotten = shared.vaults.forget_jobs(shared.upkeep.job_history).await;
     report("forget old jobs", forgotten.map(drop));

@@ -139,14 +139,12 @@ async fn jobs_are_asked_for_told_of_and_stopped() {
 async fn a_machine_that_falls_silent_has_failed_unless_its_point_is_there() {
     let scene = Scene::new().await;
     let silent = scene.machine.client.begin_job(Operation::Backup).await.unwrap();
-    scene.world.time.advance(SignedDuration::from_mins(4));
-    scene.seen().await;
+    scene.minutes_pass(4).await;
     assert_eq!(
         scene.people.job(&vault(), silent.id).await.unwrap().state,
         JobState::InProgress
     );
-    scene.world.time.advance(SignedDuration::from_mins(2));
-    scene.seen().await;
+    scene.minutes_pass(2).await;
     let failed = scene.people.job(&vault(), silent.id).await.unwrap();
     assert_eq!(
         (failed.state, failed.errors[0].code.as_str()),
@@ -163,8 +161,7 @@ async fn a_machine_that_falls_silent_has_failed_unless_its_point_is_there() {
     // This one was killed after its point was there.
     let done = scene.machine.client.begin_job(Operation::Backup).await.unwrap();
     back_up_for(&scene.machine.client, &scene.machine.registered, 1, b"x", Some(done.id)).await;
-    scene.world.time.advance(SignedDuration::from_mins(6));
-    scene.seen().await;
+    scene.minutes_pass(6).await;
     let done = scene.people.job(&vault(), done.id).await.unwrap();
     assert_eq!((done.state, done.point.is_some()), (JobState::Completed, true));
     assert_eq!(scene.item().await.state, ItemState::Protected);
@@ -178,6 +175,25 @@ async fn a_machine_that_falls_silent_has_failed_unless_its_point_is_there() {
         (first.state, first.errors[0].code.as_str()),
         (JobState::Failed, "Interrupted")
     );
+}
+
+#[tokio::test]
+async fn a_service_that_was_off_or_asleep_does_not_call_its_machines_silent() {
+    let mut scene = Scene::new().await;
+    let job = scene.machine.client.begin_job(Operation::Backup).await.unwrap().id;
+    let state = async |scene: &Scene| scene.fresh_people().await.job(&vault(), job).await.unwrap().state;
+    // Nobody looked for ten minutes: the computer slept.
+    scene.world.time.advance(SignedDuration::from_mins(10));
+    scene.seen().await;
+    scene.minutes_pass(4).await;
+    assert_eq!(state(&scene).await, JobState::InProgress);
+
+    scene.world = scene.world.restart().await;
+    scene.seen().await;
+    scene.minutes_pass(4).await;
+    assert_eq!(state(&scene).await, JobState::InProgress);
+    scene.minutes_pass(1).await;
+    assert_eq!(state(&scene).await, JobState::Failed);
 }
 
 #[tokio::test]

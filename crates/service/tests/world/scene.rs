@@ -115,6 +115,14 @@ impl Scene {
         self.world.seen().await;
     }
 
+    /// Time passes as it does, while the service looks.
+    pub async fn minutes_pass(&self, minutes: u64) {
+        for _ in 0..minutes {
+            self.world.time.advance(SignedDuration::from_mins(1));
+            self.seen().await;
+        }
+    }
+
     /// A person who has just signed in.
     pub async fn fresh_people(&self) -> Client {
         self.world.administrator().await
