@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 
 use common::people::PASSWORD;
-use common::program::{Running, run, wait_for};
+use common::program::{Running, run, strongroom, wait_for};
 use common::world::World;
 use serde_json::Value;
 
@@ -594,4 +594,53 @@ fn alerts_are_seen_to_with_a_note() {
     let test = world.admin(&["alert", "test"]);
     test.with_status(1);
     assert!(test.stdout.contains("no mail server"), "{test}");
+}
+
+#[test]
+fn a_provider_that_cannot_be_used_is_named() {
+    let world = World::new();
+    let secret = world.file("secret", "a secret");
+    let provider = |issuer: &str, secret: &str, more: &str| {
+        format!(
+            "[[provider]]\nname = \"corp\"\nissuer = \"{issuer}\"\nclient_id = \"strongroom\"\nsecret_file = \"{secret}\"\n{more}\n"
+        )
+    };
+    let right = provider("https://login.example.org", &secret, "");
+    for (config, words) in [
+        (
+            provider("http://login.example.org", &secret, ""),
+            ["provider corp", "is no issuer"],
+        ),
+        (
+            provider("https://login.example.org", "/nowhere/secret", ""),
+            ["cannot read", "/nowhere/secret"],
+        ),
+        (
+            provider("https://login.example.org", &secret, "required_claim = \"groups\""),
+            ["corp", "required_values"],
+        ),
+        (
+            provider("https://login.example.org", &secret, &format!("ca_file = \"{secret}\"")),
+            ["corp", "no certificate"],
+        ),
+        (format!("{right}{right}"), ["corp", "two of that name"]),
+        (
+            provider("https://login.example.org", &secret, "secret = \"x\""),
+            ["cannot use", "secret"],
+        ),
+    ] {
+        let file = world.file("config.toml", &config);
+        let data = world.path("other").to_str().unwrap().to_owned();
+        let ended = run(strongroom([
+            "serve",
+            "-q",
+            "--listen",
+            "127.0.0.1:0",
+            "--data",
+            &data,
+            "--config",
+            &file,
+        ]));
+        ended.with_status(1).said(&words);
+    }
 }

@@ -183,7 +183,13 @@ impl Provider {
             .add_scopes(self.options.scopes.iter().cloned().map(Scope::new))
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
             .url();
-        Ok(url.into())
+        let address = outgoing::checked(url.as_str());
+        let wrong = || {
+            Failed::Away(format!(
+                "it has people sign in at {url}, which is neither https nor on this machine"
+            ))
+        };
+        address.map(String::from).ok_or_else(wrong)
     }
 
     /// What the provider says about the person whose browser brought this code. Nothing is believed that was not said to us,
