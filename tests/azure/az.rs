@@ -1,6 +1,6 @@
 //! Azure's command line, the real one, on a configuration of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -117,13 +117,7 @@ impl<'a> Az<'a> {
     pub fn run(&self, arguments: &[&str]) -> Called {
         let mut command = self.environment(Command::new(&self.python));
         command.args(["-m", "azure.cli"]).args(arguments);
-        let output = command.output().unwrap();
-        Called {
-            what: format!("az {}", arguments.join(" ")),
-            ok: output.status.success(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        Called::of(format!("az {}", arguments.join(" ")), command)
     }
 
     /// `az backup …`, of which JSON is expected.
@@ -136,6 +130,8 @@ impl<'a> Az<'a> {
         command
             .env("AZURE_CONFIG_DIR", &self.configuration)
             .env("REQUESTS_CA_BUNDLE", &self.world.service.ca_file)
+            .env("NODE_EXTRA_CA_CERTS", &self.world.service.ca_file)
+            .env("AZURE_CLIENTS", clients())
             .env("AZURE_CORE_COLLECT_TELEMETRY", "no")
             .env("AZURE_CORE_ONLY_SHOW_ERRORS", "yes")
             .env("NO_PROXY", "*")
@@ -143,27 +139,31 @@ impl<'a> Az<'a> {
         command
     }
 
-    /// A Python program with the SDKs, on the same service.
-    #[track_caller]
-    pub fn sdk(&self, program: &str, arguments: &[&str]) -> Called {
-        let python = clients().join("sdk/bin/python");
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/azure");
-        let mut command = self.environment(Command::new(python));
+    /// A program with an SDK, for the same service, subscription and person.
+    pub fn sdk(&self, interpreter: &Path, program: &str) -> Called {
+        let account = self.run(&["account", "show"]).done();
+        let token = self.run(&["account", "get-access-token"]).done();
+        let given = [&account["id"], &token["accessToken"]].map(|value| value.as_str().unwrap());
+        let mut command = self.environment(Command::new(interpreter));
         command
-            .arg(format!("{folder}/{program}"))
+            .arg(format!("{}/tests/azure/{program}", env!("CARGO_MANIFEST_DIR")))
             .arg(&self.world.service.url)
-            .args(arguments);
+            .args(given);
+        Called::of(program.to_owned(), command)
+    }
+}
+
+impl Called {
+    fn of(what: String, mut command: Command) -> Self {
         let output = command.output().unwrap();
-        Called {
-            what: program.to_owned(),
+        Self {
+            what,
             ok: output.status.success(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
     }
-}
 
-impl Called {
     /// It succeeded; what it printed, null for nothing.
     #[track_caller]
     pub fn done(&self) -> Value {

@@ -1,16 +1,27 @@
 //! Azure's real clients against a running service: `az` and the Python SDK, as `scripts/azure-clients` installs them.
 //!
-//! Not among the tests that run by default, as they need 800 MB from the network once: `cargo test --test azure`.
+//! They need 800 MB from the network, once. A group of their own in `./scripts/test`.
 
 mod az;
 #[path = "../common/mod.rs"]
 mod common;
 
 use std::fs;
+use std::path::Path;
 
-use az::Az;
+use az::{Az, clients};
+use common::machine::Machine;
 use common::world::World;
 use serde_json::Value;
+
+/// A machine with a recovery point.
+fn backed_up(world: &World, name: &str) -> Machine {
+    let machine = world.machine(name);
+    let source = world.folder("source");
+    fs::write(source.join("file"), "contents").unwrap();
+    machine.back_up(&source);
+    machine
+}
 
 /// The names in a list.
 fn names(list: &Value) -> Vec<&str> {
@@ -211,11 +222,7 @@ fn policies_are_listed_made_changed_and_deleted() {
 #[test]
 fn machines_their_items_and_jobs_are_seen() {
     let world = World::new();
-    let machine = world.machine("server1.lab");
-    let source = world.folder("source");
-    fs::write(source.join("file"), "contents").unwrap();
-    machine.back_up(&source);
-    let az = Az::signed_in(&world);
+    let (_machine, az) = (backed_up(&world, "server1.lab"), Az::signed_in(&world));
     let of = ["-g", "default", "-v", "main"];
     let backup = |arguments: &[&str]| az.backup(&[arguments, &of[..]].concat());
 
@@ -258,6 +265,19 @@ fn machines_their_items_and_jobs_are_seen() {
     ];
     backup(&[&["job", "list", "--operation", "Backup"], &filters[..]].concat());
 
+    world
+        .admin(&["item", "protect", "server1.lab", "--policy", "DefaultFilesPolicy"])
+        .done();
+    world.admin(&["item", "backup", "server1.lab"]).done();
+    let running = backup(&["job", "list", "--status", "InProgress"]);
+    let job = running[0]["name"].as_str().unwrap();
+    let shown = backup(&["job", "show", "-n", job]);
+    assert_eq!(shown["properties"]["operation"], "Backup");
+    assert_eq!(shown["properties"]["status"], "InProgress");
+    backup(&["job", "stop", "-n", job]);
+    let waited = backup(&["job", "wait", "-n", job, "--timeout", "60"]);
+    assert_eq!(waited["properties"]["status"], "Cancelled");
+
     // What Strongroom has not is told as what is not there, in a sentence.
     let show = ["backup", "protection", "check-vm", "--vm", "vm1", "-g", "default"];
     az.run(&show).refused("ResourceNotFound");
@@ -265,18 +285,20 @@ fn machines_their_items_and_jobs_are_seen() {
     az.run(&delete).refused("ServiceResourceNotEmptyWithBackendMessage");
 }
 
-/// The whole life of an item, by the SDK, as `az` has no commands for such items.
-#[test]
-fn the_python_sdk_protects_backs_up_stops_and_brings_back() {
+/// The whole life of an item, by an SDK, as `az` has no commands for such items.
+fn an_sdk_protects_backs_up_stops_and_brings_back(interpreter: &Path, program: &str) {
     let world = World::new();
-    let machine = world.machine("server1");
-    let source = world.folder("source");
-    fs::write(source.join("file"), "contents").unwrap();
-    machine.back_up(&source);
-    let az = Az::signed_in(&world);
-    let account = az.run(&["account", "show"]).done();
-    let token = az.run(&["account", "get-access-token"]).done();
-    let arguments = [&account["id"], &token["accessToken"]].map(|value| value.as_str().unwrap());
-    let told = az.sdk("sdk.py", &arguments);
+    let (_machine, az) = (backed_up(&world, "server1"), Az::signed_in(&world));
+    let told = az.sdk(interpreter, program);
     assert!(told.ok, "{}\n{}", told.stdout, told.stderr);
+}
+
+#[test]
+fn the_python_sdk_does_all_of_it() {
+    an_sdk_protects_backs_up_stops_and_brings_back(&clients().join("sdk/bin/python"), "sdk.py");
+}
+
+#[test]
+fn the_javascript_sdk_does_all_of_it() {
+    an_sdk_protects_backs_up_stops_and_brings_back(Path::new("node"), "sdk.mjs");
 }

@@ -4,9 +4,9 @@ mod common;
 
 use std::collections::BTreeSet;
 
+use common::wanted::Wanted;
 use common::{at, point, three_a_day};
-use jiff::civil::{Date, Time, date};
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::civil::date;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use strongroom_model::PointId;
 use strongroom_model::policy::*;
@@ -39,68 +39,6 @@ struct Success {
     created: Timestamp,
 }
 
-/// The second reading of [`three_a_day`]: each moment that a rule wants, in order.
-struct Wanted {
-    zone: TimeZone,
-    moments: [Vec<Timestamp>; 4],
-}
-
-impl Wanted {
-    fn new(zone: &str, from: Date, to: Date) -> Self {
-        let zone = TimeZoneDatabase::bundled().get(zone).unwrap();
-        let mut moments = [const { Vec::new() }; 4];
-        for day in from.series(1.day()).take_while(|day| *day < to) {
-            let mut want = |tag: Tag, time: Time| {
-                moments[tag as usize].push(day.to_datetime(time).to_zoned(zone.clone()).unwrap().timestamp());
-            };
-            for time in [at(6), at(14), at(22)] {
-                want(Tag::Daily, time);
-            }
-            let sunday = day.weekday() == jiff::civil::Weekday::Sunday;
-            if sunday {
-                want(Tag::Weekly, at(22));
-            }
-            if sunday && day.checked_add(7.days()).unwrap().month() != day.month() {
-                want(Tag::Monthly, at(22));
-            }
-            let ends = day.tomorrow().unwrap().month() != day.month();
-            if [3, 12].contains(&day.month()) && (day.day() == 1 || ends) {
-                want(Tag::Yearly, at(6));
-            }
-        }
-        Self { zone, moments }
-    }
-
-    /// A point bears a long-term tag if it is the first to succeed at or after a moment that the rule wants (after `since`,
-    /// when protection began), and the daily one if it was due at such a moment.
-    fn tags(&self, successes: &[Success], index: usize, since: Timestamp) -> Vec<Tag> {
-        let due = successes[index].due;
-        let before = index.checked_sub(1).map_or(since, |before| successes[before].due);
-        let has = |tag: &Tag| {
-            let moments = &self.moments[*tag as usize];
-            match tag {
-                Tag::Daily => moments.binary_search(&due).is_ok(),
-                _ => {
-                    let first_after = moments.partition_point(|moment| *moment <= before);
-                    moments.get(first_after).is_some_and(|moment| *moment <= due)
-                }
-            }
-        };
-        Tag::ALL.into_iter().filter(has).collect()
-    }
-
-    fn until(&self, success: &Success, tags: &[Tag]) -> Option<Timestamp> {
-        let created = success.created.to_zoned(self.zone.clone());
-        let ends = tags.iter().map(|tag| match tag {
-            Tag::Daily => created.checked_add(30.days()).unwrap(),
-            Tag::Weekly => created.checked_add(84.days()).unwrap(),
-            Tag::Monthly => created.checked_add(5.years()).unwrap(),
-            Tag::Yearly => created.checked_add(10.years()).unwrap(),
-        });
-        ends.map(|end| end.timestamp()).max()
-    }
-}
-
 /// One life of an item: failures, outages of days and months, runs that come late. After each event what is kept must be
 /// what the second reading says. Returns how many decisions were checked.
 fn live(zone: &str, years: i16, seed: u64) -> u64 {
@@ -127,6 +65,7 @@ fn live(zone: &str, years: i16, seed: u64) -> u64 {
         now = due;
         if !random.one_in(6) {
             let created = due + SignedDuration::from_mins(random.below(90) as i64);
+            let before = successes.last().map_or(since, |last| last.due);
             successes.push(Success { due, created });
             let index = successes.len() - 1;
             let (mut tags, paid) = owed.pay(&policy, due);
@@ -134,9 +73,9 @@ fn live(zone: &str, years: i16, seed: u64) -> u64 {
             if policy.is_daily(due) {
                 tags.insert(Tag::Daily);
             }
-            let expected = wanted.tags(&successes, index, since);
+            let expected = wanted.tags(due, before);
             assert_eq!(tags.iter().collect::<Vec<_>>(), expected, "seed {seed}, due {due}");
-            until.push(wanted.until(&successes[index], &expected));
+            until.push(wanted.until(created, &expected));
             kept.push(Kept {
                 point: point(index as u64),
                 created,

@@ -19,9 +19,6 @@ use tokio_rustls::TlsAcceptor;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 
-/// How many connections may be open at once; more wait in the system's queue.
-const CONNECTIONS_MAX: usize = 1024;
-
 /// How long a client may take for the TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
@@ -48,12 +45,14 @@ pub(crate) struct Listener {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) limits: Limits,
+    /// How many connections may be open at once; more wait in the system's queue.
+    pub(crate) connections_max: usize,
 }
 
 impl Listener {
     /// Serves until told to stop, then until the last request is answered or the time for that is over.
     pub(crate) async fn run(self, sockets: TcpListener) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let places = Arc::new(Semaphore::new(self.connections_max));
         let mut connections = JoinSet::new();
         let mut stop = self.stop.clone();
         loop {

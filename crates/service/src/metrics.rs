@@ -59,6 +59,8 @@ pub(crate) struct Metrics {
     pub(crate) clock_seen: Gauge,
     /// Connections that are open.
     pub(crate) connections: Gauge,
+    /// Machines that wait for work here.
+    pub(crate) machines_linked: Gauge,
     uptime_seconds: Gauge,
     started: Instant,
 }
@@ -89,8 +91,10 @@ impl Metrics {
         let clock_seen = Gauge::default();
         let help = "Time at which the service last looked after things, in seconds since 1970";
         registry.register("clock_seen_seconds", help, clock_seen.clone());
-        let (connections, uptime_seconds) = (Gauge::default(), Gauge::default());
+        let (connections, machines_linked, uptime_seconds) = (Gauge::default(), Gauge::default(), Gauge::default());
         registry.register("connections", "Open connections", connections.clone());
+        let help = "Machines that wait for work at this node";
+        registry.register("machines_linked", help, machines_linked.clone());
         registry.register("uptime_seconds", "Seconds since the start", uptime_seconds.clone());
         Self {
             registry,
@@ -109,6 +113,7 @@ impl Metrics {
             state,
             clock_seen,
             connections,
+            machines_linked,
             uptime_seconds,
             started: Instant::now(),
         }

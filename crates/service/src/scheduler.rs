@@ -6,10 +6,9 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use strongroom_vault::{Dispatched, VaultError};
+use strongroom_vault::{ClockStep, Dispatched, VaultError};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::clock_watch;
 use crate::listening::Listening;
 use crate::shared::Shared;
 
@@ -62,8 +61,10 @@ async fn tick(shared: &Shared) -> Result<(), VaultError> {
             Dispatched::Gone => {}
         }
     }
+    let linked = shared.calls.count();
+    shared.metrics.machines_linked.set(linked as i64);
     // Jobs that came through another node.
-    if shared.calls.count() > 0 {
+    if linked > 0 {
         let since = shared.clock.now().checked_sub(LOOK_BACK).unwrap_or(Timestamp::MIN);
         for container in shared.vaults.machines_called(since).await? {
             shared.calls.call(container);
@@ -75,7 +76,7 @@ async fn tick(shared: &Shared) -> Result<(), VaultError> {
 /// Looks after what is over. What fails does not keep the rest from being done.
 async fn round(shared: &Shared, listening: &mut Listening) -> Result<(), VaultError> {
     let now = shared.clock.now();
-    let may_expire = clock_watch::look(shared).await?;
+    let may_expire = look_at_clock(shared).await?;
     if listening.lasts(now, shared.upkeep.job_silence) {
         report("end silent jobs", end_silent_jobs(shared).await);
     }
@@ -91,6 +92,23 @@ async fn round(shared: &Shared, listening: &mut Listening) -> Result<(), VaultEr
     let figures = shared.db.state_figures(now).await?;
     shared.metrics.state.set(&figures, now);
     Ok(())
+}
+
+/// Whether recovery points may expire.
+async fn look_at_clock(shared: &Shared) -> Result<bool, VaultError> {
+    let look = shared.vaults.look_at_clock().await?;
+    match look.step {
+        ClockStep::Steady => {}
+        ClockStep::Ahead(step) => tracing::warn!(
+            "the service was off, or its clock jumped ahead, by {} minutes: no recovery point expires for a day",
+            step.as_mins()
+        ),
+        ClockStep::Back(step) => tracing::warn!(
+            "the clock was set back by {} minutes: schedules are planned anew",
+            step.as_mins()
+        ),
+    }
+    Ok(look.expire_from.is_none())
 }
 
 async fn raise_alerts(shared: &Shared) -> Result<(), VaultError> {

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::authority::AuthorityError;
 use crate::data_dir::{DataDir, DataDirError, Sharing};
+use crate::descriptors;
 use crate::first_administrator::{FirstAdministrator, PASSWORD_FILE};
 use crate::limits::Limits;
 use crate::listener::{FAREWELL, Listener};
@@ -165,6 +166,7 @@ impl Service {
             metrics: shared.metrics.clone(),
             stop: stopped,
             limits: options.limits,
+            connections_max: descriptors::connections(),
         };
         let running = tokio::spawn(listener.run(sockets));
         let scheduler = tokio::spawn(scheduler::run(shared.clone()));

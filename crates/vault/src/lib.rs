@@ -31,6 +31,7 @@
 
 mod alerts;
 mod blocking;
+mod clock;
 mod commit;
 mod damage;
 mod error;
@@ -52,6 +53,7 @@ mod sessions;
 mod vaults;
 mod walk;
 
+pub use clock::{ClockLook, ClockStep};
 pub use commit::Committed;
 pub use damage::Damage;
 pub use error::VaultError;

@@ -1,4 +1,7 @@
 //! What the tests about policies share.
+#![allow(dead_code)]
+
+pub mod wanted;
 
 use jiff::civil::{Time, time};
 use strongroom_model::PointId;

@@ -40,7 +40,7 @@ pub struct Client {
     pub sent: BTreeSet<BlobId>,
     /// Whether it sends all packs at once.
     pub is_hasty: bool,
-    next_point: u8,
+    next_point: u32,
 }
 
 /// A source: the contents of its chunks.
@@ -59,6 +59,13 @@ pub struct Tree {
     pub root: BlobId,
     pub chunks: Vec<Bytes>,
     pub pages: Vec<Bytes>,
+}
+
+impl Tree {
+    /// What is sent, in that order.
+    pub fn parts(&self) -> [(BlobKind, &[Bytes]); 2] {
+        [(BlobKind::Chunk, &self.chunks), (BlobKind::Page, &self.pages)]
+    }
 }
 
 /// Pages over the chunks, [`FEW`] references each.
@@ -233,7 +240,7 @@ impl Client {
     pub fn point(&mut self, root: BlobId, predecessor: Option<Digest>) -> (PointId, Bytes) {
         self.next_point += 1;
         let mut id = *self.item.as_bytes();
-        id[0] = self.next_point;
+        id[..4].copy_from_slice(&self.next_point.to_be_bytes());
         let header = PointHeader {
             vault: self.vault,
             item: self.item,
