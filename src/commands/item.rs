@@ -32,6 +32,10 @@ pub(crate) enum Item {
 
 /// List the items of a vault
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  strongroom item list
+  strongroom item list --status ProtectionStopped --policy nightly")]
 pub(crate) struct List {
     /// Only those under this policy
     #[arg(long, value_name = "NAME")]

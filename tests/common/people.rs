@@ -3,11 +3,19 @@
 use std::fs;
 use std::process::Command;
 
+use serde_json::Value;
+
 use super::program::{Ended, run, strongroom};
 use super::world::World;
 
 /// What everybody has for a password who is given none.
 pub const PASSWORD: &str = "a password of a test";
+
+/// The names in a list.
+pub fn names(list: &Value) -> Vec<&str> {
+    let list = list.as_array().expect("a list").iter();
+    list.map(|one| one["name"].as_str().unwrap()).collect()
+}
 
 impl World {
     /// A file with these letters in it.
