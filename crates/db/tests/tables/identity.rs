@@ -314,9 +314,9 @@ pub async fn an_identity_is_one_users_and_a_way_in(db: Db) {
     assert!(!db.insert_user_of(&user(3, "carol"), &again).await.unwrap());
     assert_eq!(db.user("carol").await.unwrap(), None, "all or nothing");
     assert!(!db.link_identity(&identity(2, &bob, "1")).await.unwrap());
-    db.use_identity(first.id, later()).await.unwrap();
+    db.use_identity(first.id, later(9)).await.unwrap();
     let used = IdentityRow {
-        used: Some(later()),
+        used: Some(later(9)),
         ..first.clone()
     };
     assert_eq!(db.identity(&first.issuer, "1").await.unwrap(), Some(used.clone()));
@@ -358,14 +358,14 @@ pub async fn an_external_sign_in_is_taken_once_by_its_browser(db: Db) {
         continues: "{}".to_owned(),
         expires,
     };
-    assert!(db.insert_external_sign_in(&row(1, later()), now()).await.unwrap());
+    assert!(db.insert_external_sign_in(&row(1, later(9)), now()).await.unwrap());
     assert_eq!(db.take_external_sign_in([1; 32], [8; 32]).await.unwrap(), None);
     assert_eq!(db.take_external_sign_in([2; 32], [9; 32]).await.unwrap(), None);
     let taken = db.take_external_sign_in([1; 32], [9; 32]).await.unwrap();
-    assert_eq!(taken, Some(row(1, later())));
+    assert_eq!(taken, Some(row(1, later(9))));
     assert_eq!(db.take_external_sign_in([1; 32], [9; 32]).await.unwrap(), None);
     assert!(db.insert_external_sign_in(&row(1, now()), now()).await.unwrap());
-    assert!(db.insert_external_sign_in(&row(2, later()), now()).await.unwrap());
+    assert!(db.insert_external_sign_in(&row(2, later(9)), now()).await.unwrap());
     assert_eq!(
         db.take_external_sign_in([1; 32], [9; 32]).await.unwrap(),
         None,
@@ -376,12 +376,12 @@ pub async fn an_external_sign_in_is_taken_once_by_its_browser(db: Db) {
 pub async fn a_password_link_is_good_once_and_the_newest_only(db: Db) {
     let eve = user(1, "eve");
     db.insert_user(&eve, None).await.unwrap();
-    db.put_password_link(eve.id, [1; 32], later()).await.unwrap();
-    db.put_password_link(eve.id, [2; 32], later()).await.unwrap();
+    db.put_password_link(eve.id, [1; 32], later(9)).await.unwrap();
+    db.put_password_link(eve.id, [2; 32], later(9)).await.unwrap();
     let link = async |number, at| db.password_link([number; 32], at).await.unwrap();
     assert_eq!((link(1, now()).await, link(2, now()).await), (None, Some(eve.id)));
-    assert_eq!(link(2, later()).await, None, "it is too late");
-    assert!(!db.use_password_link([2; 32], "new", later()).await.unwrap());
+    assert_eq!(link(2, later(9)).await, None, "it is too late");
+    assert!(!db.use_password_link([2; 32], "new", later(9)).await.unwrap());
     assert!(db.use_password_link([2; 32], "new", now()).await.unwrap());
     assert!(!db.use_password_link([2; 32], "newer", now()).await.unwrap());
     assert_eq!(db.user("eve").await.unwrap().unwrap().password_hash, "new");
