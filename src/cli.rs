@@ -150,10 +150,57 @@ impl Command {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::{Command, CommandFactory as _};
 
     #[test]
     fn the_command_line_is_consistent() {
         super::Cli::command().debug_assert();
+    }
+
+    /// All commands, each under its full name.
+    fn commands() -> Vec<(String, Command)> {
+        fn below(name: &str, command: &Command, found: &mut Vec<(String, Command)>) {
+            for command in command.get_subcommands() {
+                let name = format!("{name} {}", command.get_name());
+                below(&name, command, found);
+                found.push((name, command.clone()));
+            }
+        }
+        let mut found = Vec::new();
+        below("strongroom", &super::Cli::command(), &mut found);
+        found
+    }
+
+    #[test]
+    fn every_command_and_every_option_says_what_it_does() {
+        for (name, command) in commands() {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(!about.is_empty() && !about.ends_with('.'), "{name}: {about:?}");
+            for argument in command.get_arguments() {
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(
+                    !help.is_empty() && !help.ends_with('.'),
+                    "{name}: {}: {help:?}",
+                    argument.get_id()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_with_options_of_its_own_shows_an_example() {
+        for (name, command) in commands() {
+            let own = command
+                .get_opts()
+                .any(|option| option.get_long() != Some("vault") && !option.is_global_set());
+            let shown = command
+                .get_after_long_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(
+                !own || command.has_subcommands() || shown.contains("Example"),
+                "{name} shows no example"
+            );
+        }
     }
 }

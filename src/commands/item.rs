@@ -32,6 +32,10 @@ pub(crate) enum Item {
 
 /// List the items of a vault
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  strongroom item list
+  strongroom item list --status ProtectionStopped --policy nightly")]
 pub(crate) struct List {
     /// Only those under this policy
     #[arg(long, value_name = "NAME")]
@@ -79,7 +83,13 @@ pub(crate) struct Protect {
 /// Back an item up now
 ///
 /// Its machine does it as soon as it hears of it, if `strongroom agent run` runs there.
+///
+/// With --wait the exit status tells how it ended: 0 done, 1 failed or cancelled, 3 done with warnings.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  strongroom item backup web-1
+  strongroom item backup web-1 --keep-until 2027-01-31T00:00:00Z --wait")]
 pub(crate) struct Backup {
     #[command(flatten)]
     which: Which,
@@ -113,6 +123,9 @@ pub(crate) struct Stop {
 
 /// Resume the backups of a stopped item
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom item resume web-1 --policy nightly")]
 pub(crate) struct Resume {
     #[command(flatten)]
     which: Which,

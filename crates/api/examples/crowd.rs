@@ -22,6 +22,8 @@ use tokio::task::JoinSet;
 /// Calls that are under way at the same time.
 const AT_ONCE: usize = 16;
 const SIGN_INS: usize = 200;
+/// Of one person: more attempts at once are refused, as they may be guesses.
+const SIGN_INS_AT_ONCE: usize = 2;
 
 /// The service under measurement.
 struct Service {
@@ -108,12 +110,13 @@ fn machine_name(number: usize) -> MachineName {
     format!("machine-{number:05}").parse().expect("a name")
 }
 
-/// Does `work` for each number below `count`, [`AT_ONCE`] at a time. The results are in no order.
+/// Does `work` for each number below `count`, so many at a time. The results are in no order.
 async fn each<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     count: usize,
+    at_once: usize,
     work: impl Fn(usize) -> F,
 ) -> Vec<T> {
-    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let places = Arc::new(Semaphore::new(at_once));
     let mut tasks = JoinSet::new();
     for number in 0..count {
         let place = places.clone().acquire_owned().await.expect("it is never closed");
@@ -187,7 +190,9 @@ async fn main() {
         async move { drop(service.person().await) }
     };
     let what = "sign-ins with a password";
-    service.row(what, SIGN_INS, each(SIGN_INS, sign_in)).await;
+    service
+        .row(what, SIGN_INS, each(SIGN_INS, SIGN_INS_AT_ONCE, sign_in))
+        .await;
 
     let people = Arc::new(service.person().await);
     let create = CreateVault {
@@ -207,7 +212,9 @@ async fn main() {
             (number, registered.expect("registered").container, key)
         }
     };
-    let machines = service.row("machines registered", items, each(items, register)).await;
+    let machines = service
+        .row("machines registered", items, each(items, AT_ONCE, register))
+        .await;
 
     let protect = |number| {
         let people = people.clone();
@@ -218,7 +225,7 @@ async fn main() {
         }
     };
     service
-        .row("items put under a policy", linked, each(linked, protect))
+        .row("items put under a policy", linked, each(linked, AT_ONCE, protect))
         .await;
 
     let listed = service.row("items listed, 1,000 a page", items, list(&people)).await;

@@ -87,8 +87,9 @@ pub use token::{
 };
 pub use trust::{Fingerprint, Trust, TrustError};
 pub use user::{
-    AccountView, BeginOneTimePasswords, ChangeUser, ConfirmOneTimePasswords, CreateUser, EndOneTimePasswords, HeldRole,
-    OneTimePasswordSecret, PrincipalKind, RecoveryCodes, UserList, UserView,
+    AccountView, BeginOneTimePasswords, ChangeUser, ConfirmOneTimePasswords, CreateUser, CreatedUser,
+    EndOneTimePasswords, HeldRole, IdentityView, Invitation, LinkIdentity, OneTimePasswordSecret, PrincipalKind,
+    RecoveryCodes, UserList, UserView,
 };
 pub use vault::{CreateVault, DeletedVaultList, DeletedVaultView, VaultDeletion, VaultList, VaultView};
 

@@ -96,6 +96,10 @@ codes! {
     ResourceGroupNotFound = 404 "No such resource group";
     /// No such user or service principal.
     PrincipalNotFound = 404 "No such principal";
+    /// The user is linked with no such identity.
+    IdentityNotFound = 404 "No such identity";
+    /// The service's configuration names no such provider.
+    ProviderNotFound = 404 "No such provider";
     /// No such role assignment, or not one that the caller may see.
     AssignmentNotFound = 404 "No such role assignment";
     /// No such recovery point, or not one that the caller may read.
@@ -156,6 +160,10 @@ codes! {
     ResourceGroupNotEmpty = 409 "The resource group is not empty";
     /// A user or service principal of that name exists.
     PrincipalExists = 409 "The name is taken";
+    /// A user is linked with that identity already.
+    IdentityExists = 409 "The identity is linked already";
+    /// The account is shut.
+    AccountDisabled = 409 "The account is shut";
     /// The principal has that role there already.
     AssignmentExists = 409 "The role is assigned already";
     /// Nobody who can sign in would own the subscription any more.

@@ -202,6 +202,8 @@ async fn pool(url: &str, dialect: Dialect, connections: u32) -> Result<AnyPool, 
     let pool = AnyPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(WAIT_MAX)
+        // Thousands of machines that come at the same moment wait for each other: no warning for each of them.
+        .acquire_slow_threshold(WAIT_MAX)
         .idle_timeout(None)
         .max_lifetime(None)
         // A server may have restarted since; a file has not.

@@ -20,6 +20,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../migrations/0006_deleted_vaults.sql"),
     ),
     (7, "guards", include_str!("../migrations/0007_guards.sql")),
+    (
+        8,
+        "external_identity",
+        include_str!("../migrations/0008_external_identity.sql"),
+    ),
 ];
 
 /// All migrations in a dialect.

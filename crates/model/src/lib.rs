@@ -29,13 +29,14 @@ pub use clock::{Clock, SimulatedTime};
 pub use guard::{APPROVAL_GOOD, APPROVAL_PENDING, ApprovalState, GuardedKind, GuardedOperation};
 pub use hash::{BlobId, Digest, HashError, PackId};
 pub use id::{
-    AlertId, ApplicationId, ApprovalId, AssignmentId, ContainerId, DeliveryId, IdError, ItemId, JobId, KeyId, KeySetId,
-    PointId, PrincipalId, SessionId, SubscriptionId, UserId, VaultId,
+    AlertId, ApplicationId, ApprovalId, AssignmentId, ContainerId, DeliveryId, IdError, IdentityId, ItemId, JobId,
+    KeyId, KeySetId, PointId, PrincipalId, SessionId, SubscriptionId, UserId, VaultId,
 };
 pub use item::{ItemChange, ItemState, POINTS_PER_ITEM_MAX};
 pub use job::{JobError, JobProgress, JobState, Operation, Task, TaskState, Trigger};
 pub use name::{
-    GuardName, MachineName, NameError, PolicyName, PrincipalName, Region, ResourceGroupName, UserName, VaultName,
+    GuardName, MachineName, NameError, PolicyName, PrincipalName, ProviderName, Region, ResourceGroupName, UserName,
+    VaultName,
 };
 pub use notice::Notice;
 pub use notification::{

@@ -95,6 +95,9 @@ typed_name!(/// The name that a user signs in with, unique without regard to cas
 typed_name!(/// What people call a service principal, unique without regard to case.
     PrincipalName, "name of a service principal", is_user_name,
     "it must have 1 to 64 characters, begin with a letter or digit, and continue with letters, digits, '.', '_', '-', '+' and '@'");
+typed_name!(/// What the service's configuration calls a provider that people sign in with, and the address that it sends them back to.
+    ProviderName, "name of a provider", is_region,
+    "it must have 1 to 32 characters, begin with a lower-case letter, and continue with lower-case letters, digits and hyphens");
 typed_name!(/// A region: a place where objects are kept.
     Region, "region name", is_region,
     "it must have 1 to 32 characters, begin with a lower-case letter, and continue with lower-case letters, digits and hyphens");

@@ -1,10 +1,10 @@
 //! Passwords of people: argon2id hashes, made and checked off the asynchronous threads.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use strongroom_api::{Code, NewPassword, Secret};
 use tokio::sync::Semaphore;
 
@@ -26,10 +26,25 @@ const CHECKS_AT_ONCE: usize = 2;
 const WAITING_MAX: usize = 64;
 
 /// Makes and checks hashes, a few at a time.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct PasswordHasher {
     at_once: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
+    scratch: Arc<Scratch>,
+}
+
+/// The memory of checks that are over, for the next ones. Given back, each of the allocator's arenas would keep as much.
+#[derive(Default)]
+struct Scratch(Mutex<Vec<Vec<Block>>>);
+
+impl Scratch {
+    fn with<T>(&self, work: impl FnOnce(&mut Vec<Block>) -> T) -> T {
+        let free = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut blocks = free().pop().unwrap_or_default();
+        let done = work(&mut blocks);
+        free().push(blocks);
+        done
+    }
 }
 
 impl PasswordHasher {
@@ -37,12 +52,13 @@ impl PasswordHasher {
         Self {
             at_once: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
+            scratch: Arc::default(),
         }
     }
 
     /// The hash of a password, as a text for the database.
     pub(crate) async fn hash(&self, password: Secret) -> Answer<String> {
-        self.run(move || hash_with(&password, &random_bytes::<SALT_LENGTH>()))
+        self.run(move |blocks| hash_with(&password, &random_bytes::<SALT_LENGTH>(), blocks))
             .await
     }
 
@@ -52,9 +68,9 @@ impl PasswordHasher {
         if password.reveal().len() > NewPassword::BYTES_MAX {
             return Ok(false);
         }
-        self.run(move || {
+        self.run(move |blocks| {
             let salt = hash.as_deref().and_then(salt_of);
-            let computed = hash_with(&password, &salt.unwrap_or([0; SALT_LENGTH]));
+            let computed = hash_with(&password, &salt.unwrap_or([0; SALT_LENGTH]), blocks);
             let expected = hash.unwrap_or_default();
             let equal = aws_lc_rs::constant_time::verify_slices_are_equal(computed.as_bytes(), expected.as_bytes());
             salt.is_some() && equal.is_ok()
@@ -62,7 +78,7 @@ impl PasswordHasher {
         .await
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static) -> Answer<T> {
         let _place = self.waiting.try_acquire().map_err(|_| {
             Refusal::new(
                 Code::Unavailable,
@@ -70,7 +86,8 @@ impl PasswordHasher {
             )
         })?;
         let _permit = self.at_once.acquire().await.expect("the semaphore is never closed");
-        let done = tokio::task::spawn_blocking(work).await;
+        let scratch = self.scratch.clone();
+        let done = tokio::task::spawn_blocking(move || scratch.with(work)).await;
         Ok(done.expect("hashing does not panic"))
     }
 }
@@ -89,17 +106,23 @@ pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// 256 random bits as 43 letters, for addresses, cookies and forms.
+pub(crate) fn random_text() -> String {
+    URL_SAFE_NO_PAD.encode(random_bytes::<32>())
+}
+
 /// Fills bytes with randomness from the operating system.
 pub(crate) fn fill_random(bytes: &mut [u8]) {
     aws_lc_rs::rand::fill(bytes).expect("the system gives random bytes");
 }
 
 /// The PHC string form, `$argon2id$v=19$m=…,t=…,p=…$salt$hash`: a later version that raises the figures can tell.
-fn hash_with(password: &Secret, salt: &[u8; SALT_LENGTH]) -> String {
+fn hash_with(password: &Secret, salt: &[u8; SALT_LENGTH], blocks: &mut Vec<Block>) -> String {
     let params = Params::new(MEMORY_KIB, PASSES, LANES, Some(HASH_LENGTH)).expect("the figures are within bounds");
+    blocks.resize(params.block_count(), Block::default());
     let mut hash = [0; HASH_LENGTH];
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into(password.reveal().as_bytes(), salt, &mut hash)
+        .hash_password_into_with_memory(password.reveal().as_bytes(), salt, &mut hash, blocks)
         .expect("lengths of password, salt and hash are within bounds");
     let (salt, hash) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(hash));
     format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${salt}${hash}")

@@ -12,9 +12,9 @@ use crate::gate::{Gate, pass};
 use crate::refusal::Refusal;
 use crate::shared::Shared;
 use crate::{
-    account, alerts, approvals, arm, audit, containers, deleted_vaults, fetch, guards, health, items, jobs, key_sets,
-    link, machines, notifications, oauth, one_time_passwords, points, policies, resource_groups, roles, security_pins,
-    service_principals, sessions, settings, users, vaults,
+    account, alerts, approvals, arm, audit, containers, deleted_vaults, fetch, guards, health, identities, invitations,
+    items, jobs, key_sets, link, machines, notifications, oauth, one_time_passwords, points, policies, resource_groups,
+    roles, security_pins, service_principals, sessions, settings, users, vaults,
 };
 
 /// Builds the router from the table of routes.
@@ -47,6 +47,9 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::DeviceForm => on(method, oauth::device::form),
         RouteId::AuthorizePage => on(method, oauth::authorize::page),
         RouteId::AuthorizeForm => on(method, oauth::authorize::form),
+        RouteId::PasswordLinkPage => on(method, oauth::password_link::page),
+        RouteId::PasswordLinkForm => on(method, oauth::password_link::form),
+        RouteId::ExternalBack => on(method, oauth::external::back),
         RouteId::BeginOneTimePasswords => on(method, one_time_passwords::begin),
         RouteId::ConfirmOneTimePasswords => on(method, one_time_passwords::confirm),
         RouteId::EndOneTimePasswords => on(method, one_time_passwords::end),
@@ -56,6 +59,9 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::ShowUser => on(method, users::show),
         RouteId::ChangeUser => on(method, users::change),
         RouteId::DeleteUser => on(method, users::delete),
+        RouteId::InviteUser => on(method, invitations::invite),
+        RouteId::LinkIdentity => on(method, identities::link),
+        RouteId::UnlinkIdentity => on(method, identities::unlink),
         RouteId::ResetOneTimePasswords => on(method, users::reset_one_time_passwords),
         RouteId::ListServicePrincipals => on(method, service_principals::list),
         RouteId::CreateServicePrincipal => on(method, service_principals::create),

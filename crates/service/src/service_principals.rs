@@ -190,7 +190,9 @@ pub(crate) async fn delete_key(
     match deleted.map_err(|error| refuse(error.into()))? {
         true => Ok(StatusCode::NO_CONTENT),
         false => {
-            let detail = format!("{} has no secret or certificate {key}", row.name);
+            let name = &row.name;
+            let detail =
+                format!("{name} has no secret or certificate {key}: `strongroom principal show {name}` shows them");
             Err(Refusal::new(Code::PrincipalNotFound, detail))
         }
     }

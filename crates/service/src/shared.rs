@@ -18,6 +18,7 @@ use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::notifier::Channels;
 use crate::notify_options::NotifyOptions;
+use crate::oauth::external::Providers;
 use crate::one_time_passwords::TotpKey;
 use crate::parse::parse;
 use crate::password::PasswordHasher;
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     /// The ways by which people are told of alerts.
     pub(crate) channels: Channels,
     pub(crate) seals: Seals,
+    /// Whom people may sign in with instead of a password.
+    pub(crate) providers: Providers,
     /// Who waits on the link.
     pub(crate) calls: Calls,
     /// Becomes true when the service ends.

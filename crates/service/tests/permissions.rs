@@ -40,6 +40,8 @@ impl Things {
             .replace("{approval}", NO_ID)
             .replace("{user}", "spare")
             .replace("{principal}", "spare")
+            .replace("{provider}", "spare")
+            .replace("{identity}", NO_ID)
             .replace("{key}", NO_ID)
             .replace("{deleted_vault}", NO_ID)
             .replace("{assignment}", NO_ID)

@@ -13,8 +13,6 @@ const SEEN: &str = "clock.seen";
 /// Nothing expires before.
 const EXPIRE_FROM: &str = "clock.expire_from";
 
-/// A step larger than this is a jump.
-const JUMP: SignedDuration = SignedDuration::from_hours(1);
 /// How long nothing expires after a jump.
 const PAUSE: SignedDuration = SignedDuration::from_hours(24);
 
@@ -39,11 +37,11 @@ pub struct ClockLook {
 }
 
 impl Vaults {
-    /// Looks at the clock, and plans everything anew that was planned by a wrong one. To be called much more often than
-    /// hourly: a time without a look is taken for one in which the service was off.
+    /// Looks at the clock, and plans everything anew that was planned by a wrong one. A time without a
+    /// look that is longer than [`crate::Options::clock_jump`] is taken for one in which the service was off.
     pub async fn look_at_clock(&self) -> Result<ClockLook, VaultError> {
         let now = self.now();
-        let step = compare(self.moment(SEEN).await?, now);
+        let step = compare(self.moment(SEEN).await?, now, self.0.options.clock_jump);
         match step {
             ClockStep::Steady => {}
             ClockStep::Ahead(step) => {
@@ -75,12 +73,12 @@ impl Vaults {
     }
 }
 
-fn compare(last: Option<Timestamp>, now: Timestamp) -> ClockStep {
+fn compare(last: Option<Timestamp>, now: Timestamp, jump: SignedDuration) -> ClockStep {
     let Some(last) = last else { return ClockStep::Steady };
     let step = now.duration_since(last);
     match step {
-        _ if step > JUMP => ClockStep::Ahead(step),
-        _ if step < -JUMP => ClockStep::Back(-step),
+        _ if step > jump => ClockStep::Ahead(step),
+        _ if step < -jump => ClockStep::Back(-step),
         _ => ClockStep::Steady,
     }
 }
@@ -92,12 +90,19 @@ mod tests {
     #[test]
     fn jumps_are_told_from_steps() {
         let at = |text: &str| -> Timestamp { text.parse().unwrap() };
+        let hour = SignedDuration::from_hours(1);
         let now = at("2026-11-21T12:00:00Z");
-        assert_eq!(compare(None, now), ClockStep::Steady);
-        assert_eq!(compare(Some(at("2026-11-21T11:30:00Z")), now), ClockStep::Steady);
-        assert_eq!(compare(Some(at("2026-11-21T12:30:00Z")), now), ClockStep::Steady);
+        assert_eq!(compare(None, now, hour), ClockStep::Steady);
+        assert_eq!(compare(Some(at("2026-11-21T11:30:00Z")), now, hour), ClockStep::Steady);
+        assert_eq!(compare(Some(at("2026-11-21T12:30:00Z")), now, hour), ClockStep::Steady);
         let year = SignedDuration::from_hours(365 * 24);
-        assert_eq!(compare(Some(at("2025-11-21T12:00:00Z")), now), ClockStep::Ahead(year));
-        assert_eq!(compare(Some(at("2027-11-21T12:00:00Z")), now), ClockStep::Back(year));
+        assert_eq!(
+            compare(Some(at("2025-11-21T12:00:00Z")), now, hour),
+            ClockStep::Ahead(year)
+        );
+        assert_eq!(
+            compare(Some(at("2027-11-21T12:00:00Z")), now, hour),
+            ClockStep::Back(year)
+        );
     }
 }

@@ -30,16 +30,19 @@ pub struct Options {
     pub entropy: Entropy,
     /// How long a session lives without a call.
     pub lease: SignedDuration,
+    /// A step of the clock larger than this is a jump. Looks at the clock must be much closer together.
+    pub clock_jump: SignedDuration,
 }
 
 impl Options {
-    /// With the default lease.
+    /// With the default lease and an hour for a jump.
     pub fn new(stores: Stores, clock: Clock, entropy: Entropy) -> Self {
         Self {
             stores,
             clock,
             entropy,
             lease: LEASE_DEFAULT,
+            clock_jump: SignedDuration::from_hours(1),
         }
     }
 }

@@ -38,6 +38,10 @@ macro_rules! promises_on {
             points_earn_their_tags_and_expire_but_for_the_latest
             items_are_listed_in_pages_and_purged_when_their_time_has_come
             somebody_always_owns_the_subscription
+            an_identity_is_one_users_and_a_way_in
+            an_external_sign_in_is_taken_once_by_its_browser
+            a_password_link_is_good_once_and_the_newest_only
+            mail_goes_to_those_who_have_a_role_and_an_address
             roles_go_with_what_they_were_for
             keys_of_applications_are_bound_and_listed
             a_refresh_token_is_good_once

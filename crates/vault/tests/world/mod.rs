@@ -28,7 +28,11 @@ pub struct World {
     rng: Arc<Mutex<Rng>>,
     folder: TempDir,
     acting: Acting,
+    tune: Tune,
 }
+
+/// Changes what a service is told at its start.
+pub type Tune = fn(&mut Options);
 
 /// What the client is having done just now, for the order watcher: the row that the next commit of the database makes.
 pub type Acting = Arc<Mutex<Option<(&'static str, String)>>>;
@@ -39,20 +43,26 @@ impl World {
     /// A new world. Everything random in it comes from `seed`.
     pub async fn new(seed: u64, steps: Steps) -> World {
         let sim = Sim::new(seed, steps.clone());
-        World::over(Arc::new(sim.clone()), sim, seed, steps).await
+        World::over(Arc::new(sim.clone()), sim, seed, steps, |_| ()).await
+    }
+
+    /// The same, with other options.
+    pub async fn tuned(seed: u64, steps: Steps, tune: Tune) -> World {
+        let sim = Sim::new(seed, steps.clone());
+        World::over(Arc::new(sim.clone()), sim, seed, steps, tune).await
     }
 
     /// The same, where puts wait for each other, so that a crash finds many under way.
     pub async fn crowded(seed: u64, steps: Steps) -> World {
         let sim = Sim::new(seed, steps.clone());
-        World::over(Arc::new(crowd::Crowd::of(sim.clone())), sim, seed, steps).await
+        World::over(Arc::new(crowd::Crowd::of(sim.clone())), sim, seed, steps, |_| ()).await
     }
 
-    async fn over(store: Arc<dyn Store>, sim: Sim, seed: u64, steps: Steps) -> World {
+    async fn over(store: Arc<dyn Store>, sim: Sim, seed: u64, steps: Steps, tune: Tune) -> World {
         let start: Timestamp = "2026-11-21T04:00:00Z".parse().unwrap();
         let (clock, time) = Clock::simulated(start);
         let rng = Arc::new(Mutex::new(Rng::new(seed)));
-        World::start(folder(), store, sim, steps, clock, time, rng).await
+        World::start(folder(), store, sim, steps, clock, time, rng, tune).await
     }
 
     async fn start(
@@ -63,6 +73,7 @@ impl World {
         clock: Clock,
         time: SimulatedTime,
         rng: Arc<Mutex<Rng>>,
+        tune: Tune,
     ) -> World {
         let acting = Acting::default();
         let db = Db::open_file(&folder.path().join(DB)).await.unwrap();
@@ -73,7 +84,8 @@ impl World {
             let length = bytes.len();
             bytes.copy_from_slice(&random.lock().unwrap().bytes(length));
         });
-        let options = Options::new(Box::new(move |_, _| Ok(store.clone())), clock.clone(), entropy);
+        let mut options = Options::new(Box::new(move |_, _| Ok(store.clone())), clock.clone(), entropy);
+        tune(&mut options);
         let vaults = Vaults::open(db, options);
         World {
             vaults,
@@ -85,6 +97,7 @@ impl World {
             rng,
             folder,
             acting,
+            tune,
         }
     }
 
@@ -100,7 +113,7 @@ impl World {
         copy_database(self.folder.path(), copy.path());
         let (clock, time) = Clock::simulated(self.time.now());
         let rng = Arc::new(Mutex::new(self.rng.lock().unwrap().clone()));
-        let world = World::start(copy, Arc::new(sim.clone()), sim, steps, clock, time, rng).await;
+        let world = World::start(copy, Arc::new(sim.clone()), sim, steps, clock, time, rng, self.tune).await;
         world.log_rows().await;
         world
     }
