@@ -399,7 +399,7 @@ pub async fn mail_goes_to_those_who_have_a_role_and_an_address(db: Db) {
         db.insert_user(&user(number, name), None).await.unwrap();
         assert!(db.set_user_email(&name.parse().unwrap(), email).await.unwrap());
         let scope = if number == 2 {
-            Scope::Vault(vault_row(7, "x").id)
+            Scope::Vault(VaultId::from_bytes([7; 16]))
         } else {
             Scope::Subscription
         };
@@ -413,7 +413,7 @@ pub async fn mail_goes_to_those_who_have_a_role_and_an_address(db: Db) {
     let mails = async |role, scope| db.mails_of(&[role], &[scope]).await.unwrap();
     assert_eq!(mails(Role::Owner, Scope::Subscription).await, ["1@example.org"]);
     assert_eq!(
-        mails(Role::Owner, Scope::Vault(vault_row(7, "x").id)).await,
+        mails(Role::Owner, Scope::Vault(VaultId::from_bytes([7; 16]))).await,
         ["2@example.org"]
     );
     assert_eq!(mails(Role::BackupReader, Scope::Subscription).await, [""; 0]);
