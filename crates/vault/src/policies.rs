@@ -1,9 +1,10 @@
 //! Policies of a vault: made, changed and deleted within the limits, and never so that a promise is broken in silence.
 
-use strongroom_db::{NewPolicy, PolicyChanged, PolicyRow};
+use strongroom_db::{Actor, NewPolicy, PolicyChanged, PolicyRow};
 use strongroom_model::policy::{DEFAULT_POLICIES, DefaultPolicy, Policy, Workload};
-use strongroom_model::{PolicyName, VaultId};
+use strongroom_model::{GuardedOperation, PolicyName, VaultId};
 
+use crate::guards::{Subject, Wish};
 use crate::{VaultError, Vaults};
 
 impl Vaults {
@@ -44,6 +45,7 @@ impl Vaults {
     /// old ones from the next pass of expiry on.
     pub async fn change_policy(
         &self,
+        by: &Actor,
         vault: VaultId,
         name: &PolicyName,
         policy: &Policy,
@@ -64,7 +66,18 @@ impl Vaults {
         };
         // What was found to be allowed is a change from `before`, not from what somebody else makes of it meanwhile.
         let version = version.unwrap_or(before.version);
-        self.done(name, self.db().change_policy(vault, new, Some(version)).await?)?;
+        let operations: &[_] = match lowered.is_empty() {
+            true => &[],
+            false => &[GuardedOperation::LowerPolicy],
+        };
+        let wish = Wish {
+            vault,
+            by,
+            operations,
+            subject: &Subject::Policy(before.name),
+        };
+        let changed = async { self.done(name, self.db().change_policy(vault, new, Some(version)).await?) };
+        self.guarded(wish, changed).await?;
         self.policy(vault, name).await
     }
 

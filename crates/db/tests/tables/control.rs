@@ -323,7 +323,7 @@ pub async fn items_are_listed_in_pages_and_purged_when_their_time_has_come(db: D
         ..ItemQuery::default()
     };
     let names = async |query: ItemQuery| {
-        let rows = db.items(vault, &query).await.unwrap();
+        let (rows, _) = db.items(vault, &query).await.unwrap();
         rows.iter().map(|row| row.name.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(names(query.clone()).await, ["db", "mail"]);
