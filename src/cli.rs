@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use strongroom_api::RetryPolicy;
 
 use crate::commands::{
-    agent, alert, approval, audit, backup, completions, guard, item, job, login, ls, machine, password, points, policy,
-    principal, quickstart, rescue, resource_group, restore, role, serve, user, vault, verify,
+    agent, alert, approval, audit, backup, completions, guard, item, job, login, ls, machine, openapi, password,
+    points, policy, principal, quickstart, rescue, resource_group, restore, role, serve, user, vault, verify,
 };
 
 /// Backup into vaults that cannot read what they keep.
@@ -138,6 +138,8 @@ pub(crate) enum Command {
     Restore(restore::Restore),
     Verify(verify::Verify),
     Rescue(rescue::Rescue),
+    #[command(name = "openapi")]
+    OpenApi(openapi::OpenApi),
     Completions(completions::Completions),
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod job;
 pub(crate) mod login;
 pub(crate) mod ls;
 pub(crate) mod machine;
+pub(crate) mod openapi;
 pub(crate) mod password;
 pub(crate) mod points;
 pub(crate) mod policy;
@@ -71,6 +72,7 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
         Command::Restore(restore) => restore.run(&global, terminal),
         Command::Verify(verify) => verify.run(&global, terminal),
         Command::Rescue(rescue) => rescue.run(terminal),
+        Command::OpenApi(openapi) => openapi.run(),
         Command::Completions(completions) => completions.run(),
     }
 }

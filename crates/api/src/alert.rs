@@ -1,6 +1,7 @@
 //! Alerts, and who is told of them.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_model::{
     AlertEvent, AlertId, AlertKind, AlertSeverity, AlertState, Channel, DeliveryId, ItemId, JobId,
@@ -10,7 +11,7 @@ use strongroom_model::{
 use crate::Secret;
 
 /// An alert.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AlertView {
     /// Names it.
     pub id: AlertId,
@@ -51,7 +52,7 @@ pub struct AlertView {
 }
 
 /// Alerts of a vault, newest first: a page of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AlertList {
     /// The alerts.
     pub alerts: Vec<AlertView>,
@@ -61,7 +62,7 @@ pub struct AlertList {
 }
 
 /// Which alerts to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AlertFilter {
     /// Those of the next page.
@@ -69,6 +70,7 @@ pub struct AlertFilter {
     pub before: Option<u64>,
     /// At most so many, 1 to 1000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
     pub limit: Option<u32>,
     /// Only those in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,16 +93,17 @@ pub struct AlertFilter {
 }
 
 /// Says that somebody saw to an alert.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InactivateAlert {
     /// What they say about it, at most 1000 characters.
     #[serde(default)]
+    #[schemars(length(max = 1000))]
     pub note: String,
 }
 
 /// Who is told of a vault's alerts, as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NotificationsView {
     /// Who, and how.
     pub settings: NotificationSettings,
@@ -114,7 +117,7 @@ pub struct NotificationsView {
 }
 
 /// Changes who is told of a vault's alerts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeNotifications {
     /// Who, and how.
@@ -125,14 +128,14 @@ pub struct ChangeNotifications {
 }
 
 /// How a test message went, to each of those who are told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NotificationTest {
     /// One for each.
     pub results: Vec<TestResult>,
 }
 
 /// How a test message to one of them went.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TestResult {
     /// How it went out.
     pub channel: Channel,
@@ -143,7 +146,7 @@ pub struct TestResult {
 }
 
 /// What a webhook is sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WebhookBody {
     /// Names the message: it may come twice.
     pub delivery: DeliveryId,

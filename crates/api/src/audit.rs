@@ -1,6 +1,7 @@
 //! The audit log: who did what, and what came of it.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_model::PrincipalId;
 use uuid::Uuid;
@@ -11,7 +12,7 @@ use crate::PrincipalKind;
 pub const AUDIT_LINES_MAX: u32 = 1000;
 
 /// One line of the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditLine {
     /// Its number: later lines have higher ones.
     pub number: i64,
@@ -42,7 +43,7 @@ pub struct AuditLine {
 }
 
 /// Which lines to read; sent as a query.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuditQuery {
     /// Not before this moment.
@@ -62,11 +63,12 @@ pub struct AuditQuery {
     pub after: Option<i64>,
     /// At most so many lines, up to [`AUDIT_LINES_MAX`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = AUDIT_LINES_MAX))]
     pub limit: Option<u32>,
 }
 
 /// A page of the log, oldest line first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditPage {
     /// The lines.
     pub lines: Vec<AuditLine>,

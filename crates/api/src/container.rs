@@ -1,11 +1,12 @@
 //! Registered machines, as people see them.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_model::{ContainerId, ItemId, MachineName};
 
 /// A machine that is registered in a vault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ContainerView {
     /// Names it for ever.
     pub id: ContainerId,
@@ -18,7 +19,7 @@ pub struct ContainerView {
 }
 
 /// Machines of a vault, by name: a page of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ContainerList {
     /// The machines.
     pub containers: Vec<ContainerView>,
@@ -28,7 +29,7 @@ pub struct ContainerList {
 }
 
 /// Which machines to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContainerFilter {
     /// Those whose names come after this one.
@@ -36,5 +37,6 @@ pub struct ContainerFilter {
     pub after: Option<String>,
     /// At most so many, 1 to 1000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
     pub limit: Option<u32>,
 }

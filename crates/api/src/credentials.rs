@@ -1,6 +1,7 @@
 //! The vault credentials file: valid 10 days, good only for registering, and the anchor of trust in the service.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_model::{VaultId, VaultName};
 
@@ -12,7 +13,7 @@ pub const CREDENTIALS_BYTES_MAX: usize = 64 << 10;
 const VERSION: u32 = 1;
 
 /// What the administrator downloads and gives to a machine that shall register.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VaultCredentials {
     /// The version of this file's format: 1.
     pub version: u32,

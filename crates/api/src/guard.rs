@@ -1,13 +1,14 @@
 //! Resource guards, and requests for a second person's approval.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_model::{
     ApprovalId, ApprovalState, GuardName, GuardedOperation, MachineName, PolicyName, ResourceGroupName, VaultName,
 };
 
 /// Asks for a new resource guard.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateGuard {
     /// Its name.
@@ -18,7 +19,7 @@ pub struct CreateGuard {
 }
 
 /// One resource guard.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GuardView {
     /// Its name.
     pub name: GuardName,
@@ -33,14 +34,14 @@ pub struct GuardView {
 }
 
 /// The resource guards of a resource group, by name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GuardList {
     /// The guards.
     pub guards: Vec<GuardView>,
 }
 
 /// Names the guard that a vault is put under.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetVaultGuard {
     /// The resource group of the guard.
@@ -50,7 +51,7 @@ pub struct SetVaultGuard {
 }
 
 /// The guard that a vault is under.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VaultGuardView {
     /// Its name.
     pub guard: GuardName,
@@ -66,7 +67,7 @@ pub struct VaultGuardView {
 }
 
 /// Asks for a second person's approval.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequestApproval {
     /// What is to be done.
@@ -83,7 +84,7 @@ pub struct RequestApproval {
 }
 
 /// One request for approval.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalView {
     /// Its id.
     pub id: ApprovalId,
@@ -115,7 +116,7 @@ pub struct ApprovalView {
 }
 
 /// Requests for approval, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalList {
     /// The requests.
     pub approvals: Vec<ApprovalView>,

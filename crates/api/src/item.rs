@@ -1,6 +1,7 @@
 //! Protected items, as they are listed and changed.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_model::policy::{Tags, Verdict, Workload};
 use strongroom_model::{ContainerId, ItemId, ItemState, JobState, MachineName, PointId, PolicyName, Rpo};
@@ -8,7 +9,7 @@ use strongroom_model::{ContainerId, ItemId, ItemState, JobState, MachineName, Po
 use crate::{JobView, PointView};
 
 /// A protected item.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ItemView {
     /// Names it.
     pub id: ItemId,
@@ -41,7 +42,7 @@ pub struct ItemView {
 }
 
 /// How a backup ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LastBackup {
     /// How.
     pub state: JobState,
@@ -50,7 +51,7 @@ pub struct LastBackup {
 }
 
 /// Items of a vault, by name: a page of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ItemList {
     /// The items.
     pub items: Vec<ItemView>,
@@ -60,7 +61,7 @@ pub struct ItemList {
 }
 
 /// Which items to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ItemFilter {
     /// Those whose names come after this one.
@@ -68,6 +69,7 @@ pub struct ItemFilter {
     pub after: Option<String>,
     /// At most so many, 1 to 1000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
     pub limit: Option<u32>,
     /// Only those under this policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,7 +83,7 @@ pub struct ItemFilter {
 }
 
 /// Puts an item under a policy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProtectItem {
     /// The policy.
@@ -89,7 +91,7 @@ pub struct ProtectItem {
 }
 
 /// Stops the backups of an item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StopItem {
     /// What becomes of its recovery points.
@@ -97,7 +99,7 @@ pub struct StopItem {
 }
 
 /// What becomes of the recovery points of an item whose backups stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum StopData {
     /// They stay for ever.
     Retain,
@@ -108,7 +110,7 @@ pub enum StopData {
 }
 
 /// Asks for a backup now.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BackUpItem {
     /// Until when its recovery point is kept; the policy says so if nobody else does.
@@ -117,7 +119,7 @@ pub struct BackUpItem {
 }
 
 /// A change of an item, and the job that tells of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ItemChange {
     /// The item as it is now; none if it is gone.
     pub item: Option<ItemView>,
@@ -126,7 +128,7 @@ pub struct ItemChange {
 }
 
 /// A recovery point of an item, and how long it stays.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeptPoint {
     /// The point.
     #[serde(flatten)]
@@ -140,7 +142,7 @@ pub struct KeptPoint {
 }
 
 /// The recovery points of an item, newest last.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeptPointList {
     /// The points.
     pub points: Vec<KeptPoint>,

@@ -1,6 +1,7 @@
 //! Jobs, as people see them and as machines do them.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_model::{
     ContainerId, ItemId, JobError, JobId, JobProgress, JobState, MachineName, Operation, PointId, PolicyName, Task,
@@ -8,7 +9,7 @@ use strongroom_model::{
 };
 
 /// A job.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JobView {
     /// Names it.
     pub id: JobId,
@@ -49,7 +50,7 @@ pub struct JobView {
 }
 
 /// Jobs of a vault, newest first: a page of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JobList {
     /// The jobs.
     pub jobs: Vec<JobView>,
@@ -59,7 +60,7 @@ pub struct JobList {
 }
 
 /// Which jobs to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JobFilter {
     /// Those of the next page.
@@ -67,6 +68,7 @@ pub struct JobFilter {
     pub before: Option<u64>,
     /// At most so many, 1 to 1000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
     pub limit: Option<u32>,
     /// Only those in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,12 +88,13 @@ pub struct JobFilter {
 }
 
 /// A machine asks for work, and waits for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LinkRequest {
     /// The program that it runs.
     pub program: String,
     /// The jobs that it does just now.
+    #[schemars(length(max = RUNNING_MAX))]
     pub running: Vec<JobId>,
     /// For how long it would wait for news, in seconds.
     pub wait_seconds: u64,
@@ -104,7 +107,7 @@ pub const LINK_SECONDS_MAX: u64 = 50;
 pub const RUNNING_MAX: usize = 16;
 
 /// What a machine is to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LinkAnswer {
     /// Jobs to begin; they are this machine's now.
     pub jobs: Vec<JobView>,
@@ -115,7 +118,7 @@ pub struct LinkAnswer {
 }
 
 /// What an item is under, as its machine is told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Protection {
     /// The state of its item.
     pub state: strongroom_model::ItemState,
@@ -126,44 +129,49 @@ pub struct Protection {
 }
 
 /// A machine begins a job that somebody there asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BeginJob {
     /// `Backup` or `Restore`.
+    #[schemars(extend("enum" = ["Backup", "Restore"]))]
     pub operation: Operation,
 }
 
 /// How far a machine is with its job.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReportJob {
     /// In figures.
     pub progress: JobProgress,
     /// In parts.
     #[serde(default)]
+    #[schemars(length(max = JOB_TASKS_MAX))]
     pub tasks: Vec<Task>,
 }
 
 /// The answer to a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reported {
     /// The job's state: `Cancelling` if the machine is to stop.
     pub state: JobState,
 }
 
 /// How a machine's job ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FinishJob {
     /// `Completed`, `CompletedWithWarnings`, `Failed` or `Cancelled`.
+    #[schemars(extend("enum" = ["Completed", "CompletedWithWarnings", "Failed", "Cancelled"]))]
     pub state: JobState,
     /// Why it failed, or what it warns of; at most [`JOB_ERRORS_MAX`].
     #[serde(default)]
+    #[schemars(length(max = JOB_ERRORS_MAX))]
     pub errors: Vec<JobError>,
     /// In figures.
     pub progress: JobProgress,
     /// In parts.
     #[serde(default)]
+    #[schemars(length(max = JOB_TASKS_MAX))]
     pub tasks: Vec<Task>,
 }
 
@@ -183,7 +191,7 @@ pub const JOB_ERRORS_MAX: usize = 100;
 pub const JOB_TASKS_MAX: usize = 16;
 
 /// Asks for a backup session.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BeginSession {
     /// The job that it is for, if it is for one.

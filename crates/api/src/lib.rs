@@ -22,6 +22,7 @@ mod job;
 mod key;
 mod key_set;
 mod machine;
+mod openapi;
 mod password;
 mod point;
 mod policy;
@@ -68,8 +69,9 @@ pub use job::{
 pub use key::{KeyError, MachineKey};
 pub use key_set::{JoinRequest, KeySetList, KeySetView};
 pub use machine::{MachineView, RegisterRequest, Registered};
+pub use openapi::openapi;
 pub use password::{ChangePassword, NewPassword, PasswordChanged, PasswordError};
-pub use point::{Damage, PointList, PointView, ScrubReport};
+pub use point::{Damage, PointList, PointQuery, PointView, ScrubReport};
 pub use policy::{ChangePolicy, CreatePolicy, PolicyList, PolicyView};
 pub use problem::{Code, PROBLEM_CONTENT_TYPE, Problem};
 pub use resource_group::{CreateResourceGroup, ResourceGroupList, ResourceGroupView};

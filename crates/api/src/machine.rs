@@ -1,22 +1,24 @@
 //! Registered machines.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_model::{ContainerId, ItemId, MachineName, VaultId, VaultName};
 
 /// A machine asks to be registered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterRequest {
     /// How it wants to be called.
     pub machine: MachineName,
     /// The public half of the key that it made, base64 in JSON.
     #[serde(with = "crate::base64_bytes")]
+    #[schemars(with = "String", extend("contentEncoding" = "base64", "pattern" = crate::base64_bytes::PATTERN_32))]
     pub public_key: [u8; 32],
 }
 
 /// What a machine is told when it was registered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Registered {
     /// The machine's id, with which it signs in from now on.
     pub container: ContainerId,
@@ -28,13 +30,14 @@ pub struct Registered {
     pub vault_name: VaultName,
     /// The vault's salt for passphrases, base64 in JSON.
     #[serde(with = "crate::base64_bytes")]
+    #[schemars(with = "String", extend("contentEncoding" = "base64", "pattern" = crate::base64_bytes::PATTERN_32))]
     pub salt: [u8; 32],
     /// The service's time.
     pub server_time: Timestamp,
 }
 
 /// A registered machine, as the service knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MachineView {
     /// The machine's id.
     pub container: ContainerId,
@@ -48,6 +51,7 @@ pub struct MachineView {
     pub vault_name: VaultName,
     /// The vault's salt for passphrases, base64 in JSON.
     #[serde(with = "crate::base64_bytes")]
+    #[schemars(with = "String", extend("contentEncoding" = "base64", "pattern" = crate::base64_bytes::PATTERN_32))]
     pub salt: [u8; 32],
     /// The service's time.
     pub server_time: Timestamp,

@@ -1,21 +1,23 @@
 //! An administrator's password, when it is changed.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Secret, TokenResponse};
 
 /// Asks for another password of the account that the caller is signed in with.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangePassword {
     /// The present one.
     pub password: Secret,
     /// The new one; refused if [`NewPassword::parse`] would refuse it.
+    #[schemars(extend("minLength" = NewPassword::CHARACTERS_MIN, "maxLength" = NewPassword::BYTES_MAX))]
     pub new_password: Secret,
 }
 
 /// The password was changed, and every session that was begun with the old one is over.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PasswordChanged {
     /// A session that was begun with the new one, for the caller.
     pub session: TokenResponse,

@@ -1,11 +1,12 @@
 //! Recovery points, as they are listed.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_model::{BlobId, Digest, ItemId, KeySetId, MachineName, PointId, VaultId};
 
 /// One recovery point.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PointView {
     /// Names it.
     pub id: PointId,
@@ -38,14 +39,26 @@ pub struct PointView {
 }
 
 /// Recovery points, newest last.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PointList {
     /// The points.
     pub points: Vec<PointView>,
 }
 
+/// Which recovery points a machine lists: its own, if nothing is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PointQuery {
+    /// Those of this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<MachineName>,
+    /// Those of all machines whose key sets the caller has joined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all: Option<bool>,
+}
+
 /// An object that is not what it should be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Damage {
     /// The object's key in the vault's store.
     pub object: String,
@@ -54,7 +67,7 @@ pub struct Damage {
 }
 
 /// What re-reading found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScrubReport {
     /// The damaged objects; empty when all is well.
     pub damages: Vec<Damage>,

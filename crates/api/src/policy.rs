@@ -1,12 +1,13 @@
 //! Policies, as they are listed and changed.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_model::PolicyName;
 use strongroom_model::policy::{Policy, Workload};
 
 /// Asks for a new policy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreatePolicy {
     /// Its name.
@@ -18,7 +19,7 @@ pub struct CreatePolicy {
 }
 
 /// Asks for other rules of a policy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangePolicy {
     /// Its rules from now on.
@@ -26,7 +27,7 @@ pub struct ChangePolicy {
 }
 
 /// A policy of a vault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyView {
     /// Its name.
     pub name: PolicyName,
@@ -45,7 +46,7 @@ pub struct PolicyView {
 }
 
 /// The policies of a vault, by name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyList {
     /// The policies.
     pub policies: Vec<PolicyView>,

@@ -1,6 +1,7 @@
 //! The one shape of errors: problem details of RFC 9457, with a stable code.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_model::{BlobId, Digest};
 
@@ -10,11 +11,12 @@ pub const PROBLEM_CONTENT_TYPE: &str = "application/problem+json";
 macro_rules! codes {
     ($($(#[$doc:meta])* $code:ident = $status:literal $title:literal;)*) => {
         /// What went wrong, for programs. Codes are stable: a name is never given another meaning.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
         pub enum Code {
             $($(#[$doc])* $code,)*
             /// A code of a newer service.
             #[serde(other)]
+            #[schemars(skip)]
             Unknown,
         }
 
@@ -216,7 +218,7 @@ codes! {
 
 /// Problem details (RFC 9457). `detail` is one sentence for the person who sees it, with the way out; nothing in it tells
 /// about the service's insides.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// A URI that names the kind of problem.
     #[serde(rename = "type")]

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use strongroom_model::{Region, ResourceGroupName};
 
 /// Asks for a new resource group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateResourceGroup {
     /// Its name.
@@ -17,11 +19,13 @@ pub struct CreateResourceGroup {
     pub region: Region,
     /// What people write on it.
     #[serde(default)]
+    #[schemars(extend("maxProperties" = 50, "propertyNames" = json!({"maxLength": 512, "pattern": r"^[^\x00]*$"}),
+        "additionalProperties" = json!({"type": "string", "maxLength": 256})))]
     pub tags: BTreeMap<String, String>,
 }
 
 /// One resource group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResourceGroupView {
     /// Its name.
     pub name: ResourceGroupName,
@@ -34,7 +38,7 @@ pub struct ResourceGroupView {
 }
 
 /// The resource groups that the caller may see, by name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResourceGroupList {
     /// The resource groups.
     pub resource_groups: Vec<ResourceGroupView>,

@@ -1,6 +1,7 @@
 //! Roles, and who has them.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_model::{AssignmentId, PrincipalId, Role, ScopeName};
 use uuid::Uuid;
@@ -8,7 +9,7 @@ use uuid::Uuid;
 use crate::PrincipalKind;
 
 /// Asks to give a role.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AssignRole {
     /// To whom: the name of a user or service principal, or the id of either.
@@ -20,7 +21,7 @@ pub struct AssignRole {
 }
 
 /// One role of one principal at one scope.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AssignmentView {
     /// Its id.
     pub id: AssignmentId,
@@ -42,14 +43,14 @@ pub struct AssignmentView {
 }
 
 /// The assignments that the caller may see, oldest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AssignmentList {
     /// The assignments.
     pub assignments: Vec<AssignmentView>,
 }
 
 /// What a role allows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RoleDefinition {
     /// The id that Azure gives it.
     pub id: Uuid,
@@ -62,7 +63,7 @@ pub struct RoleDefinition {
 }
 
 /// All roles.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RoleDefinitionList {
     /// The roles.
     pub roles: Vec<RoleDefinition>,

@@ -1,6 +1,7 @@
 //! Security PINs: what a machine needs besides its own credential before it may take something away.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Secret;
@@ -9,7 +10,7 @@ use crate::Secret;
 pub const SECURITY_PIN_HEADER: &str = "strongroom-security-pin";
 
 /// A PIN of a vault; told once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SecurityPin {
     /// Six digits.
     pub pin: Secret,

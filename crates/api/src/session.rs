@@ -1,11 +1,12 @@
 //! Backup sessions: what goes to and fro while a machine sends.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_model::{BlobId, Digest, PointId, SessionId};
 
 /// A session that was begun.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Session {
     /// Names it.
     pub id: SessionId,
@@ -18,7 +19,7 @@ pub struct Session {
 }
 
 /// The latest recovery point of an item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LatestPoint {
     /// Its id.
     pub point: PointId,
@@ -27,7 +28,7 @@ pub struct LatestPoint {
 }
 
 /// A pack is durable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PackStored {
     /// How many of its blobs the vault did not have.
     pub new_blobs: u64,
@@ -36,7 +37,7 @@ pub struct PackStored {
 }
 
 /// A recovery point exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Committed {
     /// Its id.
     pub point: PointId,

@@ -1,5 +1,6 @@
 //! Signing in: the token endpoint, in the manner of OAuth 2.0 (RFC 6749, RFC 7523, RFC 7636, RFC 8628).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Secret;
@@ -11,7 +12,7 @@ pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jw
 pub const COMMAND_LINE_CLIENT: &str = "strongroom-cli";
 
 /// What is sent, as a form, to the token endpoint.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(tag = "grant_type", rename_all = "snake_case")]
 pub enum TokenRequest {
     /// A person signs in with a password.
@@ -74,7 +75,7 @@ pub enum TokenRequest {
 }
 
 /// A token, valid for a short time.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct TokenResponse {
     /// What goes into the `Authorization` header.
     pub access_token: Secret,
@@ -91,14 +92,14 @@ pub struct TokenResponse {
 }
 
 /// Asks for a device code.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeviceAuthorizationRequest {
     /// Which program asks.
     pub client_id: String,
 }
 
 /// A device code, and what a person has to do (RFC 8628).
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DeviceAuthorization {
     /// What the program asks the token endpoint with.
     pub device_code: Secret,

@@ -11,6 +11,7 @@ use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, UnixTime};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_model::Clock;
 
@@ -34,7 +35,7 @@ pub enum TrustError {
 }
 
 /// SHA-256 of a certificate in DER form, as every browser and `openssl x509 -fingerprint -sha256` show it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Fingerprint([u8; 32]);
 

@@ -1,27 +1,30 @@
 //! Users: people who sign in with a password, or with another provider.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_model::{IdentityId, PrincipalId, ProviderName, Role, ScopeName, SubscriptionId, UserId, UserName};
 
-use crate::Secret;
+use crate::{NewPassword, Secret};
 
 /// Asks for a new user.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateUser {
     /// The name to sign in with.
     pub name: UserName,
     /// Where mail reaches the user.
     #[serde(default)]
+    #[schemars(length(max = 254), regex(pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     pub email: String,
     /// The first password. Without one, the user sets it by the link of the invitation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("minLength" = NewPassword::CHARACTERS_MIN, "maxLength" = NewPassword::BYTES_MAX))]
     pub password: Option<Secret>,
 }
 
 /// A user was made.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct CreatedUser {
     /// The user.
     #[serde(flatten)]
@@ -32,7 +35,7 @@ pub struct CreatedUser {
 }
 
 /// A link by which a user sets a password, once.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Invitation {
     /// It is good until then, or until the next one is made.
     pub expires: Timestamp,
@@ -48,7 +51,7 @@ pub struct Invitation {
 }
 
 /// Asks to link a user with an identity that another provider vouches for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LinkIdentity {
     /// The provider, as the service's configuration calls it.
@@ -58,7 +61,7 @@ pub struct LinkIdentity {
 }
 
 /// An identity that another provider vouches for, and that a user signs in with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IdentityView {
     /// Its id here.
     pub id: IdentityId,
@@ -79,7 +82,7 @@ pub struct IdentityView {
 }
 
 /// Asks for a change of a user; what is left out stays.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeUser {
     /// Whether the account is to be shut.
@@ -91,7 +94,7 @@ pub struct ChangeUser {
 }
 
 /// One user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UserView {
     /// Names the user for ever.
     pub id: UserId,
@@ -112,14 +115,14 @@ pub struct UserView {
 }
 
 /// All users, by name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UserList {
     /// The users.
     pub users: Vec<UserView>,
 }
 
 /// What a principal is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PrincipalKind {
     /// A person.
@@ -129,7 +132,7 @@ pub enum PrincipalKind {
 }
 
 /// The account that one is signed in with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountView {
     /// What it is.
     pub kind: PrincipalKind,
@@ -146,7 +149,7 @@ pub struct AccountView {
 }
 
 /// A role of the caller.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HeldRole {
     /// The role.
     pub role: Role,
@@ -155,7 +158,7 @@ pub struct HeldRole {
 }
 
 /// Asks for one-time passwords, by the password once more.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BeginOneTimePasswords {
     /// The password.
@@ -163,7 +166,7 @@ pub struct BeginOneTimePasswords {
 }
 
 /// What goes into an authenticator.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct OneTimePasswordSecret {
     /// The secret, base32 (RFC 4648).
     pub secret: Secret,
@@ -172,7 +175,7 @@ pub struct OneTimePasswordSecret {
 }
 
 /// Shows that the authenticator works.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConfirmOneTimePasswords {
     /// What it shows just now.
@@ -180,14 +183,14 @@ pub struct ConfirmOneTimePasswords {
 }
 
 /// One-time passwords are asked for from now on.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RecoveryCodes {
     /// Each is good once in place of a one-time password, for whoever lost the authenticator.
     pub recovery_codes: Vec<Secret>,
 }
 
 /// Asks not to be asked for one-time passwords any more.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndOneTimePasswords {
     /// The password.

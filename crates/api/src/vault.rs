@@ -1,11 +1,12 @@
 //! Vaults, as administrators see them.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_model::{Redundancy, Region, ResourceGroupName, VaultId, VaultName};
 
 /// Asks for a new vault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateVault {
     /// Its name.
@@ -22,7 +23,7 @@ pub struct CreateVault {
 }
 
 /// One vault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VaultView {
     /// Names it for ever.
     pub id: VaultId,
@@ -45,21 +46,21 @@ pub struct VaultView {
 }
 
 /// All vaults, by name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VaultList {
     /// The vaults.
     pub vaults: Vec<VaultView>,
 }
 
 /// What became of a vault that was deleted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VaultDeletion {
     /// The vault as it can be brought back; none if it held nothing, and is gone.
     pub kept: Option<DeletedVaultView>,
 }
 
 /// A soft-deleted vault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeletedVaultView {
     /// Names it for ever.
     pub id: VaultId,
@@ -80,7 +81,7 @@ pub struct DeletedVaultView {
 }
 
 /// Soft-deleted vaults, those that were deleted last first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeletedVaultList {
     /// The vaults.
     pub vaults: Vec<DeletedVaultView>,

@@ -13,7 +13,8 @@ pub struct HashError(String);
 macro_rules! typed_hash {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, schemars::JsonSchema)]
+        #[schemars(with = "String", extend("pattern" = "^[0-9a-fA-F]{64}$"))]
         pub struct $name([u8; 32]);
 
         impl $name {

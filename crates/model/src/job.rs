@@ -1,6 +1,7 @@
 //! Jobs: one run of one operation on one item.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::notice::{MESSAGE_MAX, line};
@@ -77,7 +78,7 @@ words!(
 );
 
 /// A part of a job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Task {
     /// What it does, such as "Transfer data to vault".
     pub name: String,
@@ -92,7 +93,7 @@ pub struct Task {
 }
 
 /// How far a job is, by the words of the machine that does it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct JobProgress {
     /// Entries that were looked at.
@@ -106,7 +107,7 @@ pub struct JobProgress {
 }
 
 /// Why a job failed, or what it warns of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JobError {
     /// For programs; one of Azure's where there is one.
     pub code: String,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Why a name was refused; the sentence says what a right one looks like.
@@ -15,13 +16,17 @@ pub struct NameError {
 }
 
 macro_rules! typed_name {
-    ($(#[$doc:meta])* $name:ident, $noun:literal, $valid:expr, $rule:literal) => {
+    ($(#[$doc:meta])* $name:ident, $noun:literal, $valid:expr, $pattern:literal, $rule:literal) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(try_from = "String", into = "String")]
+        #[schemars(extend("pattern" = $pattern))]
         pub struct $name(String);
 
         impl $name {
+            /// The rule as a regular expression, for those who read the description of the API.
+            pub const PATTERN: &str = $pattern;
+
             /// The name as it was given.
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -75,31 +80,31 @@ macro_rules! typed_name {
 }
 
 typed_name!(/// The name of a vault, unique in its resource group without regard to case (the rules of Azure).
-    VaultName, "vault name", is_vault_name,
+    VaultName, "vault name", is_vault_name, "^[A-Za-z][A-Za-z0-9-]{1,49}$",
     "it must have 2 to 50 characters, begin with a letter, and continue with letters, digits and hyphens");
 typed_name!(/// The name of a registered machine, unique in its vault without regard to case.
-    MachineName, "machine name", is_machine_name,
+    MachineName, "machine name", is_machine_name, "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
     "it must have 1 to 64 characters, begin with a letter or digit, and continue with letters, digits, '.', '_' and '-'");
 typed_name!(/// The name of a policy, unique in its vault without regard to case (the rules of Azure).
-    PolicyName, "policy name", is_policy_name,
+    PolicyName, "policy name", is_policy_name, "^[A-Za-z][A-Za-z0-9-]{2,149}$",
     "it must have 3 to 150 characters, begin with a letter, and continue with letters, digits and hyphens");
 typed_name!(/// The name of a resource guard, unique in its resource group without regard to case.
-    GuardName, "name of a resource guard", is_policy_name,
+    GuardName, "name of a resource guard", is_policy_name, "^[A-Za-z][A-Za-z0-9-]{2,149}$",
     "it must have 3 to 150 characters, begin with a letter, and continue with letters, digits and hyphens");
 typed_name!(/// The name of a resource group, unique without regard to case (the rules of Azure, within ASCII).
-    ResourceGroupName, "resource group name", is_resource_group_name,
+    ResourceGroupName, "resource group name", is_resource_group_name, "^[A-Za-z0-9._()-]{0,89}[A-Za-z0-9_()-]$",
     "it must have 1 to 90 letters, digits, '.', '_', '-', '(' and ')', and not end with a '.'");
 typed_name!(/// The name that a user signs in with, unique without regard to case.
-    UserName, "user name", is_user_name,
+    UserName, "user name", is_user_name, "^[A-Za-z0-9][A-Za-z0-9._+@-]{0,63}$",
     "it must have 1 to 64 characters, begin with a letter or digit, and continue with letters, digits, '.', '_', '-', '+' and '@'");
 typed_name!(/// What people call a service principal, unique without regard to case.
-    PrincipalName, "name of a service principal", is_user_name,
+    PrincipalName, "name of a service principal", is_user_name, "^[A-Za-z0-9][A-Za-z0-9._+@-]{0,63}$",
     "it must have 1 to 64 characters, begin with a letter or digit, and continue with letters, digits, '.', '_', '-', '+' and '@'");
 typed_name!(/// What the service's configuration calls a provider that people sign in with, and the address that it sends them back to.
-    ProviderName, "name of a provider", is_region,
+    ProviderName, "name of a provider", is_region, "^[a-z][a-z0-9-]{0,31}$",
     "it must have 1 to 32 characters, begin with a lower-case letter, and continue with lower-case letters, digits and hyphens");
 typed_name!(/// A region: a place where objects are kept.
-    Region, "region name", is_region,
+    Region, "region name", is_region, "^[a-z][a-z0-9-]{0,31}$",
     "it must have 1 to 32 characters, begin with a lower-case letter, and continue with lower-case letters, digits and hyphens");
 
 impl Default for Region {
@@ -213,6 +218,30 @@ mod tests {
     fn regions() {
         check::<Region>(&["local", "west-europe2"], &["", "West", "2a", "a_b"]);
         assert_eq!(Region::default().as_str(), "local");
+    }
+
+    /// A pattern without its anchors, which a generator of strings has no use for.
+    fn within(pattern: &'static str) -> &'static str {
+        pattern.trim_start_matches('^').trim_end_matches('$')
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_pattern_says_what_the_rule_says(
+            vault in within(VaultName::PATTERN), machine in within(MachineName::PATTERN), policy in within(PolicyName::PATTERN),
+            group in within(ResourceGroupName::PATTERN), user in within(UserName::PATTERN), region in within(Region::PATTERN),
+            other in "[ -~]{0,4}",
+        ) {
+            fn has<N: FromStr>(text: &str) -> bool {
+                text.parse::<N>().is_ok()
+            }
+            assert!(has::<VaultName>(&vault) && has::<MachineName>(&machine) && has::<PolicyName>(&policy));
+            assert!(has::<ResourceGroupName>(&group) && has::<UserName>(&user) && has::<Region>(&region));
+            // Nothing that the pattern of user names lacks is in a name.
+            let plain = |c: char| c.is_ascii_alphanumeric() || "._+@-".contains(c);
+            let named = !other.is_empty() && other.chars().all(plain) && other.starts_with(|c: char| c.is_ascii_alphanumeric());
+            assert_eq!(has::<UserName>(&other), named, "{}", other);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::word::words;
@@ -57,10 +58,11 @@ const MAIL_MAX: usize = 254;
 const WEBHOOK_MAX: usize = 2000;
 
 macro_rules! address {
-    ($(#[$doc:meta])* $name:ident, $test:expr, $error:expr) => {
+    ($(#[$doc:meta])* $name:ident, $test:expr, $error:expr, $format:literal, $bytes_max:expr) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(try_from = "String", into = "String")]
+        #[schemars(extend("format" = $format, "maxLength" = $bytes_max))]
         pub struct $name(String);
 
         impl $name {
@@ -105,11 +107,11 @@ macro_rules! address {
 
 address!(
     /// An e-mail address: plain, without a name beside it.
-    MailAddress, is_mail, AddressError::Mail
+    MailAddress, is_mail, AddressError::Mail, "email", MAIL_MAX
 );
 address!(
     /// Where a webhook listens: over TLS, or on this machine.
-    WebhookUrl, is_webhook, AddressError::Webhook
+    WebhookUrl, is_webhook, AddressError::Webhook, "uri", WEBHOOK_MAX
 );
 
 /// Stricter than the standard: no quotes, no comments, no addresses of numbers.
@@ -155,7 +157,7 @@ fn is_webhook(text: &str) -> bool {
 pub const RECIPIENTS_MAX: usize = 50;
 
 /// Who is told of a vault's alerts, and how.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct NotificationSettings {
     /// Who gets mails.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{NameError, ResourceGroupName, VaultId, VaultName};
@@ -91,8 +92,9 @@ impl FromStr for Scope {
 }
 
 /// Where a role holds, as people write it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = "^(subscription|resource-group/[A-Za-z0-9._()-]{0,89}[A-Za-z0-9_()-]|vault/[A-Za-z][A-Za-z0-9-]{1,49})$"))]
 pub enum ScopeName {
     /// Everything.
     Subscription,

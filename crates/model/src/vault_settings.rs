@@ -1,5 +1,6 @@
 //! What protects a vault from its own administrators (SEMANTICS.md §2.3 to §2.6).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::GuardedOperation;
@@ -30,7 +31,7 @@ words!(
 );
 
 /// The settings of a vault that guard its data.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct VaultSettings {
     /// Whether what is deleted can be brought back.

@@ -23,7 +23,7 @@ impl WordError {
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $noun:literal { $($(#[$member_doc:meta])* $member:ident,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         pub enum $name {
             $($(#[$member_doc])* $member,)*
         }

@@ -4,18 +4,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use futures_util::stream;
 use strongroom_api::routes::{Method, Route};
-use strongroom_api::{AUDIT_LINES_MAX, AuditLine, AuditPage, AuditQuery, Code, PrincipalKind};
+use strongroom_api::{AUDIT_LINES_MAX, AuditLine, AuditPage, AuditQuery, PrincipalKind};
 use strongroom_db::{Actor, AuditFilter, AuditRow, NewAuditRow};
 use uuid::Uuid;
 
 use crate::principal::Principal;
-use crate::refusal::{Answer, Refusal};
+use crate::query::{Filter, page};
+use crate::refusal::Answer;
 use crate::shared::Shared;
 use crate::vault_refusal::refuse;
 
@@ -96,9 +97,11 @@ pub(crate) fn short(text: &str) -> String {
 }
 
 /// `GET /api/v1/audit`.
-pub(crate) async fn read(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Answer<Json<AuditPage>> {
-    let query = parse(query)?;
-    let limit = query.limit.unwrap_or(AUDIT_LINES_MAX).clamp(1, AUDIT_LINES_MAX);
+pub(crate) async fn read(
+    State(shared): State<Arc<Shared>>,
+    Filter(query): Filter<AuditQuery>,
+) -> Answer<Json<AuditPage>> {
+    let limit = page(query.limit)?;
     let rows = shared
         .db
         .audit(&filter(&query), query.after.unwrap_or(0), limit)
@@ -111,32 +114,31 @@ pub(crate) async fn read(State(shared): State<Arc<Shared>>, RawQuery(query): Raw
 }
 
 /// `GET /api/v1/audit/export`: page after page, as fast as the other side reads.
-pub(crate) async fn export(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Answer<impl IntoResponse> {
-    let query = parse(query)?;
+pub(crate) async fn export(
+    State(shared): State<Arc<Shared>>,
+    Filter(query): Filter<AuditQuery>,
+) -> Answer<impl IntoResponse> {
+    let asked = query.limit.map(|limit| page(Some(limit))).transpose()?;
     let from = Some(query.after.unwrap_or(0));
     let filter = filter(&query);
-    let pages = stream::try_unfold((shared, filter, from), async |(shared, filter, from)| {
+    let pages = stream::try_unfold((shared, filter, asked, from), async |(shared, filter, asked, from)| {
         let Some(after) = from else {
             return Ok::<_, strongroom_db::DbError>(None);
         };
-        let rows = shared.db.audit(&filter, after, AUDIT_LINES_MAX).await?;
-        let full = rows.len() == AUDIT_LINES_MAX as usize;
+        let rows = shared
+            .db
+            .audit(&filter, after, asked.unwrap_or(AUDIT_LINES_MAX))
+            .await?;
+        let full = asked.is_none() && rows.len() == AUDIT_LINES_MAX as usize;
         let next = rows.last().map(|row| row.number).filter(|_| full);
         let mut text = String::new();
         for row in rows {
             text += &serde_json::to_string(&line(row)).expect("plain fields always serialise");
             text.push('\n');
         }
-        Ok(Some((Bytes::from(text), (shared, filter, next))))
+        Ok(Some((Bytes::from(text), (shared, filter, asked, next))))
     });
     Ok(([(header::CONTENT_TYPE, "application/jsonl")], Body::from_stream(pages)))
-}
-
-fn parse(query: Option<String>) -> Answer<AuditQuery> {
-    serde_urlencoded::from_str(&query.unwrap_or_default()).map_err(|error| {
-        let detail = format!("The query is not what is expected here: {error}");
-        Refusal::new(Code::InvalidRequest, detail)
-    })
 }
 
 fn filter(query: &AuditQuery) -> AuditFilter {

@@ -27,16 +27,21 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
         let Some(value) = parts.headers.get(header::IF_MATCH) else {
             return Ok(Self(None));
         };
-        match value.to_str().map(str::trim) {
-            Ok("*") => Ok(Self(None)),
-            // A proxy that compresses may have made a weak tag of it.
-            Ok(text) => match text.trim_start_matches("W/").trim_matches('"').parse() {
-                Ok(version) => Ok(Self(Some(version))),
-                Err(_) => Err(unknown()),
-            },
-            Err(_) => Err(unknown()),
+        let text = value.to_str().map(str::trim).map_err(|_| malformed())?;
+        if text == "*" {
+            return Ok(Self(None));
         }
+        // A proxy that compresses may have made a weak tag of it.
+        let tag = text.strip_prefix("W/").unwrap_or(text);
+        let tag = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+        let tag = tag.filter(|tag| !tag.contains('"')).ok_or_else(malformed)?;
+        Ok(Self(Some(tag.parse().map_err(|_| unknown())?)))
     }
+}
+
+fn malformed() -> Refusal {
+    let detail = "The If-Match header must be an ETag that was given, with its quotation marks, or *";
+    Refusal::new(Code::InvalidRequest, detail)
 }
 
 fn unknown() -> Refusal {

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::RequestExt as _;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use strongroom_api::Code;
-use strongroom_api::routes::Route;
+use strongroom_api::routes::{Header, Route};
 use strongroom_db::{Actor, NewAuditRow};
 use strongroom_model::{Permission, Place};
 use uuid::Uuid;
@@ -22,7 +23,7 @@ use crate::refusal::{Answer, Refusal};
 use crate::shared::Shared;
 use crate::target::Target;
 use crate::token::{Bearer, TokenRefusal};
-use crate::{accounts, audit, machines};
+use crate::{accounts, audit, incoming, machines};
 
 /// One route's gate.
 #[derive(Clone)]
@@ -35,21 +36,29 @@ pub(crate) struct Gate {
 struct Passage {
     caller: Option<Principal>,
     place: Place,
-    outcome: Answer<Request>,
+    outcome: Answer<()>,
 }
 
 /// Lets a request through to its handler if its caller holds the route's permission, and writes down what came of it.
-pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+pub(crate) async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let id = Uuid::from_bytes(random_bytes());
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let peer = request.extensions().get().map(|Peer(peer)| peer.ip());
-    let Passage { caller, place, outcome } = gate.examine(request, id).await;
+    let Passage { caller, place, outcome } = gate.examine(&mut request, id).await;
     let mut response = match outcome {
-        Ok(request) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
+        Ok(()) => next.run(request).await,
+        Err(refusal) => {
+            incoming::pass_over(request.into_body(), gate.shared.limits).await;
+            refusal.into_response()
+        }
     };
+    debug_assert_eq!(
+        undescribed(gate.route, &response),
+        None,
+        "{method} {path}: see its row in api::routes"
+    );
     let status = response.status();
     if let Some(action) = audit::action_of(gate.route, caller.as_ref(), status) {
         let actor = caller.as_ref().and_then(audit::actor_of);
@@ -83,15 +92,24 @@ pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next)
 }
 
 impl Gate {
-    async fn examine(&self, mut request: Request, id: Uuid) -> Passage {
+    async fn examine(&self, request: &mut Request, id: Uuid) -> Passage {
         let mut passage = Passage {
             caller: None,
             place: Place::subscription(),
             outcome: Err(Refusal::forbidden()),
         };
         request.extensions_mut().insert(RequestId(id));
+        let parameters: Result<RawPathParams, _> = request.extract_parts().await;
+        let is_text = |all: &RawPathParams| all.iter().all(|(_, text)| !text.contains('\0'));
+        let Some(parameters) = parameters.ok().filter(is_text) else {
+            passage.outcome = Err(Refusal::new(
+                Code::InvalidName,
+                "The path has a name in it that is no text",
+            ));
+            return passage;
+        };
         if self.route.permission == Permission::Public {
-            passage.outcome = Ok(request);
+            passage.outcome = Ok(());
             return passage;
         }
         let principal = match authenticate(&self.shared, request.headers()).await {
@@ -102,26 +120,55 @@ impl Gate {
             }
         };
         passage.caller = Some(principal.clone());
-        passage.outcome = self.admit(principal, request, &mut passage.place).await;
+        passage.outcome = self.admit(principal, request, &parameters, &mut passage.place).await;
         passage
     }
 
     /// Lets the request through, with its caller, if the caller may make it; `place` becomes what it is about.
-    async fn admit(&self, principal: Principal, request: Request, place: &mut Place) -> Answer<Request> {
-        let (mut parts, body) = request.into_parts();
+    async fn admit(
+        &self,
+        principal: Principal,
+        request: &mut Request,
+        parameters: &RawPathParams,
+        place: &mut Place,
+    ) -> Answer<()> {
         if !principal.holds(self.route.permission) {
             let (Principal::Account(account), Some(_)) = (&principal, self.route.permission.action()) else {
                 return Err(Refusal::forbidden());
             };
-            let parameters = RawPathParams::from_request_parts(&mut parts, &()).await;
-            let parameters = parameters.map_err(|error| Refusal::internal("read the path", error))?;
-            let target = Target::of(self.route, &parameters)?;
+            let target = Target::of(self.route, parameters)?;
             *place = target.place(&self.shared).await?;
             target.authorize(self.route, account, place)?;
         }
-        parts.extensions.insert(principal);
-        Ok(Request::from_parts(parts, body))
+        request.extensions_mut().insert(principal);
+        Ok(())
     }
+}
+
+/// What of an answer the route's row does not say.
+fn undescribed(route: &Route, response: &Response) -> Option<String> {
+    let status = response.status();
+    if !route.is_described() || status == StatusCode::NOT_MODIFIED && route.has(Header::IfNoneMatch) {
+        return None;
+    }
+    if let Some(code) = response.extensions().get::<Code>() {
+        return (!route.refusals().contains(code)).then(|| format!("it does not say {code:?}"));
+    }
+    let has = |name: &HeaderName| response.headers().contains_key(name);
+    let kind = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next());
+    if status.as_u16() != route.status || kind != route.response.media_type() {
+        return Some(format!("{status} with {kind:?} is not its success"));
+    }
+    for (header, name) in [(Header::ETag, header::ETAG), (Header::Location, header::LOCATION)] {
+        if route.has(header) != has(&name) {
+            return Some(format!("the header {name}: {}", has(&name)));
+        }
+    }
+    None
 }
 
 /// The id of a request, as the log, the audit log and the answer's header have it.

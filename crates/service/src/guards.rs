@@ -13,6 +13,7 @@ use strongroom_vault::{GuardRow, VaultRow};
 
 use crate::access::Access;
 use crate::incoming::Incoming;
+use crate::location::{Located, located};
 use crate::parse::parse;
 use crate::principal::Account;
 use crate::refusal::Answer;
@@ -33,13 +34,15 @@ pub(crate) async fn create(
     State(shared): State<Arc<Shared>>,
     Path(group): Path<String>,
     incoming: Incoming,
-) -> Answer<(StatusCode, Json<GuardView>)> {
+) -> Answer<(StatusCode, Located<Json<GuardView>>)> {
     let group: ResourceGroupName = parse(&group)?;
     let create: CreateGuard = incoming.read_json(&shared, RouteId::CreateGuard).await?;
     let made = shared.vaults.create_guard(&group, &create.name, &create.except).await;
     let row = made.map_err(refuse)?;
     tracing::info!(%group, guard = %row.name, "made a resource guard");
-    Ok((StatusCode::CREATED, Json(view(row))))
+    let (group, name) = (row.resource_group.clone(), row.name.clone());
+    let location = located(RouteId::ShowGuard, &[&group, &name], Json(view(row)));
+    Ok((StatusCode::CREATED, location))
 }
 
 /// `GET /api/v1/resource-groups/{group}/guards/{guard}`.

@@ -13,6 +13,7 @@ use strongroom_api::routes::RouteId;
 use strongroom_model::ContainerId;
 use tokio::time::timeout;
 
+use crate::limits::Limits;
 use crate::memory::Buffer;
 use crate::principal::Principal;
 use crate::refusal::{Answer, Refusal};
@@ -68,6 +69,7 @@ impl Incoming {
     pub(crate) async fn read_up_to(self, shared: &Shared, bytes_max: usize) -> Answer<Bytes> {
         let length = self.announced.unwrap_or(bytes_max as u64);
         let Some(length) = usize::try_from(length).ok().filter(|&length| length <= bytes_max) else {
+            pass_over(self.body, shared.limits).await;
             return Err(too_large(bytes_max));
         };
         let mut buffer = shared.memory.take(length, self.sender).await;
@@ -91,11 +93,67 @@ impl Incoming {
     /// Reads a body of JSON.
     pub(crate) async fn read_json<T: DeserializeOwned>(self, shared: &Shared, route: RouteId) -> Answer<T> {
         let bytes = self.read(shared, route).await?;
+        if has_nul(&bytes) {
+            return Err(nul());
+        }
         serde_json::from_slice(&bytes).map_err(|error| {
             let detail = format!("The request is not what is expected here: {error}");
             Refusal::new(Code::InvalidRequest, detail)
         })
     }
+}
+
+/// The longest body, in bytes, that is read to its end although nobody wants it.
+const PASSED_OVER_BYTES_MAX: usize = 1 << 20;
+
+/// Reads a short body that nobody wants: who still sends when the answer is there finds the connection closed, and no
+/// answer. Of a longer body, or one that comes slowly, the rest is left.
+pub(crate) async fn pass_over(body: Body, limits: Limits) {
+    let pass = async {
+        let mut pieces = body.into_data_stream();
+        let mut length = 0;
+        while let Some(Ok(piece)) = pieces.next().await {
+            length += piece.len();
+            if length > PASSED_OVER_BYTES_MAX {
+                return;
+            }
+        }
+    };
+    let _ = timeout(limits.silence, pass).await;
+}
+
+/// Reads a form, or the query of an address.
+pub(crate) fn form<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
+    if bytes.contains(&0) || bytes.windows(3).any(|three| three == b"%00") {
+        return Err(nul());
+    }
+    serde_urlencoded::from_bytes(bytes).map_err(|error| {
+        let detail = format!("The request is not what is expected here: {error}");
+        Refusal::new(Code::InvalidRequest, detail)
+    })
+}
+
+/// Whether a text in JSON has the character that no text in PostgreSQL can have. In a name, a mail or a log it would only
+/// mislead.
+fn has_nul(json: &[u8]) -> bool {
+    fn is_in(value: &serde_json::Value) -> bool {
+        match value {
+            serde_json::Value::String(text) => text.contains('\0'),
+            serde_json::Value::Array(members) => members.iter().any(is_in),
+            serde_json::Value::Object(members) => members.iter().any(|(key, value)| key.contains('\0') || is_in(value)),
+            _ => false,
+        }
+    }
+    // Nearly nobody writes this; it may be the text of a backslash, though.
+    let suspicious = json.windows(6).any(|six| six == b"\\u0000");
+    suspicious && serde_json::from_slice(json).is_ok_and(|value| is_in(&value))
+}
+
+fn nul() -> Refusal {
+    Refusal::new(
+        Code::InvalidRequest,
+        "A text in the request has a NUL character in it: leave it out",
+    )
 }
 
 /// Reads until the end; `false` when there is more than fits.
@@ -118,4 +176,28 @@ fn too_large(bytes_max: usize) -> Refusal {
 
 fn too_slow() -> Refusal {
     Refusal::new(Code::RequestTimeout, "The request arrived too slowly")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nul_is_seen_however_it_is_written() {
+        for (json, has) in [
+            (r#"{"a": ["b", {"c": "d\u0000"}]}"#, true),
+            (r#"{"\u0000": 1}"#, true),
+            (r#"{"a": "\\u0000"}"#, false),
+            (r#"{"a": "\u0001"}"#, false),
+        ] {
+            assert_eq!(has_nul(json.as_bytes()), has, "{json}");
+        }
+        for (text, right) in [("a=b%2500", true), ("a=b%00", false), ("a=b\0", false)] {
+            assert_eq!(
+                form::<Vec<(String, String)>>(text.as_bytes()).is_ok(),
+                right,
+                "{text:?}"
+            );
+        }
+    }
 }

@@ -18,6 +18,7 @@ use strongroom_vault::{ItemChanged, ItemQuery, ItemRow, Stop};
 use crate::etag::{IfMatch, Tagged, tagged};
 use crate::incoming::Incoming;
 use crate::jobs;
+use crate::location::Located;
 use crate::points;
 use crate::principal::Account;
 use crate::query::{Filter, page};
@@ -112,7 +113,7 @@ pub(crate) async fn back_up(
     State(shared): State<Arc<Shared>>,
     Path((vault, item)): Path<(String, String)>,
     incoming: Incoming,
-) -> Answer<(StatusCode, Json<JobView>)> {
+) -> Answer<(StatusCode, Located<Json<JobView>>)> {
     let wish: BackUpItem = incoming.read_json(&shared, RouteId::BackUpItem).await?;
     let item = find(&shared, &vault, &item).await?;
     let job = shared
@@ -122,7 +123,10 @@ pub(crate) async fn back_up(
         .map_err(refuse)?;
     shared.calls.call(item.container);
     tracing::info!(vault, item = %item.name, job = %job.id, "asked for a backup");
-    Ok((StatusCode::ACCEPTED, Json(jobs::view(job, shared.clock.now()))))
+    Ok((
+        StatusCode::ACCEPTED,
+        jobs::located_view(&vault, job, shared.clock.now()),
+    ))
 }
 
 /// `GET /api/v1/vaults/{vault}/items/{item}/points`.

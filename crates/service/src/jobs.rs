@@ -6,10 +6,12 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use jiff::Timestamp;
+use strongroom_api::routes::RouteId;
 use strongroom_api::{JobFilter, JobList, JobView};
 use strongroom_model::JobId;
 use strongroom_vault::{JobQuery, JobRow};
 
+use crate::location::{Located, located};
 use crate::parse::parse;
 use crate::query::{Filter, page};
 use crate::refusal::Answer;
@@ -58,13 +60,18 @@ pub(crate) async fn show(
 pub(crate) async fn cancel(
     State(shared): State<Arc<Shared>>,
     Path((vault, job)): Path<(String, String)>,
-) -> Answer<(StatusCode, Json<JobView>)> {
+) -> Answer<(StatusCode, Located<Json<JobView>>)> {
     let job: JobId = parse(&job)?;
     let found = shared.vault(&vault).await?;
     let row = shared.vaults.cancel_job(found.id, job).await.map_err(refuse)?;
     shared.calls.call(row.container);
     tracing::info!(vault, %job, "told a job to stop");
-    Ok((StatusCode::ACCEPTED, Json(view(row, shared.clock.now()))))
+    Ok((StatusCode::ACCEPTED, located_view(&vault, row, shared.clock.now())))
+}
+
+/// A job that goes on after the answer, and where it is watched.
+pub(crate) fn located_view(vault: &str, row: JobRow, now: Timestamp) -> Located<Json<JobView>> {
+    located(RouteId::ShowJob, &[&vault, &row.id.clone()], Json(view(row, now)))
 }
 
 /// A job as it is shown at this moment.

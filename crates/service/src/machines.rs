@@ -15,6 +15,7 @@ use strongroom_model::{VaultId, VaultName};
 use uuid::Uuid;
 
 use crate::incoming::Incoming;
+use crate::location::{Located, located};
 use crate::parse::parse;
 use crate::password::random_bytes;
 use crate::principal::{Machine, Registration};
@@ -70,7 +71,7 @@ pub(crate) async fn register(
     State(shared): State<Arc<Shared>>,
     registration: Registration,
     incoming: Incoming,
-) -> Answer<(StatusCode, Json<Registered>)> {
+) -> Answer<(StatusCode, Located<Json<Registered>>)> {
     let request: RegisterRequest = incoming.read_json(&shared, RouteId::Register).await?;
     let now = shared.clock.now();
     let used = shared.db.use_credential(registration.credential, now).await;
@@ -92,7 +93,10 @@ pub(crate) async fn register(
         salt: vault.salt,
         server_time: now,
     };
-    Ok((StatusCode::CREATED, Json(registered)))
+    Ok((
+        StatusCode::CREATED,
+        located(RouteId::ShowMachine, &[], Json(registered)),
+    ))
 }
 
 /// `GET /api/v1/machine`.

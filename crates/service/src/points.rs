@@ -6,10 +6,9 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::IntoResponse;
-use serde::Deserialize;
-use strongroom_api::{Damage, PointList, PointView, ScrubReport};
+use strongroom_api::{Damage, PointList, PointQuery, PointView, ScrubReport};
 use strongroom_format::point::Consistency;
-use strongroom_model::{MachineName, PointId};
+use strongroom_model::PointId;
 use strongroom_vault::{PointFilter, PointRow};
 
 use crate::parse::parse;
@@ -19,18 +18,11 @@ use crate::refusal::Answer;
 use crate::shared::Shared;
 use crate::vault_refusal::refuse;
 
-/// What a list of recovery points may be narrowed to.
-#[derive(Debug, Deserialize)]
-pub(crate) struct ListQuery {
-    machine: Option<MachineName>,
-    all: Option<bool>,
-}
-
 /// `GET /api/v1/points`.
 pub(crate) async fn list(
     State(shared): State<Arc<Shared>>,
     machine: Machine,
-    Filter(query): Filter<ListQuery>,
+    Filter(query): Filter<PointQuery>,
 ) -> Answer<Json<PointList>> {
     let filter = match (query.machine, query.all) {
         (Some(name), _) => PointFilter::Machine(name),

@@ -12,6 +12,7 @@ use strongroom_vault::PolicyRow;
 
 use crate::etag::{IfMatch, Tagged, tagged};
 use crate::incoming::Incoming;
+use crate::location::{Located, located};
 use crate::parse::parse;
 use crate::principal::Account;
 use crate::refusal::Answer;
@@ -31,14 +32,18 @@ pub(crate) async fn create(
     State(shared): State<Arc<Shared>>,
     Path(vault): Path<String>,
     incoming: Incoming,
-) -> Answer<(StatusCode, Tagged<PolicyView>)> {
+) -> Answer<(StatusCode, Located<Tagged<PolicyView>>)> {
     let create: CreatePolicy = incoming.read_json(&shared, RouteId::CreatePolicy).await?;
     let vault = shared.vault(&vault).await?;
     let CreatePolicy { name, workload, rules } = create;
     let created = shared.vaults.create_policy(vault.id, &name, workload, &rules).await;
     let row = created.map_err(refuse)?;
     tracing::info!(vault = %vault.name, policy = %name, "made a policy");
-    Ok((StatusCode::CREATED, tagged(row.version, view(row))))
+    let tagged = tagged(row.version, view(row));
+    Ok((
+        StatusCode::CREATED,
+        located(RouteId::ShowPolicy, &[&vault.name, &name], tagged),
+    ))
 }
 
 /// `GET /api/v1/vaults/{vault}/policies/{policy}`.

@@ -1,10 +1,11 @@
 //! What is asked for after the question mark.
 
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use strongroom_api::Code;
 
+use crate::incoming::form;
 use crate::refusal::{Answer, Refusal};
 
 /// The longest page that can be asked for, and the page of whoever does not say.
@@ -17,10 +18,8 @@ pub(crate) struct Filter<T>(pub(crate) T);
 impl<S: Sync + Send, T: DeserializeOwned> FromRequestParts<S> for Filter<T> {
     type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
-        let query = Query::<T>::from_request_parts(parts, state).await;
-        let Query(filter) = query.map_err(|error| Refusal::new(Code::InvalidRequest, error.body_text()))?;
-        Ok(Self(filter))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Answer<Self> {
+        Ok(Self(form(parts.uri.query().unwrap_or_default().as_bytes())?))
     }
 }
 

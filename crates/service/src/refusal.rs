@@ -42,6 +42,7 @@ impl IntoResponse for Refusal {
         let problem = self.0;
         let status = StatusCode::from_u16(problem.status).expect("codes have valid statuses");
         let mut response = (status, Json(&*problem)).into_response();
+        response.extensions_mut().insert(problem.code);
         let mut set = |name: HeaderName, value: HeaderValue| response.headers_mut().insert(name, value);
         set(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_CONTENT_TYPE));
         if status == StatusCode::UNAUTHORIZED {

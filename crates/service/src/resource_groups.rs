@@ -11,6 +11,7 @@ use strongroom_db::{ResourceGroupDeleted, ResourceGroupRow};
 use strongroom_model::{Permission, Place, ResourceGroupName};
 
 use crate::incoming::Incoming;
+use crate::location::{Located, located};
 use crate::parse::parse;
 use crate::principal::Account;
 use crate::refusal::{Answer, Refusal};
@@ -42,7 +43,7 @@ pub(crate) async fn list(State(shared): State<Arc<Shared>>, account: Account) ->
 pub(crate) async fn create(
     State(shared): State<Arc<Shared>>,
     incoming: Incoming,
-) -> Answer<(StatusCode, Json<ResourceGroupView>)> {
+) -> Answer<(StatusCode, Located<Json<ResourceGroupView>>)> {
     let create: CreateResourceGroup = incoming.read_json(&shared, RouteId::CreateResourceGroup).await?;
     let fits = |(name, value): (&String, &String)| {
         name.chars().count() <= TAG_NAME_MAX && value.chars().count() <= TAG_VALUE_MAX
@@ -68,7 +69,11 @@ pub(crate) async fn create(
         return Err(Refusal::new(Code::ResourceGroupExists, detail));
     }
     tracing::info!(name = %row.name, "created a resource group");
-    Ok((StatusCode::CREATED, Json(view(row))))
+    let name = row.name.clone();
+    Ok((
+        StatusCode::CREATED,
+        located(RouteId::ShowResourceGroup, &[&name], Json(view(row))),
+    ))
 }
 
 /// `GET /api/v1/resource-groups/{group}`.

@@ -13,8 +13,8 @@ use crate::refusal::Refusal;
 use crate::shared::Shared;
 use crate::{
     account, alerts, approvals, arm, audit, containers, deleted_vaults, fetch, guards, health, identities, invitations,
-    items, jobs, key_sets, link, machines, notifications, oauth, one_time_passwords, points, policies, resource_groups,
-    roles, security_pins, service_principals, sessions, settings, users, vaults,
+    items, jobs, key_sets, link, machines, notifications, oauth, one_time_passwords, openapi, points, policies,
+    resource_groups, roles, security_pins, service_principals, sessions, settings, users, vaults,
 };
 
 /// Builds the router from the table of routes.
@@ -53,6 +53,7 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::BeginOneTimePasswords => on(method, one_time_passwords::begin),
         RouteId::ConfirmOneTimePasswords => on(method, one_time_passwords::confirm),
         RouteId::EndOneTimePasswords => on(method, one_time_passwords::end),
+        RouteId::OpenApi => on(method, openapi::show),
         RouteId::ShowAccount => on(method, account::show),
         RouteId::ListUsers => on(method, users::list),
         RouteId::CreateUser => on(method, users::create),

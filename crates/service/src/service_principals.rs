@@ -19,6 +19,7 @@ use strongroom_model::{ApplicationId, KeyId, PrincipalName};
 use crate::accounts::new_id;
 use crate::certificate::Certificate;
 use crate::incoming::Incoming;
+use crate::location::{Located, located};
 use crate::oauth::is_registrable;
 use crate::parse::parse;
 use crate::password::random_bytes;
@@ -53,7 +54,7 @@ pub(crate) async fn list(State(shared): State<Arc<Shared>>) -> Answer<Json<Servi
 pub(crate) async fn create(
     State(shared): State<Arc<Shared>>,
     incoming: Incoming,
-) -> Answer<(StatusCode, Json<ServicePrincipalView>)> {
+) -> Answer<(StatusCode, Located<Json<ServicePrincipalView>>)> {
     let create: CreateServicePrincipal = incoming.read_json(&shared, RouteId::CreateServicePrincipal).await?;
     if create.redirects.len() > REDIRECTS_MAX || !create.redirects.iter().all(|address| is_registrable(address)) {
         let detail = format!(
@@ -78,7 +79,12 @@ pub(crate) async fn create(
         return Err(Refusal::new(Code::PrincipalExists, detail));
     }
     tracing::info!(name = %row.name, id = %row.id, "created a service principal");
-    Ok((StatusCode::CREATED, Json(view(&shared, row).await?)))
+    let view = view(&shared, row).await?;
+    let name = view.name.clone();
+    Ok((
+        StatusCode::CREATED,
+        located(RouteId::ShowServicePrincipal, &[&name], Json(view)),
+    ))
 }
 
 /// `GET /api/v1/service-principals/{principal}`.

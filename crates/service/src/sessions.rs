@@ -13,6 +13,7 @@ use strongroom_api::{
 use strongroom_model::{BlobId, PackId, SessionId};
 
 use crate::incoming::Incoming;
+use crate::location::{Located, located};
 use crate::parse::parse;
 use crate::principal::Machine;
 use crate::refusal::{Answer, Refusal};
@@ -106,7 +107,7 @@ pub(crate) async fn commit(
     machine: Machine,
     Path(session): Path<String>,
     incoming: Incoming,
-) -> Answer<(StatusCode, Json<Committed>)> {
+) -> Answer<(StatusCode, Located<Json<Committed>>)> {
     let session: SessionId = parse(&session)?;
     let object = incoming.read(&shared, RouteId::Commit).await?;
     to_the_end(shared.clone(), async move {
@@ -116,7 +117,9 @@ pub(crate) async fn commit(
             .await
             .map_err(refuse)?;
         shared.metrics.points_committed.inc();
-        Ok((StatusCode::CREATED, Json(Committed { point: committed.point })))
+        let point = committed.point;
+        let location = located(RouteId::ShowPoint, &[&point], Json(Committed { point }));
+        Ok((StatusCode::CREATED, location))
     })
     .await
 }

@@ -12,6 +12,7 @@ use strongroom_model::{MailAddress, UserId, UserName};
 
 use crate::accounts::new_id;
 use crate::incoming::Incoming;
+use crate::location::{Located, located};
 use crate::parse::parse;
 use crate::principal::Account;
 use crate::refusal::{Answer, Refusal, sentence};
@@ -34,7 +35,7 @@ pub(crate) async fn create(
     State(shared): State<Arc<Shared>>,
     account: Account,
     incoming: Incoming,
-) -> Answer<(StatusCode, Json<CreatedUser>)> {
+) -> Answer<(StatusCode, Located<Json<CreatedUser>>)> {
     let create: CreateUser = incoming.read_json(&shared, RouteId::CreateUser).await?;
     let email = checked(create.email)?;
     let password_hash = match create.password {
@@ -65,7 +66,9 @@ pub(crate) async fn create(
         false => None,
     };
     let user = view(&shared, user).await?;
-    Ok((StatusCode::CREATED, Json(CreatedUser { user, invitation })))
+    let name = user.name.clone();
+    let created = Json(CreatedUser { user, invitation });
+    Ok((StatusCode::CREATED, located(RouteId::ShowUser, &[&name], created)))
 }
 
 /// An address that mail can go to, or none.

@@ -12,6 +12,7 @@ use strongroom_vault::{NewVault, VaultInfo};
 
 use crate::deleted_vaults;
 use crate::incoming::Incoming;
+use crate::location::{Located, located};
 use crate::parse::parse;
 use crate::points::point_list;
 use crate::principal::Account;
@@ -33,7 +34,7 @@ pub(crate) async fn create(
     State(shared): State<Arc<Shared>>,
     account: Account,
     incoming: Incoming,
-) -> Answer<(StatusCode, Json<VaultView>)> {
+) -> Answer<(StatusCode, Located<Json<VaultView>>)> {
     let create: CreateVault = incoming.read_json(&shared, RouteId::CreateVault).await?;
     let resource_group = allowed_group(&shared, &account, &create.resource_group).await?;
     let new = NewVault {
@@ -44,7 +45,11 @@ pub(crate) async fn create(
     };
     let info = shared.vaults.create(&new).await.map_err(refuse)?;
     tracing::info!(vault = %info.vault.name, id = %info.vault.id, "created a vault");
-    Ok((StatusCode::CREATED, Json(view(info))))
+    let name = info.vault.name.clone();
+    Ok((
+        StatusCode::CREATED,
+        located(RouteId::ShowVault, &[&name], Json(view(info))),
+    ))
 }
 
 /// The resource group, as it is spelled, if the caller may make vaults in it.

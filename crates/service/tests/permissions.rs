@@ -308,7 +308,7 @@ async fn blobs_of_another_vault_are_not_given_out() {
 fn body(route: &Route) -> Vec<u8> {
     match (route.id, route.request) {
         (RouteId::PutPack, _) => objects::pack(BlobKind::Chunk, &[b"x"]).bytes.to_vec(),
-        (_, Body::Octets { .. }) => vec![7; 32],
+        (_, Body::Octets { .. } | Body::Identities) => vec![7; 32],
         (RouteId::ReportJob, _) => br#"{"progress": {}}"#.to_vec(),
         (RouteId::FinishJob, _) => br#"{"state": "Failed", "progress": {}}"#.to_vec(),
         _ => Vec::new(),

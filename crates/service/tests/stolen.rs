@@ -35,7 +35,7 @@ fn bodies(route: &Route, point: &str, job: &str) -> Vec<Vec<u8>> {
     let json = |texts: &[&str]| texts.iter().map(|text| text.as_bytes().to_vec()).collect();
     match (route.id, route.request) {
         (RouteId::PutPack, _) => vec![objects::pack(BlobKind::Chunk, &[b"x"]).bytes.to_vec()],
-        (_, Body::Octets { .. }) => vec![vec![7; 32], Vec::new()],
+        (_, Body::Octets { .. } | Body::Identities) => vec![vec![7; 32], Vec::new()],
         (RouteId::Link, _) => json(&[
             r#"{"program": "thief", "running": [], "wait_seconds": 0}"#,
             &format!(r#"{{"program": "thief", "running": ["{job}"], "wait_seconds": 0}}"#),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Policy;
@@ -36,7 +37,7 @@ pub enum Aging {
 }
 
 /// What becomes of a recovery point now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Verdict {
     /// It stays.
     Keep(Keep),
@@ -45,7 +46,7 @@ pub enum Verdict {
 }
 
 /// Why a recovery point stays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Keep {
     /// Of its rules this one keeps it longest, until then.
     Rule(Tag, Timestamp),
@@ -64,7 +65,7 @@ pub enum Keep {
 }
 
 /// Why a recovery point goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Expire {
     /// The last of its rules kept it until then.
     Rule(Tag, Timestamp),

@@ -30,10 +30,11 @@ pub use schedule::Schedule;
 pub use workload::Workload;
 pub use zone::{Zone, ZoneError};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// When an item is backed up, and how long its recovery points are kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     /// Whose clocks and calendar count.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::civil::{Date, Time};
 use jiff::{Span, Timestamp, ToSpan as _};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::calendar::{Day, DaysOfMonth};
@@ -11,7 +12,7 @@ use super::schedule::Schedule;
 use super::zone::Zone;
 
 /// How long recovery points are kept. A point that fulfils several rules is kept as long as the longest says.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retention {
     /// For days.
@@ -29,7 +30,7 @@ pub struct Retention {
 }
 
 /// Keeps each day's points of these times.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Daily {
     /// Times of the schedule.
@@ -39,7 +40,7 @@ pub struct Daily {
 }
 
 /// Keeps one or more points of a week.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Weekly {
     /// The days,
@@ -51,7 +52,7 @@ pub struct Weekly {
 }
 
 /// Keeps one or more points of a month.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Monthly {
     /// The days,
@@ -63,7 +64,7 @@ pub struct Monthly {
 }
 
 /// Keeps one or more points of a year.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Yearly {
     /// The months, 1 to 12,
@@ -77,7 +78,7 @@ pub struct Yearly {
 }
 
 /// A rule, and what a recovery point bears that fulfils it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs)]
 pub enum Tag {
     Daily,
@@ -120,7 +121,7 @@ impl fmt::Display for Tag {
 }
 
 /// A set of [`Tag`]s.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Vec<Tag>", into = "Vec<Tag>")]
 pub struct Tags(u8);
 

@@ -2,13 +2,14 @@
 
 use jiff::civil::{Date, Time};
 use jiff::{Span, Timestamp, ToSpan as _};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::calendar::Day;
 use super::zone::Zone;
 
 /// When an item's backups are due, by the clocks of the policy's [`Zone`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "frequency", deny_unknown_fields)]
 pub enum Schedule {
     /// Every day at these times.

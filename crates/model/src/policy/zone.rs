@@ -6,13 +6,14 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A time zone, known by the name that it was given.
 ///
 /// The rules come from the time zone database inside the program, so that all nodes of a service agree on them. Azure's
 /// clients use Windows names; their zones are those of CLDR's table for the whole world (territory 001).
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Zone {
     name: String,

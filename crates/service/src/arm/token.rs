@@ -14,6 +14,7 @@ use super::endpoints;
 use super::names::fresh_id;
 use super::reply::Reply;
 use crate::gate::RequestId;
+use crate::incoming;
 use crate::oauth::{self, Asked, Granted, Refused, Signed, TokenForm, grant};
 
 /// How long an access token lives, in seconds: as long as Azure's, as scripts count on it. Roles are read anew for each
@@ -38,7 +39,7 @@ pub(crate) async fn device(call: &Call) -> Response {
 
 async fn codes(call: &Call) -> Result<Reply, Refused> {
     check_tenant(call)?;
-    let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&call.body).unwrap_or_default();
+    let pairs: Vec<(String, String)> = incoming::form(&call.body).unwrap_or_default();
     let client = pairs.into_iter().find(|(name, _)| name == "client_id");
     let (_, client) =
         client.ok_or_else(|| Refused::new(Code::InvalidRequest, "The request does not say its client_id"))?;

@@ -20,7 +20,7 @@ use super::logins::{client_of, granted};
 use super::page::{FormToken, Page, escape, hidden, refusal_page, sign_in_fields};
 use super::{Asked, Granted, Refused, TokenForm, person, redirect};
 use crate::gate::RequestId;
-use crate::incoming::Incoming;
+use crate::incoming::{self, Incoming};
 use crate::listener::Peer;
 use crate::password::random_text;
 use crate::shared::Shared;
@@ -59,7 +59,7 @@ struct Typed {
 /// `GET /authorize`.
 pub(crate) async fn page(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery, request: Request) -> Response {
     let token = FormToken::of(request.headers());
-    let asking: Asking = serde_urlencoded::from_str(&query.unwrap_or_default()).unwrap_or_default();
+    let asking: Asking = incoming::form(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     match asking.check(&shared).await {
         Ok(None) => asking.page(&shared, &token, None),
         Ok(Some(error)) => asking.send_back(&shared, &[("error", error)]),
@@ -87,9 +87,8 @@ pub(crate) async fn form(
 async fn answer(shared: &Shared, request: Request, asked: &Asked) -> Result<Response, Refused> {
     let headers = request.headers().clone();
     let body = Incoming::of(request)?.read(shared, RouteId::AuthorizeForm).await?;
-    let strange = |_| Refused::new(Code::InvalidRequest, "The form is not what is expected here");
-    let asking: Asking = serde_urlencoded::from_bytes(&body).map_err(strange)?;
-    let typed: Typed = serde_urlencoded::from_bytes(&body).map_err(strange)?;
+    let asking: Asking = incoming::form(&body)?;
+    let typed: Typed = incoming::form(&body)?;
     let token = FormToken::check(&headers, &typed.form_token)?;
     if let Some(error) = asking.check(shared).await? {
         return Ok(asking.send_back(shared, &[("error", error)]));

@@ -20,7 +20,7 @@ use super::page::{FormToken, Page, escape, hidden, refusal_page, sign_in_fields}
 use super::{Asked, Granted, Refused, TokenForm, person};
 use crate::attempts::Caller;
 use crate::gate::RequestId;
-use crate::incoming::Incoming;
+use crate::incoming::{self, Incoming};
 use crate::listener::Peer;
 use crate::password::{random_bytes, random_text};
 use crate::shared::Shared;
@@ -48,8 +48,7 @@ pub(crate) async fn authorization(
     incoming: Incoming,
 ) -> Result<impl IntoResponse, Refused> {
     let body = incoming.read(&shared, RouteId::DeviceAuthorization).await?;
-    let form: AuthorizationForm = serde_urlencoded::from_bytes(&body)
-        .map_err(|_| Refused::new(Code::InvalidRequest, "The request does not say its client_id"))?;
+    let form: AuthorizationForm = incoming::form(&body)?;
     let authorization = authorize(&shared, needed(form.client_id, "client_id")?).await?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(authorization)))
 }
@@ -136,7 +135,7 @@ struct PageForm {
 
 /// `GET /device`.
 pub(crate) async fn page(RawQuery(query): RawQuery, request: Request) -> Response {
-    let form: PageForm = serde_urlencoded::from_str(&query.unwrap_or_default()).unwrap_or_default();
+    let form: PageForm = incoming::form(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let token = FormToken::of(request.headers());
     code_page(&token, &form.user_code, None)
 }
@@ -161,8 +160,7 @@ pub(crate) async fn form(
 async fn answer(shared: &Shared, request: Request, asked: &Asked) -> Result<Response, Refused> {
     let headers = request.headers().clone();
     let body = Incoming::of(request)?.read(shared, RouteId::DeviceForm).await?;
-    let form: PageForm = serde_urlencoded::from_bytes(&body)
-        .map_err(|_| Refused::new(Code::InvalidRequest, "The form is not what is expected here"))?;
+    let form: PageForm = incoming::form(&body)?;
     let token = FormToken::check(&headers, &form.form_token)?;
     let code = plain_code(&form.user_code);
     // Codes are short: who guesses them is slowed down like who guesses passwords.

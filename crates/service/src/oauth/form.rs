@@ -30,8 +30,7 @@ pub(crate) struct TokenForm {
 impl TokenForm {
     /// Reads a form. A service principal may also give id and secret in the header for that (RFC 6749, section 2.3.1).
     pub(crate) fn parse(body: &[u8], authorization: Option<&HeaderValue>) -> Result<Self, Refused> {
-        let unknown = |_| Refused::new(Code::InvalidRequest, "This is no sign-in that the service knows");
-        let mut form: Self = serde_urlencoded::from_bytes(body).map_err(unknown)?;
+        let mut form: Self = crate::incoming::form(body)?;
         if form.grant_type.is_empty() {
             return Err(Refused::new(
                 Code::InvalidRequest,

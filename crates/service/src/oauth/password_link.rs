@@ -14,7 +14,7 @@ use super::page::{FormToken, Page, escape, hidden, refusal_page};
 use super::{Asked, Refused, Signed, write_down};
 use crate::audit::OWN_ACCOUNT;
 use crate::gate::RequestId;
-use crate::incoming::Incoming;
+use crate::incoming::{self, Incoming};
 use crate::invitations::hash;
 use crate::listener::Peer;
 use crate::refusal::sentence;
@@ -32,7 +32,7 @@ struct LinkForm {
 
 /// `GET /welcome`.
 pub(crate) async fn page(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery, request: Request) -> Response {
-    let form: LinkForm = serde_urlencoded::from_str(&query.unwrap_or_default()).unwrap_or_default();
+    let form: LinkForm = incoming::form(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     match owner(&shared, &form.link).await {
         Ok(user) => password_page(&FormToken::of(request.headers()), &form.link, &user, None),
         Err(refused) => refusal_page(refused),
@@ -59,8 +59,7 @@ pub(crate) async fn form(
 async fn answer(shared: &Shared, request: Request, asked: &Asked) -> Result<Response, Refused> {
     let headers = request.headers().clone();
     let body = Incoming::of(request)?.read(shared, RouteId::PasswordLinkForm).await?;
-    let form: LinkForm = serde_urlencoded::from_bytes(&body)
-        .map_err(|_| Refused::new(Code::InvalidRequest, "The form is not what is expected here"))?;
+    let form: LinkForm = incoming::form(&body)?;
     let token = FormToken::check(&headers, &form.form_token)?;
     let user = owner(shared, &form.link).await?;
     let password = match chosen(form.password, form.again) {

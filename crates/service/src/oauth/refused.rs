@@ -93,6 +93,7 @@ impl IntoResponse for Refused {
         let (head, _) = self.refusal.into_response().into_parts();
         let mut response = Json(body).into_response();
         *response.status_mut() = head.status;
+        *response.extensions_mut() = head.extensions;
         for (name, value) in &head.headers {
             if name != header::CONTENT_LENGTH {
                 response.headers_mut().insert(name, value.clone());

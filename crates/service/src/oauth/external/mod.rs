@@ -181,7 +181,7 @@ pub(crate) async fn back(
         request,
         access_seconds: 0,
     };
-    let back: Back = serde_urlencoded::from_str(&query.unwrap_or_default()).unwrap_or_default();
+    let back: Back = crate::incoming::form(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let mut way_out = None;
     match go_on(&shared, &asked, &provider, back, &headers, &mut way_out).await {
         Ok(response) => response,
