@@ -81,14 +81,16 @@ impl Vaults {
         self.policy(vault, name).await
     }
 
-    /// Deletes a policy that no item is under. One that every vault has from the beginning comes back as it was then.
+    /// Deletes a policy that no item is under; in an immutable vault, that no stopped item is bound by either. One that every vault has from the beginning comes back as it was then.
     pub async fn delete_policy(
         &self,
         vault: VaultId,
         name: &PolicyName,
         version: Option<u64>,
     ) -> Result<(), VaultError> {
-        self.done(name, self.db().delete_policy(vault, name, version).await?)?;
+        // Under any later policy an item that has none looks as if it protected nothing before.
+        let binds = self.vault(vault).await?.settings.is_immutable();
+        self.done(name, self.db().delete_policy(vault, name, version, binds).await?)?;
         if let Some(default) = DefaultPolicy::called(name) {
             self.add_default(vault, default).await?;
         }
@@ -121,6 +123,9 @@ impl Vaults {
             PolicyChanged::Absent => Err(VaultError::PolicyNotFound { name }),
             PolicyChanged::OtherVersion(version) => Err(VaultError::OtherVersion { version }),
             PolicyChanged::InUse(items) => Err(VaultError::PolicyInUse { name, items }),
+            PolicyChanged::Remembered(items) => Err(VaultError::Immutable {
+                why: format!("stopped or deleted items that the policy {name} binds: {items}"),
+            }),
         }
     }
 }

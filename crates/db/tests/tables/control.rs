@@ -90,11 +90,11 @@ pub async fn policies_have_versions_and_are_kept_while_used(db: Db) {
     let rows = db.policies(vault).await.unwrap();
     assert_eq!((rows.len(), rows[0].version, &rows[0].policy), (1, 2, &longer));
     assert_eq!(
-        db.delete_policy(vault, &daily, None).await.unwrap(),
+        db.delete_policy(vault, &daily, None, false).await.unwrap(),
         PolicyChanged::InUse(1)
     );
     assert_eq!(
-        db.delete_policy(vault, &name("nobody"), None).await.unwrap(),
+        db.delete_policy(vault, &name("nobody"), None, false).await.unwrap(),
         PolicyChanged::Absent
     );
 
@@ -108,7 +108,7 @@ pub async fn policies_have_versions_and_are_kept_while_used(db: Db) {
         .await;
     assert_eq!(changed.unwrap().unwrap().unwrap().next_due, None);
     assert_eq!(
-        db.delete_policy(vault, &daily, None).await.unwrap(),
+        db.delete_policy(vault, &daily, None, false).await.unwrap(),
         PolicyChanged::Done
     );
     assert_eq!(db.item(web.item).await.unwrap().unwrap().policy, None);
