@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use strongroom_api::RetryPolicy;
 
 use crate::commands::{
-    agent, alert, audit, backup, completions, item, job, login, ls, openapi, password, points, policy, principal,
-    quickstart, rescue, resource_group, restore, role, serve, user, vault, verify,
+    agent, alert, approval, audit, backup, completions, guard, item, job, login, ls, machine, openapi, password,
+    points, policy, principal, quickstart, rescue, resource_group, restore, role, serve, user, vault, verify,
 };
 
 /// Backup into vaults that cannot read what they keep.
@@ -29,8 +29,10 @@ A service keeps vaults; machines register in a vault and send encrypted recovery
   strongroom login https://host:8443 …      sign in to it
   strongroom password                       choose your own password
   strongroom user | principal | role        say who else may do what
+  strongroom guard | approval               have a second person allow what takes protection away
   strongroom vault create main              make a vault
   strongroom vault credentials main …       let a machine register in it
+  strongroom machine list                   what is registered; unregister what is not used any more
 
   strongroom policy create nightly …        say when to back up, and how long to keep
   strongroom item protect web-1 …           put a machine under a policy
@@ -113,7 +115,13 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Audit(audit::Audit),
     #[command(subcommand)]
+    Guard(guard::Guard),
+    #[command(subcommand)]
+    Approval(approval::Approval),
+    #[command(subcommand)]
     Vault(vault::Vault),
+    #[command(subcommand)]
+    Machine(machine::Machine),
     #[command(subcommand)]
     Policy(policy::Policy),
     #[command(subcommand)]
@@ -144,10 +152,57 @@ impl Command {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::{Command, CommandFactory as _};
 
     #[test]
     fn the_command_line_is_consistent() {
         super::Cli::command().debug_assert();
+    }
+
+    /// All commands, each under its full name.
+    fn commands() -> Vec<(String, Command)> {
+        fn below(name: &str, command: &Command, found: &mut Vec<(String, Command)>) {
+            for command in command.get_subcommands() {
+                let name = format!("{name} {}", command.get_name());
+                below(&name, command, found);
+                found.push((name, command.clone()));
+            }
+        }
+        let mut found = Vec::new();
+        below("strongroom", &super::Cli::command(), &mut found);
+        found
+    }
+
+    #[test]
+    fn every_command_and_every_option_says_what_it_does() {
+        for (name, command) in commands() {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(!about.is_empty() && !about.ends_with('.'), "{name}: {about:?}");
+            for argument in command.get_arguments() {
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(
+                    !help.is_empty() && !help.ends_with('.'),
+                    "{name}: {}: {help:?}",
+                    argument.get_id()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_with_options_of_its_own_shows_an_example() {
+        for (name, command) in commands() {
+            let own = command
+                .get_opts()
+                .any(|option| option.get_long() != Some("vault") && !option.is_global_set());
+            let shown = command
+                .get_after_long_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(
+                !own || command.has_subcommands() || shown.contains("Example"),
+                "{name} shows no example"
+            );
+        }
     }
 }

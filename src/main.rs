@@ -18,6 +18,7 @@ mod password;
 mod policy_flags;
 mod private_file;
 mod progress;
+mod security_pin;
 mod shown_path;
 mod terminal;
 mod usage;

@@ -32,7 +32,13 @@ pub(crate) enum Alert {
 }
 
 /// List the alerts of a vault, newest first
+///
+/// What happens again while an alert stands is counted on it. Seeing alerts takes a role that may read the vault.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  strongroom alert list --status Active
+  strongroom alert list --severity Critical --item web-1 --vault main")]
 pub(crate) struct List {
     /// Only those in this state: Active, Inactive (somebody closed it) or Resolved (its cause is gone)
     #[arg(long, value_name = "STATE")]
@@ -63,7 +69,13 @@ pub(crate) struct Show {
 /// Say that somebody saw to an alert
 ///
 /// What happens again after that raises another one.
+///
+/// Its cause may go on: an alert whose cause is gone ends by itself. As with Azure,
+/// every role on the vault may close its alerts.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom alert close 019aa5e2-5d3c-7c61-9f0e-3f1d7e3c2b1a --note 'the disk was full; it was replaced'")]
 pub(crate) struct Close {
     #[command(flatten)]
     which: Which,
@@ -75,7 +87,8 @@ pub(crate) struct Close {
 /// Show or change who is told of a vault's alerts
 ///
 /// Without flags it is shown. What takes protection away (data deleted, soft delete switched off, shorter retention …) is
-/// told whatever the severities and the rhythm say, and to the owners whom the service's configuration names.
+/// told whatever the severities and the rhythm say, and also to the Owners and Backup Contributors of the vault who have an
+/// address (see `strongroom user set`), and to the owners whom the service's configuration names.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 A webhook gets JSON, with the header Strongroom-Signature: t=SECONDS,v1=HEX. HEX is the HMAC-SHA256 of SECONDS, a full stop,

@@ -35,7 +35,13 @@ pub(crate) struct List {
 }
 
 /// Write the log to the standard output, one JSON object a line
+///
+/// Each line has a number; the next export can go on behind the last one.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  strongroom audit export >audit.jsonl
+  strongroom audit export --after 1200 >>audit.jsonl")]
 pub(crate) struct Export {
     #[command(flatten)]
     filter: Filter,

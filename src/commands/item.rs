@@ -32,6 +32,10 @@ pub(crate) enum Item {
 
 /// List the items of a vault
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  strongroom item list
+  strongroom item list --status ProtectionStopped --policy nightly")]
 pub(crate) struct List {
     /// Only those under this policy
     #[arg(long, value_name = "NAME")]
@@ -79,7 +83,13 @@ pub(crate) struct Protect {
 /// Back an item up now
 ///
 /// Its machine does it as soon as it hears of it, if `strongroom agent run` runs there.
+///
+/// With --wait the exit status tells how it ended: 0 done, 1 failed or cancelled, 3 done with warnings.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  strongroom item backup web-1
+  strongroom item backup web-1 --keep-until 2027-01-31T00:00:00Z --wait")]
 pub(crate) struct Backup {
     #[command(flatten)]
     which: Which,
@@ -113,6 +123,9 @@ pub(crate) struct Stop {
 
 /// Resume the backups of a stopped item
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom item resume web-1 --policy nightly")]
 pub(crate) struct Resume {
     #[command(flatten)]
     which: Which,
@@ -255,19 +268,24 @@ impl Stop {
             let vault = self.which.vault(client).await?;
             Ok(client.stop_item(&vault, &self.which.item, &StopItem { data }).await?)
         })?;
-        terminal.done(&changed, |changed| match &changed.item {
-            None => "Stopped; its recovery points are gone, for the vault has no soft delete.".to_owned(),
-            Some(item) => match item.purged_at {
-                Some(gone) => format!(
-                    "Stopped; {} and its recovery points are soft-deleted, and gone for good on {}: until then \
-                     `strongroom item undelete {}` brings them back.",
-                    item.name,
-                    moment(gone),
-                    item.name
-                ),
-                None => told("Stopped", changed),
-            },
-        })
+        terminal.done(&changed, stopped_text)
+    }
+}
+
+/// What became of an item whose protection was stopped.
+pub(crate) fn stopped_text(changed: &ItemChange) -> String {
+    match &changed.item {
+        None => "Stopped; its recovery points are gone, for the vault has no soft delete.".to_owned(),
+        Some(item) => match item.purged_at {
+            Some(gone) => format!(
+                "Stopped; {} and its recovery points are soft-deleted, and gone for good on {}: until then \
+                 `strongroom item undelete {}` brings them back.",
+                item.name,
+                moment(gone),
+                item.name
+            ),
+            None => told("Stopped", changed),
+        },
     }
 }
 
@@ -290,8 +308,12 @@ fn table(items: &[ItemView]) -> String {
             None => item.state.to_string(),
         };
         let last = item.last_backup;
+        let name = match item.unregistered {
+            Some(_) => format!("{} (left as {})", item.name, item.id),
+            None => item.name.to_string(),
+        };
         table.row([
-            item.name.to_string(),
+            name,
             state,
             item.policy.as_ref().map_or("-".to_owned(), ToString::to_string),
             item.rpo.map_or("-".to_owned(), |rpo| rpo.to_string()),
@@ -308,6 +330,11 @@ fn shown(item: &ItemView) -> String {
     let mut text = [
         line("name", item.name.to_string()),
         line("id", item.id.to_string()),
+        line(
+            "machine",
+            item.unregistered
+                .map_or("registered".to_owned(), |at| format!("unregistered on {}", moment(at))),
+        ),
         line("kind", item.workload.to_string()),
         line("state", item.state.to_string()),
         line(

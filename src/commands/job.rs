@@ -28,6 +28,10 @@ pub(crate) enum Job {
 
 /// List the jobs of a vault, newest first
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  strongroom job list --status Failed
+  strongroom job list --item web-1 --operation Backup --limit 5")]
 pub(crate) struct List {
     /// Only those in this state, such as InProgress or Failed
     #[arg(long, value_name = "STATE")]
@@ -56,6 +60,9 @@ pub(crate) struct Show {
 ///
 /// The exit status tells how it ended: 0 done, 1 failed or cancelled, 3 done with warnings.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom job wait 019aa5e2-5d3c-7c61-9f0e-3f1d7e3c2b1a --timeout 3600")]
 pub(crate) struct Wait {
     #[command(flatten)]
     which: Which,

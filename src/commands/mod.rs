@@ -2,13 +2,16 @@
 
 pub(crate) mod agent;
 pub(crate) mod alert;
+pub(crate) mod approval;
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod completions;
+pub(crate) mod guard;
 pub(crate) mod item;
 pub(crate) mod job;
 pub(crate) mod login;
 pub(crate) mod ls;
+pub(crate) mod machine;
 pub(crate) mod openapi;
 pub(crate) mod password;
 pub(crate) mod points;
@@ -53,7 +56,10 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
         Command::Role(role) => role.run(&global, terminal),
         Command::ResourceGroup(group) => group.run(&global, terminal),
         Command::Audit(audit) => audit.run(&global, terminal),
+        Command::Guard(guard) => guard.run(&global, terminal),
+        Command::Approval(approval) => approval.run(&global, terminal),
         Command::Vault(vault) => vault.run(&global, terminal),
+        Command::Machine(machine) => machine.run(&global, terminal),
         Command::Policy(policy) => policy.run(&global, terminal),
         Command::Item(item) => item.run(&global, terminal),
         Command::Job(job) => job.run(&global, terminal),

@@ -13,6 +13,10 @@ use crate::terminal::{Table, Terminal, bytes, moment};
 
 /// List this machine's recovery points, newest last
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  strongroom points
+  strongroom points --machine web-1")]
 pub(crate) struct Points {
     #[command(flatten)]
     whose: Whose,

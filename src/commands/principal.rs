@@ -65,7 +65,12 @@ pub(crate) struct Named {
 /// Make a secret, and write it to a file that only you may read
 ///
 /// The service keeps a hash of it, and tells it this once.
+///
+/// A service principal may have several, so that the next one can be in use before the last one expires.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom principal add-secret nightly --label 'until spring' --days 90 --output nightly.secret")]
 pub(crate) struct NewSecret {
     /// The service principal's name or id
     principal: String,
@@ -81,7 +86,13 @@ pub(crate) struct NewSecret {
 }
 
 /// Let it sign in with a certificate; its private key stays where it is
+///
+/// Keys of RSA, from 2048 bits, and of the curve P-256 do. It is good until the certificate expires.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom principal add-certificate nightly --certificate-file nightly.pem
+  strongroom login https://vault.example.org:8443 --service-principal ID --certificate-file both.pem")]
 pub(crate) struct NewCertificate {
     /// The service principal's name or id
     principal: String,

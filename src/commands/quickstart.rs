@@ -102,6 +102,7 @@ impl Quickstart {
             limits: Limits::default(),
             upkeep: Upkeep::default(),
             notify: NotifyOptions::default(),
+            providers: Vec::new(),
         };
         let service = Service::start(options, clock::system()).await?;
         terminal.say(&format!(

@@ -52,6 +52,9 @@ enum Action {
         paths: Vec<PathBuf>,
     },
     /// Restore a recovery point, or parts of it, to a folder
+    #[command(after_long_help = "\
+Example:
+  strongroom rescue --store /srv/strongroom --passphrase-file passphrase restore latest --to /tmp/rescued")]
     Restore {
         /// The recovery point: an id, a unique beginning of one, or `latest`
         #[arg(value_name = "POINT")]

@@ -7,9 +7,9 @@ use anyhow::Context as _;
 use clap::Args;
 use jiff::SignedDuration;
 use serde::Serialize;
-use strongroom_api::Secret;
 use strongroom_service::{
-    AlertsConfig, Config, Limits, LogFormat, MailConfig, MailOptions, NotifyOptions, ServeOptions, Service, Upkeep,
+    AlertsConfig, Config, Limits, LogFormat, MailConfig, MailOptions, NotifyOptions, ProviderConfig, ProviderOptions,
+    RequiredClaim, ServeOptions, Service, Upkeep,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -17,7 +17,7 @@ use crate::cli::Global;
 use crate::commands::block_on;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::Terminal;
-use crate::{clock, folders, logging, private_file};
+use crate::{clock, folders, logging, password, private_file};
 
 /// Where the service listens when nothing else is said.
 const LISTEN_DEFAULT: &str = "127.0.0.1:8443";
@@ -52,7 +52,20 @@ The configuration file, all of it optional:
   from = \"strongroom@example.org\"
   user = \"strongroom\"
   password_file = \"/etc/strongroom-mail\"
-  ca_file = \"/etc/ssl/own-ca.pem\"           # when the system does not know who certified the server")]
+  ca_file = \"/etc/ssl/own-ca.pem\"           # when the system does not know who certified the server
+  [[provider]]                               # people sign in with it instead of a password; any number of them
+  name = \"corp\"                              # there, register the address URL/external/corp to send people back to
+  title = \"Example Corp\"                     # what people read on the button
+  issuer = \"https://login.example.org\"
+  client_id = \"strongroom\"
+  secret_file = \"/etc/strongroom-corp\"
+  scopes = [\"profile\", \"email\"]              # these, if nothing is said
+  create_users = true                        # at the first sign-in, without a role; else see `strongroom user link`
+  name_claim = \"preferred_username\"          # what becomes the name of such a user
+  email_domains = [\"example.org\"]            # only people with a verified address there
+  required_claim = \"groups\"                  # only people of whom the provider says this …
+  required_values = [\"backup\"]               # … or one of several
+  ca_file = \"/etc/ssl/own-ca.pem\"")]
 pub(crate) struct Serve {
     /// The data folder
     ///
@@ -146,6 +159,7 @@ impl Serve {
             limits: Limits::default(),
             upkeep: Upkeep::default(),
             notify,
+            providers: config.provider.into_iter().map(provider).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -164,10 +178,7 @@ fn notify(alerts: AlertsConfig, mail: Option<MailConfig>) -> Result<NotifyOption
 fn mail_options(mail: MailConfig) -> Result<MailOptions, Failure> {
     let sign_in = match (mail.user, mail.password_file) {
         (None, None) => None,
-        (Some(user), Some(file)) => {
-            let password = private_file::read(&file)?;
-            Some((user, Secret::new(password.trim_end_matches(['\r', '\n']))))
-        }
+        (Some(user), Some(file)) => Some((user, password::from_file(&file)?)),
         _ => {
             return Err(Failure::new(
                 "the mail server needs both a user and a password_file in the configuration, or neither",
@@ -181,6 +192,32 @@ fn mail_options(mail: MailConfig) -> Result<MailOptions, Failure> {
         authority: mail.ca_file.as_deref().map(private_file::read).transpose()?,
         from: mail.from,
         sign_in,
+    })
+}
+
+fn provider(config: ProviderConfig) -> Result<ProviderOptions, Failure> {
+    let required = match (config.required_claim, config.required_values) {
+        (None, values) if values.is_empty() => None,
+        (Some(claim), values) if !values.is_empty() => Some(RequiredClaim { claim, values }),
+        _ => {
+            return Err(Failure::new(format!(
+                "the provider {} needs both a required_claim and required_values in the configuration, or neither",
+                config.name
+            )));
+        }
+    };
+    Ok(ProviderOptions {
+        title: config.title.unwrap_or_else(|| config.name.to_string()),
+        name: config.name,
+        issuer: config.issuer,
+        client_id: config.client_id,
+        client_secret: password::from_file(&config.secret_file)?,
+        scopes: config.scopes,
+        name_claim: config.name_claim,
+        create_users: config.create_users,
+        email_domains: config.email_domains,
+        required,
+        authority: config.ca_file.as_deref().map(private_file::read).transpose()?,
     })
 }
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use strongroom_api::{ChangeUser, CreateUser, Secret, UserView};
-use strongroom_model::UserName;
+use strongroom_api::{ChangeUser, CreateUser, Invitation, LinkIdentity, NewPassword, Secret, UserView};
+use strongroom_model::{IdentityId, MailAddress, ProviderName, UserName};
 
 use crate::admin_session::AdminSession;
 use crate::cli::Global;
@@ -14,14 +14,19 @@ use crate::failure::{Failure, Outcome};
 use crate::terminal::{self, Table, Terminal};
 use crate::{password, private_file};
 
-/// Create, list, show, disable and delete users, and set up one-time passwords
+/// Create, invite, list, show, change, disable and delete users, link them with other providers, and set up one-time passwords
 ///
-/// A user may do nothing until a role is assigned: see `strongroom role`.
+/// A user may do nothing until a role is assigned: see `strongroom role`. Managing users takes the role Owner on the
+/// subscription.
 #[derive(Debug, Subcommand)]
 pub(crate) enum User {
     Create(Create),
     List(List),
     Show(Named),
+    Set(Set),
+    Invite(Invite),
+    Link(Link),
+    Unlink(Unlink),
     /// Shut an account: whoever is signed in with it is refused from now on
     Disable(Named),
     /// Open an account again
@@ -33,18 +38,22 @@ pub(crate) enum User {
 }
 
 /// Create a user
+///
+/// Without --password-file the user sets the password, by a link that works once, within three days. It is mailed to --email,
+/// if the service's configuration names a mail server; else it is printed, to be handed over by a safe way.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   strongroom user create eve --email eve@example.org
-  strongroom user create eve --password-file first-password")]
+  strongroom user create eve --password-file first-password
+  strongroom role assign 'Backup Operator' --to eve --scope vault/main")]
 pub(crate) struct Create {
     /// The name to sign in with
     name: UserName,
-    /// Where mail reaches the user
-    #[arg(long, value_name = "ADDRESS", default_value = "")]
-    email: String,
-    /// A file that holds the first password, at least 12 characters; without it you are asked twice
+    /// Where mail reaches the user: the invitation, and, for an Owner or Backup Contributor, what takes protection away
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<MailAddress>,
+    /// A file that holds the first password, at least 12 characters
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 }
@@ -58,6 +67,70 @@ pub(crate) struct List {}
 pub(crate) struct Named {
     /// The user's name
     name: UserName,
+}
+
+/// Change where mail reaches a user
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  strongroom user set eve --email eve@example.org
+  strongroom user set eve --no-email")]
+pub(crate) struct Set {
+    /// The user's name
+    name: UserName,
+    /// Where mail reaches the user
+    #[arg(long, value_name = "ADDRESS", required_unless_present = "no_email")]
+    email: Option<MailAddress>,
+    /// No mail reaches the user
+    #[arg(long, conflicts_with = "email")]
+    no_email: bool,
+}
+
+/// Make a link by which a user sets the password, once, within three days
+///
+/// For whoever is new, forgot the password, or so far signs in with another provider only. An earlier link is worth nothing
+/// any more; the present password stays until the link is used. One-time passwords stay: see `strongroom user totp reset`.
+/// The link is mailed if the service's configuration names a mail server and the user has an address; else it is printed, to
+/// be handed over by a safe way.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom user invite eve")]
+pub(crate) struct Invite {
+    /// The user's name
+    name: UserName,
+}
+
+/// Let a person whom another provider vouches for sign in as a user
+///
+/// Providers stand in the service's configuration (see `strongroom serve --help`). A person who signs in and is not linked
+/// with anybody is told the subject to name here. Whoever signs in so is asked for neither password nor one-time password
+/// here: the provider decides what is asked for.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom user link eve --provider corp --subject 00u1a2b3c4")]
+pub(crate) struct Link {
+    /// The user's name
+    name: UserName,
+    /// The provider, as the service's configuration calls it
+    #[arg(long, value_name = "NAME")]
+    provider: ProviderName,
+    /// What the provider calls the person, for ever (the claim `sub`); never an e-mail address
+    #[arg(long, value_name = "TEXT")]
+    subject: String,
+}
+
+/// Take an identity off a user, who is signed out everywhere
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom user unlink eve 019aa5e2-5d3c-7c61-9f0e-3f1d7e3c2b1a")]
+pub(crate) struct Unlink {
+    /// The user's name
+    name: UserName,
+    /// The id of the identity, from `strongroom user show`
+    identity: IdentityId,
 }
 
 /// One-time passwords, from an authenticator (TOTP): asked for besides the password
@@ -74,6 +147,10 @@ pub(crate) enum Totp {
 ///
 /// Nothing is asked for until you have confirmed it.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom user totp begin --output secret
+  strongroom user totp confirm --output recovery-codes")]
 pub(crate) struct Begin {
     /// A file that holds your password; without it you are asked
     #[arg(long, value_name = "FILE")]
@@ -85,6 +162,9 @@ pub(crate) struct Begin {
 
 /// Show that your authenticator works: from then on it is asked for
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom user totp confirm --output recovery-codes")]
 pub(crate) struct Confirm {
     /// A file that holds what the authenticator shows; without it you are asked
     #[arg(long, value_name = "FILE")]
@@ -96,6 +176,9 @@ pub(crate) struct Confirm {
 
 /// Be asked for your password only
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom user totp end")]
 pub(crate) struct End {
     /// A file that holds your password; without it you are asked
     #[arg(long, value_name = "FILE")]
@@ -106,8 +189,8 @@ pub(crate) struct End {
 }
 
 #[derive(Serialize)]
-struct DeletedView {
-    deleted: UserName,
+struct DeletedView<T> {
+    deleted: T,
 }
 
 #[derive(Serialize)]
@@ -126,6 +209,10 @@ impl User {
             Self::Create(create) => create.run(global, terminal)?,
             Self::List(List {}) => list(global, terminal)?,
             Self::Show(named) => named.show(global, terminal)?,
+            Self::Set(set) => set.run(global, terminal)?,
+            Self::Invite(invite) => invite.run(global, terminal)?,
+            Self::Link(link) => link.run(global, terminal)?,
+            Self::Unlink(unlink) => unlink.run(global, terminal)?,
             Self::Disable(named) => named.change(true, global, terminal)?,
             Self::Enable(named) => named.change(false, global, terminal)?,
             Self::Delete(named) => named.delete(global, terminal)?,
@@ -141,18 +228,92 @@ impl User {
 impl Create {
     fn run(self, global: &Global, terminal: &Terminal) -> Result<(), Failure> {
         let client = AdminSession::client(global)?;
-        let password = password::read_new(self.password_file.as_deref(), terminal)?.into_secret();
+        let password = self.password_file.as_deref().map(password::from_file).transpose()?;
+        let password = password.map(NewPassword::parse).transpose()?;
         let create = CreateUser {
             name: self.name,
-            email: self.email,
-            password,
+            email: self.email.map(String::from).unwrap_or_default(),
+            password: password.map(NewPassword::into_secret),
         };
-        let user = block_on(async { Ok(client.create_user(&create).await?) })?;
-        terminal.done(&user, |user| {
+        let created = block_on(async { Ok(client.create_user(&create).await?) })?;
+        terminal.done(&created, |created| {
+            let name = &created.user.name;
+            let invited = created.invitation.as_ref().map(|made| invited(made, name));
             format!(
-                "Created the user {}. `strongroom role assign ROLE --to {}` says what the user may do.",
-                user.name, user.name
+                "Created the user {name}. `strongroom role assign ROLE --to {name}` says what the user may do.{}",
+                invited.map(|text| format!("\n{text}")).unwrap_or_default()
             )
+        })
+    }
+}
+
+/// What is to be done about an invitation.
+fn invited(invitation: &Invitation, name: &str) -> String {
+    let until = terminal::moment(invitation.expires);
+    let mut text = String::new();
+    if let Some(why) = &invitation.mail_error {
+        text += &format!("The invitation could not be mailed: {why}.\n");
+    }
+    match (&invitation.mailed_to, &invitation.link) {
+        (Some(address), _) => text += &format!("Mailed {address} a link to set the password, good once until {until}."),
+        (None, Some(link)) => {
+            text += &format!(
+                "Hand this link to {name} by a safe way: whoever opens it first sets the password, until {until}.\n{}",
+                link.reveal()
+            );
+        }
+        (None, None) => {}
+    }
+    text
+}
+
+impl Set {
+    fn run(self, global: &Global, terminal: &Terminal) -> Result<(), Failure> {
+        let client = AdminSession::client(global)?;
+        let change = ChangeUser {
+            email: Some(self.email.map(String::from).unwrap_or_default()),
+            ..ChangeUser::default()
+        };
+        let user = block_on(async { Ok(client.change_user(&self.name, &change).await?) })?;
+        terminal.done(&user, |user| match user.email.is_empty() {
+            true => format!("No mail reaches {} any more.", user.name),
+            false => format!("Mail reaches {} at {} now.", user.name, user.email),
+        })
+    }
+}
+
+impl Invite {
+    fn run(self, global: &Global, terminal: &Terminal) -> Result<(), Failure> {
+        let client = AdminSession::client(global)?;
+        let invitation = block_on(async { Ok(client.invite_user(&self.name).await?) })?;
+        terminal.done(&invitation, |invitation| invited(invitation, self.name.as_str()))
+    }
+}
+
+impl Link {
+    fn run(self, global: &Global, terminal: &Terminal) -> Result<(), Failure> {
+        let client = AdminSession::client(global)?;
+        let link = LinkIdentity {
+            provider: self.provider,
+            subject: self.subject,
+        };
+        let identity = block_on(async { Ok(client.link_identity(&self.name, &link).await?) })?;
+        terminal.done(&identity, |identity| {
+            format!(
+                "{} signs in as {} of {} from now on ({}).",
+                self.name, identity.subject, link.provider, identity.id
+            )
+        })
+    }
+}
+
+impl Unlink {
+    fn run(self, global: &Global, terminal: &Terminal) -> Result<(), Failure> {
+        let client = AdminSession::client(global)?;
+        block_on(async { Ok(client.unlink_identity(&self.name, self.identity).await?) })?;
+        let deleted = self.identity;
+        terminal.done(&DeletedView { deleted }, |_| {
+            format!("{} cannot sign in with that identity any more.", self.name)
         })
     }
 }
@@ -167,7 +328,7 @@ fn list(global: &Global, terminal: &Terminal) -> Result<(), Failure> {
                 user.name.clone(),
                 user.email.clone(),
                 state(user).to_owned(),
-                if user.one_time_passwords { "yes" } else { "no" }.to_owned(),
+                yes_or_no(user.one_time_passwords).to_owned(),
                 terminal::moment(user.created),
             ]);
         }
@@ -182,6 +343,28 @@ fn state(user: &UserView) -> &'static str {
     }
 }
 
+fn yes_or_no(yes: bool) -> &'static str {
+    if yes { "yes" } else { "no" }
+}
+
+fn identities(user: &UserView) -> String {
+    if user.identities.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["IDENTITY", "PROVIDER", "SUBJECT", "LINKED BY", "LAST USED"]);
+    for one in &user.identities {
+        let used = one.used.map(terminal::moment);
+        table.row([
+            one.id.to_string(),
+            one.provider.as_ref().map_or(one.issuer.clone(), ToString::to_string),
+            one.subject.clone(),
+            one.created_by.clone(),
+            used.unwrap_or_else(|| "never".to_owned()),
+        ]);
+    }
+    format!("\n{}", table.to_text())
+}
+
 impl Named {
     fn show(self, global: &Global, terminal: &Terminal) -> Result<(), Failure> {
         let client = AdminSession::client(global)?;
@@ -193,8 +376,10 @@ impl Named {
                 line("id", &user.id.to_string()),
                 line("e-mail", &user.email),
                 line("state", state(user)),
-                line("one-time passwords", if user.one_time_passwords { "yes" } else { "no" }),
+                line("password", yes_or_no(user.has_password)),
+                line("one-time passwords", yes_or_no(user.one_time_passwords)),
                 line("created", &terminal::moment(user.created)),
+                identities(user),
             ]
             .concat()
         })
@@ -204,6 +389,7 @@ impl Named {
         let client = AdminSession::client(global)?;
         let change = ChangeUser {
             disabled: Some(disabled),
+            ..ChangeUser::default()
         };
         let user = block_on(async { Ok(client.change_user(&self.name, &change).await?) })?;
         terminal.done(&user, |user| format!("The user {} is {} now.", user.name, state(user)))

@@ -4,12 +4,18 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use strongroom_api::{CreateVault, SettingsView, VaultCredentials, VaultView};
-use strongroom_model::{Immutability, Redundancy, Region, ResourceGroupName, SoftDelete, VaultName, VaultSettings};
+use strongroom_api::{
+    CreateVault, DeletedVaultView, SetVaultGuard, SettingsView, VaultCredentials, VaultDeletion, VaultGuardView,
+    VaultView,
+};
+use strongroom_model::{
+    GuardName, Immutability, Redundancy, Region, ResourceGroupName, SoftDelete, VaultId, VaultName, VaultSettings,
+};
 
 use crate::admin_session::AdminSession;
 use crate::cli::Global;
 use crate::commands::block_on;
+use crate::commands::guard::words;
 use crate::failure::{Failure, Outcome};
 use crate::private_file;
 use crate::terminal::{self, Table, Terminal};
@@ -24,8 +30,55 @@ pub(crate) enum Vault {
     List(List),
     Show(Show),
     Delete(Delete),
+    Undelete(Undelete),
     Credentials(Credentials),
     Settings(Settings),
+    Pin(Pin),
+    #[command(subcommand)]
+    Guard(Guard),
+}
+
+/// Put a vault under a resource guard, or take it off
+///
+/// What the guard guards then needs a second person's approval: see `strongroom guard`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Guard {
+    Set(GuardSet),
+    /// Show the resource guard that a vault is under
+    Show(Show),
+    /// Take the resource guard off a vault; this needs an approval itself
+    Remove(Show),
+}
+
+/// Put a vault under a resource guard
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom vault guard set main --guard two-people --resource-group security")]
+pub(crate) struct GuardSet {
+    /// The vault's name
+    name: VaultName,
+    /// The guard's name
+    #[arg(long, value_name = "NAME")]
+    guard: GuardName,
+    /// The resource group that the guard lies in
+    #[arg(long, value_name = "NAME", default_value_t = ResourceGroupName::default())]
+    resource_group: ResourceGroupName,
+}
+
+/// Get a security PIN, which somebody then types at a machine
+///
+/// A machine's own credential takes nothing away. With a PIN it may: `strongroom agent stop-protection --delete-data` and
+/// `strongroom agent unregister` ask for one. It is good for five minutes and for one use, and a new one makes the one
+/// before void.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom vault pin main
+  strongroom agent stop-protection --delete-data      (at the machine)")]
+pub(crate) struct Pin {
+    /// The vault's name
+    name: VaultName,
 }
 
 /// Show or change what guards a vault's data
@@ -77,7 +130,11 @@ pub(crate) struct Create {
 
 /// List the vaults
 #[derive(Debug, Args)]
-pub(crate) struct List {}
+pub(crate) struct List {
+    /// Only those that were deleted and can be brought back
+    #[arg(long)]
+    deleted: bool,
+}
 
 /// Show one vault
 #[derive(Debug, Args)]
@@ -86,13 +143,29 @@ pub(crate) struct Show {
     name: VaultName,
 }
 
-/// Delete a vault that holds nothing
+/// Delete a vault that holds nothing, or nothing but what is soft-deleted
 ///
-/// A vault in which machines are registered, or that holds recovery points, is not deleted.
+/// A vault in which machines are registered, or with items that are not deleted, is not deleted. One that holds nothing is
+/// gone at once. One with soft-deleted items can be brought back for as long as the vault keeps what is deleted.
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
     /// Its name
     name: VaultName,
+}
+
+/// Bring a deleted vault back
+///
+/// With all that was in it: its items are still soft-deleted, and can be brought back then. It has its old name, if no other
+/// vault has that now.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom vault list --deleted
+  strongroom vault undelete main
+  strongroom item undelete web-1 --vault main")]
+pub(crate) struct Undelete {
+    /// Its name; or its id, which tells several deleted vaults of one name apart
+    vault: String,
 }
 
 /// Issue a file with which machines can register in a vault
@@ -116,6 +189,13 @@ pub(crate) struct Credentials {
 #[derive(Serialize)]
 struct DeletedView {
     deleted: VaultName,
+    #[serde(flatten)]
+    deletion: VaultDeletion,
+}
+
+#[derive(Serialize)]
+struct UnguardedView {
+    unguarded: VaultName,
 }
 
 #[derive(Serialize)]
@@ -130,11 +210,15 @@ impl Vault {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
         match self {
             Self::Create(create) => create.run(global, terminal)?,
-            Self::List(List {}) => list(global, terminal)?,
+            Self::List(List { deleted: false }) => list(global, terminal)?,
+            Self::List(List { deleted: true }) => list_deleted(global, terminal)?,
             Self::Show(show) => show.run(global, terminal)?,
             Self::Delete(delete) => delete.run(global, terminal)?,
+            Self::Undelete(undelete) => undelete.run(global, terminal)?,
             Self::Credentials(credentials) => credentials.run(global, terminal)?,
             Self::Settings(settings) => settings.run(global, terminal)?,
+            Self::Pin(pin) => pin.run(global, terminal)?,
+            Self::Guard(guard) => guard.run(global, terminal)?,
         }
         Ok(Outcome::Done)
     }
@@ -222,9 +306,89 @@ impl Show {
 impl Delete {
     fn run(self, global: &Global, terminal: &Terminal) -> Result<(), Failure> {
         let client = AdminSession::client(global)?;
-        block_on(async { Ok(client.delete_vault(&self.name).await?) })?;
-        let view = DeletedView { deleted: self.name };
-        terminal.done(&view, |view| format!("Deleted the vault {}.", view.deleted))
+        let deletion = block_on(async { Ok(client.delete_vault(&self.name).await?) })?;
+        let deleted = self.name;
+        let view = DeletedView { deleted, deletion };
+        terminal.done(&view, |view| match &view.deletion.kept {
+            None => format!("Deleted the vault {}.", view.deleted),
+            Some(kept) => format!(
+                "Deleted the vault {}; it and the recovery points in it are gone for good on {}: until then `strongroom vault \
+                 undelete {}` brings them back.",
+                kept.name,
+                kept.purged_at.map_or_else(String::new, terminal::moment),
+                kept.id
+            ),
+        })
+    }
+}
+
+fn list_deleted(global: &Global, terminal: &Terminal) -> Result<(), Failure> {
+    let client = AdminSession::client(global)?;
+    let list = block_on(async { Ok(client.deleted_vaults().await?) })?;
+    terminal.result(&list, |list| match list.vaults.is_empty() {
+        true => "There are no deleted vaults that could be brought back.".to_owned(),
+        false => deleted_table(&list.vaults),
+    })
+}
+
+fn deleted_table(vaults: &[DeletedVaultView]) -> String {
+    let mut table = Table::new(&[
+        "NAME",
+        "RESOURCE GROUP",
+        ">POINTS",
+        ">STORED",
+        "DELETED",
+        "GONE ON",
+        "ID",
+    ]);
+    for vault in vaults {
+        table.row([
+            vault.name.to_string(),
+            vault.resource_group.to_string(),
+            vault.points.to_string(),
+            terminal::bytes(vault.stored_bytes),
+            terminal::moment(vault.deleted),
+            vault.purged_at.map_or("now".to_owned(), terminal::moment),
+            vault.id.to_string(),
+        ]);
+    }
+    table.to_text()
+}
+
+impl Undelete {
+    fn run(self, global: &Global, terminal: &Terminal) -> Result<(), Failure> {
+        let client = AdminSession::client(global)?;
+        let vault = block_on(async {
+            let id = self.id(&client.deleted_vaults().await?.vaults)?;
+            Ok(client.undelete_vault(id).await?)
+        })?;
+        terminal.done(&vault, |vault| {
+            format!(
+                "Brought the vault {} back; `strongroom item list --deleted --vault {}` shows what can be brought back in it.",
+                vault.name, vault.name
+            )
+        })
+    }
+
+    /// The vault that is meant.
+    fn id(&self, deleted: &[DeletedVaultView]) -> Result<VaultId, Failure> {
+        if let Ok(id) = self.vault.parse() {
+            return Ok(id);
+        }
+        let mut named = deleted
+            .iter()
+            .filter(|vault| vault.name.as_str().eq_ignore_ascii_case(&self.vault));
+        match (named.next(), named.next()) {
+            (Some(only), None) => Ok(only.id),
+            (Some(_), Some(_)) => Err(Failure::new(format!(
+                "several deleted vaults are called {}: name one by its id, as `strongroom vault list --deleted` shows it",
+                self.vault
+            ))),
+            (None, _) => Err(Failure::new(format!(
+                "there is no deleted vault called {}: `strongroom vault list --deleted` shows those that can be brought back",
+                self.vault
+            ))),
+        }
     }
 }
 
@@ -244,6 +408,60 @@ impl Settings {
         let version = Some(present.version);
         let changed = block_on(async { Ok(client.change_settings(&self.name, &after, version).await?) })?;
         terminal.done(&changed, settings_text)
+    }
+}
+
+impl Guard {
+    fn run(self, global: &Global, terminal: &Terminal) -> Result<(), Failure> {
+        let client = AdminSession::client(global)?;
+        match self {
+            Self::Set(set) => {
+                let wish = SetVaultGuard {
+                    resource_group: set.resource_group,
+                    guard: set.guard,
+                };
+                let under = block_on(async { Ok(client.set_vault_guard(&set.name, &wish).await?) })?;
+                terminal.done(&under, guard_text)
+            }
+            Self::Show(Show { name }) => {
+                let under = block_on(async { Ok(client.vault_guard(&name).await?) })?;
+                terminal.result(&under, guard_text)
+            }
+            Self::Remove(Show { name }) => {
+                block_on(async { Ok(client.remove_vault_guard(&name).await?) })?;
+                terminal.done(&UnguardedView { unguarded: name }, |view| {
+                    format!("The vault {} is under no resource guard any more.", view.unguarded)
+                })
+            }
+        }
+    }
+}
+
+fn guard_text(view: &VaultGuardView) -> String {
+    let mut text = format!(
+        "Under the resource guard {} of the resource group {} since {}. A second person must approve: {}.",
+        view.guard,
+        view.resource_group,
+        terminal::moment(view.since),
+        words(&view.operations)
+    );
+    if let Some(warning) = &view.warning {
+        text += &format!("\nBeware: {warning}.");
+    }
+    text
+}
+
+impl Pin {
+    fn run(self, global: &Global, terminal: &Terminal) -> Result<(), Failure> {
+        let client = AdminSession::client(global)?;
+        let pin = block_on(async { Ok(client.security_pin(&self.name).await?) })?;
+        terminal.result(&pin, |pin| {
+            format!(
+                "{}\nGood for one use, until {}. Tell it only to whoever needs it.",
+                pin.pin.reveal(),
+                terminal::moment(pin.expires)
+            )
+        })
     }
 }
 

@@ -24,6 +24,10 @@ use crate::waiting::{Waiting, first_calls};
 /// The vault reads its objects and checks their hashes; this machine opens every page and every chunk and compares every
 /// fingerprint. Ends with status 1 when anything is damaged, and names the objects and the files.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  strongroom verify latest
+  strongroom verify latest --machine web-1")]
 pub(crate) struct Verify {
     /// The recovery point: an id, a unique beginning of one, or `latest`
     #[arg(value_name = "POINT")]

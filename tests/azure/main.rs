@@ -283,6 +283,14 @@ fn machines_their_items_and_jobs_are_seen() {
     az.run(&show).refused("ResourceNotFound");
     let delete = ["backup", "vault", "delete", "-g", "default", "-n", "main", "--yes"];
     az.run(&delete).refused("ServiceResourceNotEmptyWithBackendMessage");
+    // Without the machine it goes, softly: what the machine left can be brought back.
+    let machine = ["container", "unregister", "-c", "Windows;server1.lab", "--yes"];
+    let unregister = [&["backup"], &machine[..], &mab[..], &of[..]].concat();
+    az.run(&unregister).done();
+    assert!(names(&backup(&[&["container", "list"], &mab[..]].concat())).is_empty());
+    az.run(&delete).done();
+    let kept = world.admin(&["vault", "list", "--deleted"]).done();
+    assert_eq!(names(&kept["vaults"]), ["main"]);
 }
 
 /// The whole life of an item, by an SDK, as `az` has no commands for such items.

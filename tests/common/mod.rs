@@ -7,6 +7,7 @@ pub mod listing;
 pub mod machine;
 pub mod mount;
 pub mod names;
+pub mod people;
 pub mod program;
 pub mod random;
 pub mod service;

@@ -60,6 +60,10 @@ def prepare(service, world):
     post(vault + "/items/b/stop", {"data": "Delete"})
     job = post(vault + "/items/a/backup", {})
     session = service.call("POST", "/api/v1/sessions", machine, json={})
+    post("/resource-groups/spare/guards", {"name": "spare"})
+    post("/vaults/spare/policies", {"name": "spare", "workload": "FilesAndFolders", "rules": RULES})
+    service.call("PUT", "/api/v1/vaults/spare/guard", admin, json={"resource_group": "spare", "guard": "spare"})
+    approval = post("/vaults/spare/approvals", {"operation": "LowerPolicy", "policy": "spare"})
     listed = lambda path, what: service.call("GET", "/api/v1" + path, admin)[what]
     names = {
         "vault": ["main", "spare"],
@@ -75,6 +79,9 @@ def prepare(service, world):
         "point": [one["id"] for one in listed(vault + "/points", "points")],
         "key_set": [one["id"] for one in service.call("GET", "/api/v1/key-sets", machine)["key_sets"]],
         "session": [session["id"]],
+        "guard": ["spare"],
+        "approval": [approval["id"]],
+        "container": ["a", "b"],
     }
     assert all(names.values()), names
     return {"administrator": admin, "machine": machine, "nobody": None}, names

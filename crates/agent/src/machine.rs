@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use strongroom_api::{Client, ClientOptions, PointFilter, PointView, RetryPolicy, SignIn, Trust};
+use strongroom_api::{Client, ClientOptions, ItemChange, PointFilter, PointView, RetryPolicy, Secret, SignIn, Trust};
 use strongroom_engine::backup::{BackupOptions, BackupParts, BackupReport, back_up};
 use strongroom_engine::listing::{Listed, list};
 use strongroom_engine::restore::{RestoreOptions, RestoreParts, RestoreReport, restore};
@@ -90,6 +90,13 @@ impl Machine {
     pub async fn reach(&self) -> Result<(), AgentError> {
         self.client.machine().await?;
         Ok(())
+    }
+
+    /// Unregisters it, with a security PIN of its vault, and forgets its registration here.
+    pub async fn unregister(self, pin: &Secret) -> Result<ItemChange, AgentError> {
+        let changed = self.client.unregister_oneself(pin).await?;
+        self.folder.forget_machine()?;
+        Ok(changed)
     }
 
     /// Makes a backup now. The service knows of it as a job.

@@ -181,6 +181,6 @@ async fn make_key_set(
         wrapped_master: Hex(master.wrap(&kek, *id.as_bytes())),
         verifier: Digest::from_bytes(*blake3::hash(&master.keys().membership()).as_bytes()),
     };
-    client.add_key_set(id, Bytes::from(object.encode())).await?;
+    client.add_key_set(id, Bytes::from(object.encode()), None).await?;
     Ok((id, master))
 }

@@ -126,6 +126,21 @@ impl StateFolder {
         self.write("machine.json", &to_json(machine))
     }
 
+    /// Forgets the registration. The master key stays: what was soft-deleted may be brought back, and be needed by somebody
+    /// who has lost the passphrase.
+    pub fn forget_machine(&self) -> Result<(), AgentError> {
+        for name in ["machine.json", "machine.key", "last.json"] {
+            match fs::remove_file(self.0.join(name)) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    let (action, path) = ("remove", self.0.join(name));
+                    return Err(AgentError::State { action, path, source });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the folder, for its user only. Called before anything is asked of the service, so that a folder that cannot
     /// be written to is noticed first.
     pub fn make(&self) -> Result<(), AgentError> {

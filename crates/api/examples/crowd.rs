@@ -132,7 +132,7 @@ async fn each<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
 
 /// The next whole minute that is far enough away.
 fn soon() -> Timestamp {
-    let second = (Timestamp::now() + SignedDuration::from_secs(20)).as_second();
+    let second = (clock().now() + SignedDuration::from_secs(20)).as_second();
     Timestamp::from_second(second - second.rem_euclid(60) + 60).expect("a moment")
 }
 
@@ -145,7 +145,7 @@ async fn wait_for_job(machine: Client) -> Timestamp {
             wait_seconds: 50,
         };
         if !machine.link(&request).await.expect("the link").jobs.is_empty() {
-            return Timestamp::now();
+            return clock().now();
         }
     }
 }
@@ -254,7 +254,7 @@ async fn main() {
     let change = ChangePolicy { rules };
     let changed = people.change_policy(&vault(), &policy(), &change, None).await;
     changed.expect("a policy");
-    let pause = due.duration_since(Timestamp::now());
+    let pause = due.duration_since(clock().now());
     tokio::time::sleep(pause.try_into().expect("it is to come")).await;
     let what = "due backups, until each machine has its job";
     let mut came = service.row(what, linked, waiting.join_all()).await;

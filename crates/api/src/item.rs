@@ -17,6 +17,8 @@ pub struct ItemView {
     pub name: MachineName,
     /// The machine.
     pub container: ContainerId,
+    /// When the machine was unregistered, if it was; its name may be another one's since.
+    pub unregistered: Option<Timestamp>,
     /// What kind of thing it is.
     pub workload: Workload,
     /// Its state.

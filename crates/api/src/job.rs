@@ -175,6 +175,15 @@ pub struct FinishJob {
     pub tasks: Vec<Task>,
 }
 
+/// The codes of a machine's own errors. Besides it tells those of the service ([`crate::Code`]); whatever else it says is
+/// the last of these.
+pub const MACHINE_ERROR_CODES: [&str; 4] = [
+    "NothingSelected",
+    "ServiceUnreachable",
+    "SomeEntriesWithWarnings",
+    "OperationFailed",
+];
+
 /// The most errors that a job remembers.
 pub const JOB_ERRORS_MAX: usize = 100;
 

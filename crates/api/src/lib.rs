@@ -13,8 +13,10 @@ mod base64_bytes;
 mod bitmap;
 mod certificate_key;
 mod client;
+mod container;
 mod credentials;
 mod frame;
+mod guard;
 mod item;
 mod job;
 mod key;
@@ -29,6 +31,7 @@ mod resource_group;
 mod role;
 pub mod routes;
 mod secret;
+mod security_pin;
 mod service_principal;
 mod session;
 mod settings;
@@ -49,15 +52,19 @@ pub use client::{
     AdministratorSession, CertificateFault, ChangedPassword, Client, ClientError, ClientOptions, FetchStream, Fetched,
     PointFilter, PrincipalProof, RetryPolicy, SessionKeeper, SignIn,
 };
+pub use container::{ContainerFilter, ContainerList, ContainerView};
 pub use credentials::{CREDENTIALS_BYTES_MAX, CredentialsError, VaultCredentials};
 pub use frame::{FRAME_HEADER_LENGTH, Frame, FrameError, FrameHeader, FrameParser, FrameStatus};
+pub use guard::{
+    ApprovalList, ApprovalView, CreateGuard, GuardList, GuardView, RequestApproval, SetVaultGuard, VaultGuardView,
+};
 pub use item::{
     BackUpItem, ItemChange, ItemFilter, ItemList, ItemView, KeptPoint, KeptPointList, LastBackup, ProtectItem,
     StopData, StopItem,
 };
 pub use job::{
     BeginJob, BeginSession, FinishJob, JOB_ERRORS_MAX, JOB_TASKS_MAX, JobFilter, JobList, JobView, LINK_SECONDS_MAX,
-    LinkAnswer, LinkRequest, Protection, RUNNING_MAX, ReportJob, Reported,
+    LinkAnswer, LinkRequest, MACHINE_ERROR_CODES, Protection, RUNNING_MAX, ReportJob, Reported,
 };
 pub use key::{KeyError, MachineKey};
 pub use key_set::{JoinRequest, KeySetList, KeySetView};
@@ -70,6 +77,7 @@ pub use problem::{Code, PROBLEM_CONTENT_TYPE, Problem};
 pub use resource_group::{CreateResourceGroup, ResourceGroupList, ResourceGroupView};
 pub use role::{AssignRole, AssignmentList, AssignmentView, RoleDefinition, RoleDefinitionList};
 pub use secret::Secret;
+pub use security_pin::{SECURITY_PIN_HEADER, SecurityPin};
 pub use service_principal::{
     AddCertificate, AddSecret, AddedSecret, ChangeServicePrincipal, CreateServicePrincipal, KeyKind, KeyView,
     ServicePrincipalList, ServicePrincipalView,
@@ -81,10 +89,11 @@ pub use token::{
 };
 pub use trust::{Fingerprint, Trust, TrustError};
 pub use user::{
-    AccountView, BeginOneTimePasswords, ChangeUser, ConfirmOneTimePasswords, CreateUser, EndOneTimePasswords, HeldRole,
-    OneTimePasswordSecret, PrincipalKind, RecoveryCodes, UserList, UserView,
+    AccountView, BeginOneTimePasswords, ChangeUser, ConfirmOneTimePasswords, CreateUser, CreatedUser,
+    EndOneTimePasswords, HeldRole, IdentityView, Invitation, LinkIdentity, OneTimePasswordSecret, PrincipalKind,
+    RecoveryCodes, UserList, UserView,
 };
-pub use vault::{CreateVault, VaultList, VaultView};
+pub use vault::{CreateVault, DeletedVaultList, DeletedVaultView, VaultDeletion, VaultList, VaultView};
 
 /// The most identities in one `missing` or `fetch` request.
 pub const IDENTITIES_MAX: usize = 16_384;

@@ -82,6 +82,12 @@ codes! {
     CredentialsExpired = 401 "The vault credentials file has expired";
     /// Signed in, but not entitled.
     Forbidden = 403 "Not permitted";
+    /// A machine's wish needs a person's security PIN, and none, or a wrong one, came with it: Azure's error 100130.
+    SecurityPinRefused = 403 "A security PIN is needed";
+    /// The vault's resource guard wants a second person's approval; the sentence says how to ask for it.
+    ApprovalNeeded = 403 "A second person must approve";
+    /// Whoever decides is not a second person.
+    SecondPersonNeeded = 403 "Somebody else must decide";
     /// The proof of having opened a key set is wrong.
     MembershipRefused = 403 "The key set was not joined";
     /// No such route.
@@ -92,6 +98,10 @@ codes! {
     ResourceGroupNotFound = 404 "No such resource group";
     /// No such user or service principal.
     PrincipalNotFound = 404 "No such principal";
+    /// The user is linked with no such identity.
+    IdentityNotFound = 404 "No such identity";
+    /// The service's configuration names no such provider.
+    ProviderNotFound = 404 "No such provider";
     /// No such role assignment, or not one that the caller may see.
     AssignmentNotFound = 404 "No such role assignment";
     /// No such recovery point, or not one that the caller may read.
@@ -106,9 +116,13 @@ codes! {
     ItemNotFound = 404 "No such item";
     /// No such job in the vault, or not one of the caller's, or it is over.
     JobNotFound = 404 "No such job";
+    /// No such resource guard in the resource group, or the vault is under none.
+    GuardNotFound = 404 "No such resource guard";
+    /// No such request for approval.
+    ApprovalNotFound = 404 "No such request for approval";
     /// No such alert in the vault.
     AlertNotFound = 404 "No such alert";
-    /// The machine is not registered, or not any more.
+    /// The machine is not registered, or not any more; or no machine of that name is registered in the vault.
     MachineNotFound = 404 "No such machine";
     /// The route exists, with another method.
     MethodNotAllowed = 405 "Method not allowed";
@@ -120,6 +134,8 @@ codes! {
     PolicyExists = 409 "The name is taken";
     /// Items are under the policy.
     PolicyInUse = 409 "The policy is in use";
+    /// Several items have the name.
+    ItemAmbiguous = 409 "Several items have the name";
     /// The item is not in a state for that.
     ItemState = 409 "Not in this state";
     /// Another operation is in progress on the item.
@@ -128,6 +144,14 @@ codes! {
     JobOver = 409 "The job is over";
     /// The alert does not stand any more.
     AlertOver = 409 "The alert is over";
+    /// A resource guard of that name exists in the resource group.
+    GuardExists = 409 "The name is taken";
+    /// Vaults are under the resource guard.
+    GuardInUse = 409 "The resource guard is in use";
+    /// The vault is under another resource guard.
+    VaultGuarded = 409 "The vault is guarded already";
+    /// The request for approval is not pending any more.
+    ApprovalOver = 409 "The request is over";
     /// The vault is immutable: this would take protection away.
     Immutable = 409 "The vault is immutable";
     /// The vault still has machines or recovery points.
@@ -138,6 +162,10 @@ codes! {
     ResourceGroupNotEmpty = 409 "The resource group is not empty";
     /// A user or service principal of that name exists.
     PrincipalExists = 409 "The name is taken";
+    /// A user is linked with that identity already.
+    IdentityExists = 409 "The identity is linked already";
+    /// The account is shut.
+    AccountDisabled = 409 "The account is shut";
     /// The principal has that role there already.
     AssignmentExists = 409 "The role is assigned already";
     /// Nobody who can sign in would own the subscription any more.
@@ -152,6 +180,8 @@ codes! {
     BlobsMissing = 409 "Blobs are missing";
     /// Another recovery point came in between; `expected` names the one that is the latest.
     PredecessorMismatch = 409 "Another recovery point is the latest";
+    /// The item has as many recovery points as it may have.
+    TooManyPoints = 409 "Too many recovery points";
     /// The session's lease ran out.
     SessionExpired = 409 "The session has expired";
     /// A pack must come with its length.

@@ -48,6 +48,8 @@ pub enum Header {
     IfNoneMatch,
     /// The answer says where what was made is found.
     Location,
+    /// The request may, or must, show a security PIN.
+    SecurityPin,
 }
 
 /// A type of this crate, as others see it on the wire.
@@ -158,14 +160,14 @@ impl Route {
     /// body do, and what the row says.
     pub fn refusals(&self) -> Vec<Code> {
         use Code::*;
-        use Permission::{Backup, Link, Public, Restore, Scrub};
+        use Permission::{Backup, Link, Public, RemoveOwn, Restore, Scrub};
         let mut codes = vec![Internal, Unavailable];
         let mut also = |when: bool, more: &[Code]| {
             if when {
                 codes.extend(more);
             }
         };
-        let is_machines = matches!(self.permission, Backup | Restore | Scrub | Link);
+        let is_machines = matches!(self.permission, Backup | Restore | Scrub | Link | RemoveOwn);
         let is_public = self.permission == Public;
         also(
             !is_public,
@@ -177,6 +179,7 @@ impl Route {
         let has_body = !matches!(self.request, Body::Empty);
         also(has_body, &[InvalidRequest, RequestTimeout, BodyTooLarge]);
         also(self.has(Header::IfMatch), &[InvalidRequest, VersionMismatch]);
+        also(self.has(Header::SecurityPin), &[SecurityPinRefused, TooManyAttempts]);
         for name in self.parameters() {
             also(true, &[InvalidName]);
             also(true, parameter(name).map_or(&[], |known| known.absent));
@@ -225,16 +228,22 @@ routes! {
     DeviceForm: POST "/device", Public, Body::PageForm => 200 Body::Page, "Signs the person in and lets the program go on that waits for the code";
     AuthorizePage: GET "/authorize", Public, Body::Empty => 200 Body::Page, "The page on which a person signs in for a program";
     AuthorizeForm: POST "/authorize", Public, Body::PageForm => 303 Body::Empty, "Signs the person in and sends the browser back to the program with a code";
+    ExternalBack: GET "/external/{provider}", Public, Body::Empty => 303 Body::Page, "Takes a person who comes back from another provider of sign-in, and goes on with what was begun";
+    PasswordLinkPage: GET "/welcome", Public, Body::Empty => 200 Body::Page, "The page on which a person sets a password by a link";
+    PasswordLinkForm: POST "/welcome", Public, Body::PageForm => 200 Body::Page, "Sets the password, and uses the link up";
     BeginOneTimePasswords: POST "/api/v1/account/one-time-passwords", PasswordChange, json::<BeginOneTimePasswords>() => 201 json::<OneTimePasswordSecret>(), "Makes a secret for the caller's authenticator", refuses [WrongPassword, TooManyAttempts, OneTimePasswordsState];
     ConfirmOneTimePasswords: POST "/api/v1/account/one-time-passwords/confirm", PasswordChange, json::<ConfirmOneTimePasswords>() => 200 json::<RecoveryCodes>(), "Asks for one-time passwords from now on, if the caller has the right one", refuses [WrongPassword, TooManyAttempts, OneTimePasswordsState];
     EndOneTimePasswords: POST "/api/v1/account/one-time-passwords/end", PasswordChange, json::<EndOneTimePasswords>() => 204 Body::Empty, "Asks the caller for no one-time passwords any more", refuses [WrongPassword, OneTimePasswordRequired, TooManyAttempts, OneTimePasswordsState];
     OpenApi: GET "/api/openapi.json", Public, Body::Empty => 200 json::<serde_json::Map<String, serde_json::Value>>(), "Describes this interface", with [ETag, IfNoneMatch];
     ShowAccount: GET "/api/v1/account", OwnAccount, Body::Empty => 200 json::<AccountView>(), "Shows the caller's own account, with its roles";
     ListUsers: GET "/api/v1/users", UsersManage, Body::Empty => 200 json::<UserList>(), "Lists the users";
-    CreateUser: POST "/api/v1/users", UsersManage, json::<CreateUser>() => 201 json::<UserView>(), "Creates a user, who may do nothing until a role is assigned", with [Location], refuses [PrincipalExists, InvalidPassword];
+    CreateUser: POST "/api/v1/users", UsersManage, json::<CreateUser>() => 201 json::<CreatedUser>(), "Creates a user, who may do nothing until a role is assigned; without a password, the user is invited to set one", with [Location], refuses [PrincipalExists, InvalidPassword];
     ShowUser: GET "/api/v1/users/{user}", UsersManage, Body::Empty => 200 json::<UserView>(), "Shows one user";
-    ChangeUser: PATCH "/api/v1/users/{user}", UsersManage, json::<ChangeUser>() => 200 json::<UserView>(), "Disables a user, or enables one again", refuses [LastOwner];
+    ChangeUser: PATCH "/api/v1/users/{user}", UsersManage, json::<ChangeUser>() => 200 json::<UserView>(), "Disables a user, enables one again, or changes the address", refuses [LastOwner];
     DeleteUser: DELETE "/api/v1/users/{user}", UsersManage, Body::Empty => 204 Body::Empty, "Deletes a user, with the user's roles", refuses [LastOwner];
+    InviteUser: POST "/api/v1/users/{user}/invitation", UsersManage, Body::Empty => 201 json::<Invitation>(), "Makes a link by which a user sets a password, once, and mails it if that is possible", refuses [AccountDisabled];
+    LinkIdentity: POST "/api/v1/users/{user}/identities", UsersManage, json::<LinkIdentity>() => 201 json::<IdentityView>(), "Lets a person whom another provider vouches for sign in as the user", refuses [ProviderNotFound, IdentityExists];
+    UnlinkIdentity: DELETE "/api/v1/users/{user}/identities/{identity}", UsersManage, Body::Empty => 204 Body::Empty, "Takes an identity off a user, and ends the user's sessions";
     ResetOneTimePasswords: DELETE "/api/v1/users/{user}/one-time-passwords", UsersManage, Body::Empty => 204 Body::Empty, "Takes the one-time passwords off a user who lost the authenticator and all recovery codes";
     ListServicePrincipals: GET "/api/v1/service-principals", UsersManage, Body::Empty => 200 json::<ServicePrincipalList>(), "Lists the service principals";
     CreateServicePrincipal: POST "/api/v1/service-principals", UsersManage, json::<CreateServicePrincipal>() => 201 json::<ServicePrincipalView>(), "Creates a service principal, which can neither sign in nor do anything yet", with [Location], refuses [PrincipalExists];
@@ -252,30 +261,49 @@ routes! {
     CreateResourceGroup: POST "/api/v1/resource-groups", ResourceGroupsWrite, json::<CreateResourceGroup>() => 201 json::<ResourceGroupView>(), "Creates a resource group", with [Location], refuses [ResourceGroupExists];
     ShowResourceGroup: GET "/api/v1/resource-groups/{group}", ResourceGroupsRead, Body::Empty => 200 json::<ResourceGroupView>(), "Shows one resource group";
     DeleteResourceGroup: DELETE "/api/v1/resource-groups/{group}", ResourceGroupsDelete, Body::Empty => 204 Body::Empty, "Deletes a resource group that no vault is in", refuses [ResourceGroupNotEmpty];
+    ListGuards: GET "/api/v1/resource-groups/{group}/guards", GuardsRead, Body::Empty => 200 json::<GuardList>(), "Lists the resource guards of a resource group";
+    CreateGuard: POST "/api/v1/resource-groups/{group}/guards", GuardsWrite, json::<CreateGuard>() => 201 json::<GuardView>(), "Makes a resource guard: vaults under it need a second person for what takes protection away", with [Location], refuses [GuardExists];
+    ShowGuard: GET "/api/v1/resource-groups/{group}/guards/{guard}", GuardsRead, Body::Empty => 200 json::<GuardView>(), "Shows one resource guard";
+    DeleteGuard: DELETE "/api/v1/resource-groups/{group}/guards/{guard}", GuardsDelete, Body::Empty => 204 Body::Empty, "Deletes a resource guard that no vault is under", refuses [GuardInUse];
+    GuardApprovals: GET "/api/v1/resource-groups/{group}/guards/{guard}/approvals", GuardsRead, Body::Empty => 200 json::<ApprovalList>(), "Lists what is asked of a resource guard, newest first";
+    Approve: POST "/api/v1/resource-groups/{group}/guards/{guard}/approvals/{approval}/approve", ApprovalsDecide, Body::Empty => 200 json::<ApprovalView>(), "Allows what another person asked for, once and for an hour", refuses [SecondPersonNeeded, ApprovalOver];
+    Deny: POST "/api/v1/resource-groups/{group}/guards/{guard}/approvals/{approval}/deny", ApprovalsDecide, Body::Empty => 200 json::<ApprovalView>(), "Does not allow what was asked for", refuses [SecondPersonNeeded, ApprovalOver];
     ReadAudit: GET "/api/v1/audit", AuditRead, Body::Empty => 200 json::<AuditPage>(), "Reads the audit log, page by page", query AuditQuery;
     ExportAudit: GET "/api/v1/audit/export", AuditRead, Body::Empty => 200 lines::<AuditLine>(), "Streams the audit log, one JSON object a line", query AuditQuery;
     ListVaults: GET "/api/v1/vaults", VaultsRead, Body::Empty => 200 json::<VaultList>(), "Lists the vaults that the caller may see";
     CreateVault: POST "/api/v1/vaults", VaultsWrite, json::<CreateVault>() => 201 json::<VaultView>(), "Creates a vault", with [Location], refuses [VaultExists, ResourceGroupNotFound];
     ShowVault: GET "/api/v1/vaults/{vault}", VaultsRead, Body::Empty => 200 json::<VaultView>(), "Shows one vault";
-    DeleteVault: DELETE "/api/v1/vaults/{vault}", VaultsDelete, Body::Empty => 204 Body::Empty, "Deletes an empty vault", refuses [VaultNotEmpty];
+    DeleteVault: DELETE "/api/v1/vaults/{vault}", VaultsDelete, Body::Empty => 200 json::<VaultDeletion>(), "Deletes a vault that holds nothing but soft-deleted items; with such, softly", refuses [VaultNotEmpty];
+    ListDeletedVaults: GET "/api/v1/deleted-vaults", VaultsRead, Body::Empty => 200 json::<DeletedVaultList>(), "Lists the soft-deleted vaults that the caller may see";
+    ShowDeletedVault: GET "/api/v1/deleted-vaults/{deleted_vault}", VaultsRead, Body::Empty => 200 json::<DeletedVaultView>(), "Shows one soft-deleted vault, by id";
+    UndeleteVault: POST "/api/v1/deleted-vaults/{deleted_vault}/undelete", VaultsWrite, Body::Empty => 200 json::<VaultView>(), "Brings a soft-deleted vault back, if nobody has its name", refuses [VaultExists, ResourceGroupNotFound];
     ShowSettings: GET "/api/v1/vaults/{vault}/settings", VaultConfigRead, Body::Empty => 200 json::<SettingsView>(), "Shows what guards a vault's data", with [ETag];
-    ChangeSettings: PUT "/api/v1/vaults/{vault}/settings", VaultConfigWrite, json::<VaultSettings>() => 200 json::<SettingsView>(), "Changes what guards a vault's data", with [ETag, IfMatch], refuses [InvalidSettings, Immutable];
+    ChangeSettings: PUT "/api/v1/vaults/{vault}/settings", VaultConfigWrite, json::<VaultSettings>() => 200 json::<SettingsView>(), "Changes what guards a vault's data", with [ETag, IfMatch], refuses [ApprovalNeeded, InvalidSettings, Immutable];
+    ShowVaultGuard: GET "/api/v1/vaults/{vault}/guard", VaultsRead, Body::Empty => 200 json::<VaultGuardView>(), "Shows the resource guard that a vault is under", refuses [GuardNotFound];
+    SetVaultGuard: PUT "/api/v1/vaults/{vault}/guard", VaultGuardWrite, json::<SetVaultGuard>() => 200 json::<VaultGuardView>(), "Puts a vault under a resource guard", refuses [GuardNotFound, ResourceGroupNotFound, VaultGuarded];
+    RemoveVaultGuard: DELETE "/api/v1/vaults/{vault}/guard", VaultGuardDelete, Body::Empty => 204 Body::Empty, "Takes the resource guard off a vault, which it guards", refuses [GuardNotFound, ApprovalNeeded];
+    ListApprovals: GET "/api/v1/vaults/{vault}/approvals", VaultsRead, Body::Empty => 200 json::<ApprovalList>(), "Lists what was asked of a vault's resource guard, newest first", refuses [GuardNotFound];
+    RequestApproval: POST "/api/v1/vaults/{vault}/approvals", VaultsRead, json::<RequestApproval>() => 201 json::<ApprovalView>(), "Asks a second person to allow what the caller is permitted otherwise", refuses [GuardNotFound, ItemNotFound, ItemAmbiguous, PolicyNotFound];
+    IssueSecurityPin: POST "/api/v1/vaults/{vault}/security-pin", SecurityPin, Body::Empty => 201 json::<SecurityPin>(), "Gives a PIN, for five minutes and one use, with which a machine may have its data deleted, unregister, or change its passphrase", refuses [ApprovalNeeded];
     ListPolicies: GET "/api/v1/vaults/{vault}/policies", PoliciesRead, Body::Empty => 200 json::<PolicyList>(), "Lists the policies of a vault";
     CreatePolicy: POST "/api/v1/vaults/{vault}/policies", PoliciesWrite, json::<CreatePolicy>() => 201 json::<PolicyView>(), "Makes a policy", with [ETag, Location], refuses [PolicyExists, InvalidPolicy];
     ShowPolicy: GET "/api/v1/vaults/{vault}/policies/{policy}", PoliciesRead, Body::Empty => 200 json::<PolicyView>(), "Shows one policy", with [ETag];
-    ChangePolicy: PUT "/api/v1/vaults/{vault}/policies/{policy}", PoliciesWrite, json::<ChangePolicy>() => 200 json::<PolicyView>(), "Gives a policy other rules", with [ETag, IfMatch], refuses [InvalidPolicy, Immutable];
-    DeletePolicy: DELETE "/api/v1/vaults/{vault}/policies/{policy}", PoliciesDelete, Body::Empty => 204 Body::Empty, "Deletes a policy that no item is under; a default one comes back", with [IfMatch], refuses [PolicyInUse];
+    ChangePolicy: PUT "/api/v1/vaults/{vault}/policies/{policy}", PoliciesWrite, json::<ChangePolicy>() => 200 json::<PolicyView>(), "Gives a policy other rules", with [ETag, IfMatch], refuses [ApprovalNeeded, InvalidPolicy, Immutable];
+    DeletePolicy: DELETE "/api/v1/vaults/{vault}/policies/{policy}", PoliciesDelete, Body::Empty => 204 Body::Empty, "Deletes a policy that no item is under; a default one comes back", with [IfMatch], refuses [PolicyInUse, Immutable];
+    ListContainers: GET "/api/v1/vaults/{vault}/containers", ContainersRead, Body::Empty => 200 json::<ContainerList>(), "Lists the machines that are registered in a vault, in pages", query ContainerFilter;
+    ShowContainer: GET "/api/v1/vaults/{vault}/containers/{container}", ContainersRead, Body::Empty => 200 json::<ContainerView>(), "Shows one registered machine, by id or name";
+    UnregisterContainer: DELETE "/api/v1/vaults/{vault}/containers/{container}", ContainersDelete, Body::Empty => 200 json::<ItemChange>(), "Unregisters a machine: its key is good no more, and its item is deleted, softly while the vault has that on", refuses [ItemNotFound, ItemState, OperationInProgress, Immutable, ApprovalNeeded];
     ListItems: GET "/api/v1/vaults/{vault}/items", ItemsRead, Body::Empty => 200 json::<ItemList>(), "Lists the items of a vault, in pages", query ItemFilter;
     ShowItem: GET "/api/v1/vaults/{vault}/items/{item}", ItemsRead, Body::Empty => 200 json::<ItemView>(), "Shows one item, by id or name", with [ETag];
-    ProtectItem: PUT "/api/v1/vaults/{vault}/items/{item}/protection", ItemsWrite, json::<ProtectItem>() => 200 json::<ItemChange>(), "Puts an item under a policy: the first one, another one, or again after a stop", with [IfMatch], refuses [PolicyNotFound, InvalidPolicy, ItemState, OperationInProgress, Immutable];
-    StopItem: POST "/api/v1/vaults/{vault}/items/{item}/stop", ItemsDelete, json::<StopItem>() => 200 json::<ItemChange>(), "Stops the backups of an item, and keeps or deletes its recovery points", with [IfMatch], refuses [ItemState, OperationInProgress, Immutable];
+    ProtectItem: PUT "/api/v1/vaults/{vault}/items/{item}/protection", ItemsWrite, json::<ProtectItem>() => 200 json::<ItemChange>(), "Puts an item under a policy: the first one, another one, or again after a stop", with [IfMatch], refuses [ApprovalNeeded, PolicyNotFound, InvalidPolicy, ItemState, OperationInProgress, Immutable];
+    StopItem: POST "/api/v1/vaults/{vault}/items/{item}/stop", ItemsDelete, json::<StopItem>() => 200 json::<ItemChange>(), "Stops the backups of an item, and keeps or deletes its recovery points", with [IfMatch], refuses [ApprovalNeeded, ItemState, OperationInProgress, Immutable];
     UndeleteItem: POST "/api/v1/vaults/{vault}/items/{item}/undelete", ItemsWrite, Body::Empty => 200 json::<ItemChange>(), "Brings a soft-deleted item back, stopped with its data retained", with [IfMatch], refuses [ItemState, OperationInProgress];
-    BackUpItem: POST "/api/v1/vaults/{vault}/items/{item}/backup", BackupNow, json::<BackUpItem>() => 202 json::<JobView>(), "Has an item backed up as soon as its machine hears of it", with [Location], refuses [ItemState, OperationInProgress];
+    BackUpItem: POST "/api/v1/vaults/{vault}/items/{item}/backup", BackupNow, json::<BackUpItem>() => 202 json::<JobView>(), "Has an item backed up as soon as its machine hears of it", with [Location], refuses [TooManyPoints, ItemState, OperationInProgress];
     ItemPoints: GET "/api/v1/vaults/{vault}/items/{item}/points", PointsRead, Body::Empty => 200 json::<KeptPointList>(), "Lists an item's recovery points, and how long each is kept";
-    ListJobs: GET "/api/v1/vaults/{vault}/jobs", JobsRead, Body::Empty => 200 json::<JobList>(), "Lists the jobs of a vault, newest first, in pages", query JobFilter, refuses [ItemNotFound];
+    ListJobs: GET "/api/v1/vaults/{vault}/jobs", JobsRead, Body::Empty => 200 json::<JobList>(), "Lists the jobs of a vault, newest first, in pages", query JobFilter, refuses [ItemAmbiguous, ItemNotFound];
     ShowJob: GET "/api/v1/vaults/{vault}/jobs/{job}", JobsRead, Body::Empty => 200 json::<JobView>(), "Shows one job";
     CancelJob: POST "/api/v1/vaults/{vault}/jobs/{job}/cancel", JobsCancel, Body::Empty => 202 json::<JobView>(), "Tells a job to stop", with [Location], refuses [JobOver];
-    ListAlerts: GET "/api/v1/vaults/{vault}/alerts", AlertsRead, Body::Empty => 200 json::<AlertList>(), "Lists the alerts of a vault, newest first, in pages", query AlertFilter, refuses [ItemNotFound];
+    ListAlerts: GET "/api/v1/vaults/{vault}/alerts", AlertsRead, Body::Empty => 200 json::<AlertList>(), "Lists the alerts of a vault, newest first, in pages", query AlertFilter, refuses [ItemAmbiguous, ItemNotFound];
     ShowAlert: GET "/api/v1/vaults/{vault}/alerts/{alert}", AlertsRead, Body::Empty => 200 json::<AlertView>(), "Shows one alert";
     InactivateAlert: POST "/api/v1/vaults/{vault}/alerts/{alert}/inactivate", AlertsWrite, json::<InactivateAlert>() => 200 json::<AlertView>(), "Says that somebody saw to an alert", refuses [AlertOver, InvalidSettings];
     ShowNotifications: GET "/api/v1/vaults/{vault}/notifications", AlertsRead, Body::Empty => 200 json::<NotificationsView>(), "Shows who is told of a vault's alerts", with [ETag];
@@ -285,17 +313,19 @@ routes! {
     IssueCredentials: POST "/api/v1/vaults/{vault}/credentials", CredentialsIssue, Body::Empty => 201 json::<VaultCredentials>(), "Issues a vault credentials file, valid 10 days and only for registering";
     Register: POST "/api/v1/register", MachineRegister, json::<RegisterRequest>() => 201 json::<Registered>(), "Registers a machine with the key that it made", with [Location], refuses [VaultNotFound];
     ShowMachine: GET "/api/v1/machine", Restore, Body::Empty => 200 json::<MachineView>(), "Shows the calling machine as the service knows it";
+    DeleteOwnData: POST "/api/v1/machine/delete-data", RemoveOwn, Body::Empty => 200 json::<ItemChange>(), "Stops the protection of the calling machine and deletes its data, with a security PIN", with [SecurityPin], refuses [ItemNotFound, ItemState, OperationInProgress, Immutable];
+    UnregisterMachine: DELETE "/api/v1/machine", RemoveOwn, Body::Empty => 200 json::<ItemChange>(), "Unregisters the calling machine, with a security PIN", with [SecurityPin], refuses [ItemNotFound, ItemState, OperationInProgress, Immutable];
     ListKeySets: GET "/api/v1/key-sets", Backup, Body::Empty => 200 json::<KeySetList>(), "Lists the key sets of the machine's vault";
-    AddKeySet: PUT "/api/v1/key-sets/{key_set}", Backup, Body::Octets { bytes_max: KEY_SET_BYTES_MAX } => 204 Body::Empty, "Adds a key set that the machine made", refuses [InvalidKeySet, KeySetExists];
+    AddKeySet: PUT "/api/v1/key-sets/{key_set}", Backup, Body::Octets { bytes_max: KEY_SET_BYTES_MAX } => 204 Body::Empty, "Adds a key set that the machine made; another one than the first needs a security PIN", with [SecurityPin], refuses [InvalidKeySet, KeySetExists];
     JoinKeySet: POST "/api/v1/key-sets/{key_set}/join", Backup, json::<JoinRequest>() => 204 Body::Empty, "Joins a key set by proving that the machine opened it", refuses [MembershipRefused];
     Link: POST "/api/v1/link", Link, json::<LinkRequest>() => 200 json::<LinkAnswer>(), "Waits for work: a machine holds this open", refuses [ItemNotFound, JobNotFound];
-    BeginJob: POST "/api/v1/jobs", Link, json::<BeginJob>() => 201 json::<JobView>(), "Begins a job that somebody at the machine asked for", refuses [OperationInProgress, ItemState, ItemNotFound];
+    BeginJob: POST "/api/v1/jobs", Link, json::<BeginJob>() => 201 json::<JobView>(), "Begins a job that somebody at the machine asked for", refuses [TooManyPoints, OperationInProgress, ItemState, ItemNotFound];
     ReportJob: POST "/api/v1/jobs/{job}/progress", Link, json::<ReportJob>() => 200 json::<Reported>(), "Says how far the machine is with its job, and that it lives", refuses [JobOver];
     FinishJob: POST "/api/v1/jobs/{job}/finish", Link, json::<FinishJob>() => 200 json::<JobView>(), "Says how the machine's job ended", refuses [JobOver];
-    BeginSession: POST "/api/v1/sessions", Backup, json::<BeginSession>() => 201 json::<Session>(), "Begins a backup session", refuses [JobNotFound, OperationInProgress, ItemState];
+    BeginSession: POST "/api/v1/sessions", Backup, json::<BeginSession>() => 201 json::<Session>(), "Begins a backup session", refuses [TooManyPoints, JobNotFound, OperationInProgress, ItemState];
     Missing: POST "/api/v1/sessions/{session}/missing", Backup, Body::Identities => 200 Body::Octets { bytes_max: IDENTITIES_MAX / 8 }, "Tells which blobs the vault lacks: a bitmap, least significant bit first";
     PutPack: PUT "/api/v1/sessions/{session}/packs/{pack}", Backup, Body::Octets { bytes_max: PACK_BYTES_MAX } => 200 json::<PackStored>(), "Stores a pack; every byte is checked first", refuses [LengthRequired, InvalidPack];
-    Commit: POST "/api/v1/sessions/{session}/commit", Backup, Body::Octets { bytes_max: POINT_BYTES_MAX } => 201 json::<Committed>(), "Makes a recovery point exist", with [Location], refuses [InvalidPoint, BlobsMissing, PredecessorMismatch, KeySetNotFound];
+    Commit: POST "/api/v1/sessions/{session}/commit", Backup, Body::Octets { bytes_max: POINT_BYTES_MAX } => 201 json::<Committed>(), "Makes a recovery point exist", with [Location], refuses [TooManyPoints, InvalidPoint, BlobsMissing, PredecessorMismatch, KeySetNotFound];
     EndSession: DELETE "/api/v1/sessions/{session}", Backup, Body::Empty => 204 Body::Empty, "Ends a backup session";
     Fetch: POST "/api/v1/fetch", Restore, Body::Identities => 200 Body::Frames, "Streams blobs back, grouped by pack";
     ListPoints: GET "/api/v1/points", Restore, Body::Empty => 200 json::<PointList>(), "Lists the recovery points that the machine may read", query PointQuery;
@@ -362,6 +392,9 @@ mod tests {
             "/device",
             "/authorize",
             "/authorize",
+            "/external/{provider}",
+            "/welcome",
+            "/welcome",
             "/api/openapi.json",
         ];
         assert_eq!(public, [&["/healthz", "/readyz", "/metrics"], &sign_in[..]].concat());

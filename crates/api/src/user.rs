@@ -1,9 +1,9 @@
-//! Users: people who sign in with a password.
+//! Users: people who sign in with a password, or with another provider.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use strongroom_model::{PrincipalId, Role, ScopeName, SubscriptionId, UserId, UserName};
+use strongroom_model::{IdentityId, PrincipalId, ProviderName, Role, ScopeName, SubscriptionId, UserId, UserName};
 
 use crate::{NewPassword, Secret};
 
@@ -17,9 +17,68 @@ pub struct CreateUser {
     #[serde(default)]
     #[schemars(length(max = 254), regex(pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     pub email: String,
-    /// The first password; the user should choose another one.
+    /// The first password. Without one, the user sets it by the link of the invitation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("minLength" = NewPassword::CHARACTERS_MIN, "maxLength" = NewPassword::BYTES_MAX))]
-    pub password: Secret,
+    pub password: Option<Secret>,
+}
+
+/// A user was made.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct CreatedUser {
+    /// The user.
+    #[serde(flatten)]
+    pub user: UserView,
+    /// How the user comes to a password, if none was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invitation: Option<Invitation>,
+}
+
+/// A link by which a user sets a password, once.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Invitation {
+    /// It is good until then, or until the next one is made.
+    pub expires: Timestamp,
+    /// Where it was mailed to; missing if it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mailed_to: Option<String>,
+    /// Why it could not be mailed, if that was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mail_error: Option<String>,
+    /// The link, to be handed over by a safe way, if it was not mailed. The service does not know it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<Secret>,
+}
+
+/// Asks to link a user with an identity that another provider vouches for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LinkIdentity {
+    /// The provider, as the service's configuration calls it.
+    pub provider: ProviderName,
+    /// What the provider calls the person, for ever: its `sub`.
+    pub subject: String,
+}
+
+/// An identity that another provider vouches for, and that a user signs in with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IdentityView {
+    /// Its id here.
+    pub id: IdentityId,
+    /// The provider; missing if the service's configuration names none with this issuer any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderName>,
+    /// Who vouches.
+    pub issuer: String,
+    /// What the issuer calls the person.
+    pub subject: String,
+    /// When it was linked.
+    pub created: Timestamp,
+    /// Who linked it.
+    pub created_by: String,
+    /// When the user last signed in with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<Timestamp>,
 }
 
 /// Asks for a change of a user; what is left out stays.
@@ -29,6 +88,9 @@ pub struct ChangeUser {
     /// Whether the account is to be shut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled: Option<bool>,
+    /// Where mail shall reach the user; empty: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
 }
 
 /// One user.
@@ -42,10 +104,14 @@ pub struct UserView {
     pub email: String,
     /// Whether the account is shut.
     pub disabled: bool,
-    /// Whether signing in takes a one-time password too.
+    /// Whether the user has a password here.
+    pub has_password: bool,
+    /// Whether signing in with the password takes a one-time password too.
     pub one_time_passwords: bool,
     /// When the account was made.
     pub created: Timestamp,
+    /// Whom the user may sign in as elsewhere.
+    pub identities: Vec<IdentityView>,
 }
 
 /// All users, by name.

@@ -61,6 +61,8 @@ async fn vault(db: &Db) -> VaultId {
         file_digest: Digest::from_bytes([0; 32]),
         settings: VaultSettings::default(),
         version: 1,
+        deleted: None,
+        purge_at: None,
     };
     db.insert_vault(&vault).await.expect("a vault");
     vault.id

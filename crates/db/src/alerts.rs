@@ -6,6 +6,7 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use strongroom_model::{AlertEvent, AlertId, AlertKind, AlertSeverity, AlertState, ItemId, JobId, Notice, VaultId};
 
+use crate::causes::{of_item, place_of};
 use crate::column::{Columns, nanoseconds};
 use crate::{Db, DbError};
 
@@ -155,6 +156,16 @@ impl Db {
         let key = write.vault_key(vault).await?;
         raise(write.on(), key, About::default(), notice, now).await?;
         write.commit().await
+    }
+
+    /// Raises an alert about an item.
+    pub async fn raise_about_item(&self, item: ItemId, notice: &Notice, now: Timestamp) -> Result<(), DbError> {
+        let mut write = self.write("raise an alert").await?;
+        if let Some((vault, _)) = place_of(write.on(), item).await? {
+            raise(write.on(), vault, of_item(item), notice, now).await?;
+            write.commit().await?;
+        }
+        Ok(())
     }
 
     /// Resolves alerts of a kind, of whatever vault, whose last cause was at `until` or before.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
-use strongroom_model::{ApplicationId, KeyId, PrincipalName};
+use strongroom_model::{ApplicationId, KeyId, PrincipalId, PrincipalName};
 
 use crate::column::{Columns, nanoseconds};
 use crate::role_assignments::delete_assignments_of;
@@ -141,6 +141,7 @@ impl Db {
         delete_assignments_of(write.on(), id.into()).await?;
         let mut deleted = 0;
         for text in [
+            "delete from application_hands where application = $1",
             "delete from application_keys where application = $1",
             "delete from applications where id = $1",
         ] {
@@ -151,8 +152,13 @@ impl Db {
         Ok(deleted > 0)
     }
 
-    /// Adds a secret or certificate, unless there are `keys_max` already: then `false`.
-    pub async fn insert_application_key(&self, key: &ApplicationKeyRow, keys_max: u32) -> Result<bool, DbError> {
+    /// Adds a secret or certificate that `account` has in hand, unless there are `keys_max` already: then `false`.
+    pub async fn insert_application_key(
+        &self,
+        key: &ApplicationKeyRow,
+        account: PrincipalId,
+        keys_max: u32,
+    ) -> Result<bool, DbError> {
         let action = "insert the key of the service principal";
         let (kind, hash, certificate) = match &key.kind {
             ApplicationKeyKind::Secret { hash } => (SECRET, hash, &[][..]),
@@ -174,8 +180,17 @@ impl Db {
         .bind(nanoseconds(key.expires))
         .bind(i64::from(keys_max));
         let done = query.execute(write.on()).await.map_err(DbError::sql(action))?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let query = sqlx::query(
+            "insert into application_hands (application, account) values ($1, $2) on conflict (application, account) do nothing",
+        )
+        .bind(&key.application.as_bytes()[..])
+        .bind(&account.as_bytes()[..]);
+        query.execute(write.on()).await.map_err(DbError::sql(action))?;
         write.commit().await?;
-        Ok(done.rows_affected() == 1)
+        Ok(true)
     }
 
     /// What a service principal can sign in with, oldest first.

@@ -81,16 +81,49 @@ const NOBODY: i64 = 0;
 const USER: i64 = 1;
 const APPLICATION: i64 = 2;
 
+impl Actor {
+    /// Its number, id and name, as columns have them.
+    pub(crate) fn columns(&self) -> (i64, &[u8], &str) {
+        match self {
+            Actor::Nobody { name } => (NOBODY, &[], name),
+            Actor::User { id, name } => (USER, &id.as_bytes()[..], name),
+            Actor::Application { id, name } => (APPLICATION, &id.as_bytes()[..], name),
+        }
+    }
+
+    /// The actor whose number, id and name these columns have.
+    pub(crate) fn of_columns(row: &AnyRow, [number, id, name]: [&'static str; 3]) -> Result<Self, DbError> {
+        let name = row.text(name)?;
+        let principal = || Ok::<_, DbError>(PrincipalId::from_bytes(row.array(id)?));
+        match row.number(number)? {
+            NOBODY => Ok(Actor::Nobody { name }),
+            USER => Ok(Actor::User { id: principal()?, name }),
+            APPLICATION => Ok(Actor::Application { id: principal()?, name }),
+            _ => Err(DbError::Value(number)),
+        }
+    }
+
+    /// Its id; of nobody none.
+    pub fn id(&self) -> Option<PrincipalId> {
+        match self {
+            Actor::Nobody { .. } => None,
+            Actor::User { id, .. } | Actor::Application { id, .. } => Some(*id),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Actor::Nobody { name } | Actor::User { name, .. } | Actor::Application { name, .. } => name,
+        }
+    }
+}
+
 impl Db {
     /// Appends a line.
     pub async fn append_audit(&self, line: &NewAuditRow) -> Result<(), DbError> {
         let action = "append to the audit log";
-        let none: &[u8] = &[];
-        let (actor, id, name) = match &line.actor {
-            Actor::Nobody { name } => (NOBODY, none, name),
-            Actor::User { id, name } => (USER, &id.as_bytes()[..], name),
-            Actor::Application { id, name } => (APPLICATION, &id.as_bytes()[..], name),
-        };
+        let (actor, id, name) = line.actor.columns();
         let mut write = self.write(action).await?;
         let query = sqlx::query(
             "insert into audit (time, actor, actor_id, actor_name, action, method, path, scope, status, peer, request) \
@@ -137,17 +170,9 @@ impl Db {
 }
 
 fn audit_row(row: &AnyRow) -> Result<AuditRow, DbError> {
-    let name = row.text("actor_name")?;
-    let id = || Ok::<_, DbError>(PrincipalId::from_bytes(row.array("actor_id")?));
-    let actor = match row.number("actor")? {
-        NOBODY => Actor::Nobody { name },
-        USER => Actor::User { id: id()?, name },
-        APPLICATION => Actor::Application { id: id()?, name },
-        _ => return Err(DbError::Value("actor")),
-    };
     let line = NewAuditRow {
         time: row.moment("time")?,
-        actor,
+        actor: Actor::of_columns(row, ["actor", "actor_id", "actor_name"])?,
         action: row.text("action")?,
         method: row.text("method")?,
         path: row.text("path")?,

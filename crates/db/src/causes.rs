@@ -9,6 +9,9 @@ use crate::column::{Columns, moment_or_zero, nanoseconds};
 use crate::jobs::JobRow;
 use crate::{Db, DbError};
 
+/// So many alerts about how the jobs of an item went stand at a time, and one more of each kind.
+const ALERTS_PER_ITEM_MAX: u64 = 20;
+
 /// How long before soft-deleted data goes somebody is warned.
 const PURGE_WARNING: SignedDuration = SignedDuration::from_hours(48);
 
@@ -61,6 +64,7 @@ impl Db {
         let mut reader = self.read(action).await?;
         let query = sqlx::query(
             "select items.id as item, purge_at from items where purge_at <= $1 and deleted > 0 and purge_at > deleted \
+             and exists (select 1 from vaults where vaults.key = items.vault and vaults.deleted = 0) \
              and not exists (select 1 from alerts where alerts.vault = items.vault and alerts.item = items.id \
              and alerts.kind = 'UpcomingPurge' and alerts.raised >= items.deleted) order by items.id limit $2",
         )
@@ -84,6 +88,39 @@ impl Db {
                 let notice = Notice::upcoming_purge(&name, row.moment("purge_at")?);
                 raise(write.on(), vault, of_item(item), &notice, now).await?;
             }
+            write.commit().await?;
+        }
+        Ok(rows.len() as u64)
+    }
+
+    /// Raises an alert for each soft-deleted vault that goes within two days, at most `limit`. Returns how many.
+    pub async fn raise_upcoming_vault_purges(&self, now: Timestamp, limit: u32) -> Result<u64, DbError> {
+        let action = "find vaults that will be purged soon";
+        let soon = now.saturating_add(PURGE_WARNING).unwrap_or(Timestamp::MAX);
+        let mut reader = self.read(action).await?;
+        let query = sqlx::query(
+            "select key, name, purge_at from vaults where deleted > 0 and purge_at <= $1 and purge_at > deleted \
+             and not exists (select 1 from alerts where alerts.vault = vaults.key and alerts.kind = 'UpcomingPurge' \
+             and length(alerts.item) = 0 and alerts.raised >= vaults.deleted) order by key limit $2",
+        )
+        .bind(nanoseconds(soon))
+        .bind(i64::from(limit));
+        let rows = query.fetch_all(&mut *reader).await.map_err(DbError::sql(action))?;
+        drop(reader);
+        for row in &rows {
+            let mut write = self.write("raise an alert").await?;
+            let (key, purge) = (row.number("key")?, row.number("purge_at")?);
+            let query =
+                sqlx::query("update vaults set version = version where key = $1 and purge_at = $2 and deleted > 0")
+                    .bind(key)
+                    .bind(purge);
+            let done = query.execute(write.on()).await.map_err(DbError::sql(action))?;
+            // Somebody brought it back in between.
+            if done.rows_affected() == 0 {
+                continue;
+            }
+            let notice = Notice::upcoming_vault_purge(&row.parsed("name")?, row.moment("purge_at")?);
+            raise(write.on(), key, About::default(), &notice, now).await?;
             write.commit().await?;
         }
         Ok(rows.len() as u64)
@@ -113,7 +150,19 @@ pub(crate) async fn after_job(connection: &mut AnyConnection, job: &JobRow, now:
         item: Some(job.item),
         job: Some(job.id),
     };
+    let notice = match standing(&mut *connection, job.item).await? < ALERTS_PER_ITEM_MAX {
+        true => notice,
+        false => notice.among_others(),
+    };
     raise(connection, vault, about, &notice, now).await
+}
+
+/// How many alerts stand about an item.
+async fn standing(connection: &mut AnyConnection, item: ItemId) -> Result<u64, DbError> {
+    let query = sqlx::query("select count(*) as alerts from alerts where item = $1 and is_active = 1")
+        .bind(item.as_bytes().to_vec());
+    let row = query.fetch_one(connection).await;
+    row.map_err(DbError::sql("count the alerts"))?.size("alerts")
 }
 
 /// A due moment found a backup that waits: the moment that this one stood for was missed.

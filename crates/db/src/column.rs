@@ -30,6 +30,11 @@ pub(crate) fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
+/// The folded name of what is kept without having its name any more: one that no name can be.
+pub(crate) fn retired_name(folded: &str, id: impl std::fmt::Display) -> String {
+    format!("{folded} {id}")
+}
+
 /// Reads columns by name; whatever cannot be is [`DbError::Value`] with the column's name.
 pub(crate) trait Columns {
     fn number(&self, name: &'static str) -> Result<i64, DbError>;

@@ -5,7 +5,10 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use strongroom_model::{ContainerId, Digest, ItemId, MachineName, PointId, VaultId};
 
-use crate::column::{Columns, nanoseconds};
+use crate::column::{Columns, nanoseconds, retired_name};
+use crate::expiry::{AgingItem, aging};
+use crate::items::{self, ItemNext, ItemRow};
+use crate::jobs::{self, JobReport, NewJob};
 use crate::vaults::lock_vault;
 use crate::{Db, DbError};
 
@@ -24,6 +27,17 @@ pub struct Container {
     pub public_key: [u8; 32],
     /// When it was registered, the last time.
     pub registered: Timestamp,
+}
+
+/// What becomes of the item of a machine that is unregistered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ItemLeft {
+    /// It stays as it is.
+    Same,
+    /// It stays, changed.
+    Changed(ItemNext),
+    /// It goes with the machine: there is nothing in it to keep.
+    Gone,
 }
 
 /// A machine to register.
@@ -72,23 +86,79 @@ impl Db {
         container(&row)
     }
 
-    /// The container with this id.
+    /// Unregisters a machine: its key and its sessions are good no more, its name is free, and what it does ends as `report`
+    /// says. What becomes of its item, `decide` says, which sees it as it is, and what decides about its points. `job` tells
+    /// of it; it is over.
+    ///
+    /// Returns the item, if it stays. `Ok(None)`: no such machine is registered.
+    pub async fn unregister_container<E: Send>(
+        &self,
+        id: ContainerId,
+        job: NewJob,
+        report: &JobReport,
+        decide: impl FnOnce(&ItemRow, &AgingItem) -> Result<ItemLeft, E> + Send,
+    ) -> Result<Option<Result<Option<ItemRow>, E>>, DbError> {
+        let mut write = self.write("unregister the machine").await?;
+        items::lock(write.on(), job.item).await?;
+        let (Some(found), Some((_, aging))) = (
+            items::find(write.on(), job.item).await?,
+            aging(write.on(), job.item).await?,
+        ) else {
+            return Ok(None);
+        };
+        let left = match decide(&found.1, &aging) {
+            Ok(left) => left,
+            Err(error) => return Ok(Some(Err(error))),
+        };
+        if !retire(write.on(), id, &found.1, job.now).await? {
+            return Ok(None);
+        }
+        jobs::insert(write.on(), job).await?;
+        jobs::end_all_of(write.on(), id, report, job.now).await?;
+        match left {
+            ItemLeft::Same => {}
+            ItemLeft::Changed(next) => items::change(write.on(), &found, None, &next, job.now).await?,
+            ItemLeft::Gone => items::delete_rows(write.on(), found.0).await?,
+        }
+        let item = items::find(write.on(), job.item).await?;
+        write.commit().await?;
+        Ok(Some(Ok(item.map(|(_, item, _)| item))))
+    }
+
+    /// The registered machine with this id.
     pub async fn container(&self, id: ContainerId) -> Result<Option<Container>, DbError> {
         let action = "find the machine";
         let mut reader = self.read(action).await?;
-        let query = sqlx::query(select_containers!("where containers.id = $1")).bind(&id.as_bytes()[..]);
+        let query =
+            sqlx::query(select_containers!("where containers.id = $1 and unregistered = 0")).bind(&id.as_bytes()[..]);
         let row = query.fetch_optional(&mut *reader).await.map_err(DbError::sql(action))?;
         row.as_ref().map(container).transpose()
     }
 
-    /// The containers of a vault, by name.
-    pub async fn containers(&self, vault: VaultId) -> Result<Vec<Container>, DbError> {
+    /// The registered machine of this name, without regard to case.
+    pub async fn container_by_name(&self, vault: VaultId, name: &MachineName) -> Result<Option<Container>, DbError> {
+        let action = "find the machine by name";
+        let mut reader = self.read(action).await?;
+        let query = sqlx::query(select_containers!(
+            "where vaults.id = $1 and containers.name_folded = $2 and unregistered = 0"
+        ))
+        .bind(&vault.as_bytes()[..])
+        .bind(name.folded());
+        let row = query.fetch_optional(&mut *reader).await.map_err(DbError::sql(action))?;
+        row.as_ref().map(container).transpose()
+    }
+
+    /// At most `limit` of a vault's registered machines by name: those whose folded names come after `after`.
+    pub async fn containers(&self, vault: VaultId, after: &str, limit: u32) -> Result<Vec<Container>, DbError> {
         let action = "list the machines";
         let mut reader = self.read(action).await?;
         let query = sqlx::query(select_containers!(
-            "where vaults.id = $1 order by containers.name_folded"
+            "where vaults.id = $1 and containers.name_folded > $2 and unregistered = 0 \
+             order by containers.name_folded limit $3"
         ))
-        .bind(&vault.as_bytes()[..]);
+        .bind(&vault.as_bytes()[..])
+        .bind(after)
+        .bind(i64::from(limit));
         let rows = query.fetch_all(&mut *reader).await.map_err(DbError::sql(action))?;
         rows.iter().map(container).collect()
     }
@@ -109,7 +179,7 @@ impl Db {
 
 async fn replace_key(connection: &mut AnyConnection, vault: i64, new: &NewContainer<'_>) -> Result<bool, DbError> {
     let query = sqlx::query(
-        "update containers set name = $3, public_key = $4, registered = $5 where vault = $1 and name_folded = $2",
+        "update containers set name = $3, public_key = $4, registered = $5, keyed = 0 where vault = $1 and name_folded = $2",
     )
     .bind(vault)
     .bind(new.name.folded())
@@ -145,9 +215,36 @@ async fn insert(connection: &mut AnyConnection, vault: i64, new: &NewContainer<'
     done.map(drop).map_err(DbError::sql("insert the machine"))
 }
 
-/// The small key of a container.
+/// Takes a machine's registration: its sessions end, and its name is free. `false`: it is not registered.
+async fn retire(
+    connection: &mut AnyConnection,
+    id: ContainerId,
+    item: &ItemRow,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    let action = "unregister the machine";
+    let query = sqlx::query(
+        "update containers set unregistered = $2, name_folded = $3 where id = $1 and unregistered = 0 \
+         and item = (select key from items where id = $4)",
+    )
+    .bind(id.as_bytes().to_vec())
+    .bind(nanoseconds(now))
+    .bind(retired_name(&item.name.folded(), id))
+    .bind(item.id.as_bytes().to_vec());
+    let done = query.execute(&mut *connection).await.map_err(DbError::sql(action))?;
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    let query = sqlx::query("delete from sessions where container = (select key from containers where id = $1)")
+        .bind(id.as_bytes().to_vec());
+    let done = query.execute(connection).await;
+    done.map(|_| true).map_err(DbError::sql(action))
+}
+
+/// The small key of a registered machine.
 pub(crate) async fn container_key(connection: &mut AnyConnection, id: ContainerId) -> Result<i64, DbError> {
-    let query = sqlx::query_scalar("select key from containers where id = $1").bind(&id.as_bytes()[..]);
+    let query =
+        sqlx::query_scalar("select key from containers where id = $1 and unregistered = 0").bind(&id.as_bytes()[..]);
     let found: Option<i64> = (query.fetch_optional(connection).await).map_err(DbError::sql("find the machine"))?;
     found.ok_or(DbError::NoContainer)
 }

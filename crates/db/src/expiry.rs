@@ -127,7 +127,8 @@ pub(crate) fn tags_of(row: &AnyRow) -> Result<Tags, DbError> {
     Ok(Tags::from_bits(bits))
 }
 
-async fn aging(connection: &mut AnyConnection, item: ItemId) -> Result<Option<(i64, AgingItem)>, DbError> {
+/// What decides about an item's recovery points, with the item's small key.
+pub(crate) async fn aging(connection: &mut AnyConnection, item: ItemId) -> Result<Option<(i64, AgingItem)>, DbError> {
     let query = sqlx::query(
         "select items.key as key, vaults.id as vault, state, items.deleted as deleted, items.policy as policy, \
          coalesce(policies.rules, '') as rules from items join vaults on vaults.key = items.vault \

@@ -25,6 +25,8 @@ pub struct ItemRow {
     pub container: ContainerId,
     /// That machine's name.
     pub name: MachineName,
+    /// When the machine was unregistered, if it was.
+    pub unregistered: Option<Timestamp>,
     /// What kind of thing it is.
     pub workload: Workload,
     /// Its state.
@@ -52,7 +54,7 @@ pub struct ItemRow {
 /// Which items to list.
 #[derive(Clone, Debug, Default)]
 pub struct ItemQuery {
-    /// Those whose names come after this one, folded.
+    /// Those that come after this place, as [`Db::items`] tells it: a folded name, or more.
     pub after: String,
     /// At most so many.
     pub limit: u32,
@@ -90,9 +92,9 @@ macro_rules! select_items {
     ($rest:literal) => {
         concat!(
             "select items.key as key, items.id as id, vaults.id as vault, containers.id as container, \
-             containers.name as name, items.workload as workload, state, coalesce(policies.name, '') as policy, \
+             containers.name as name, containers.name_folded as place, unregistered, items.workload as workload, state, coalesce(policies.name, '') as policy, \
              coalesce(policies.rules, '') as rules, items.version as version, next_due, last_backup, last_backup_at, \
-             items.deleted as deleted, purge_at, latest_point, owed_until, owed_tags, rpo_from \
+             items.deleted as deleted, items.purge_at as purge_at, latest_point, owed_until, owed_tags, rpo_from \
              from items join containers on containers.item = items.key join vaults on vaults.key = items.vault \
              left join policies on policies.key = items.policy ",
             $rest
@@ -101,9 +103,10 @@ macro_rules! select_items {
 }
 
 impl Db {
-    /// Items of a vault by name, as far as the query goes.
-    pub async fn items(&self, vault: VaultId, query: &ItemQuery) -> Result<Vec<ItemRow>, DbError> {
+    /// Items of a vault by name, as far as the query goes, and for the next page what to say as [`ItemQuery::after`].
+    pub async fn items(&self, vault: VaultId, query: &ItemQuery) -> Result<(Vec<ItemRow>, Option<String>), DbError> {
         let action = "list the items";
+        let limit = query.limit as usize;
         let mut reader = self.read(action).await?;
         let key = self.vault_key(&mut reader, vault).await?;
         let deleted = query.deleted.map_or(-1, i64::from);
@@ -120,7 +123,12 @@ impl Db {
         .bind(deleted)
         .bind(i64::from(query.limit));
         let rows = query.fetch_all(&mut *reader).await.map_err(DbError::sql(action))?;
-        rows.iter().map(item_row).collect()
+        let next = match rows.last() {
+            Some(last) if rows.len() == limit => Some(last.text("place")?),
+            _ => None,
+        };
+        let items: Result<Vec<_>, _> = rows.iter().map(item_row).collect();
+        Ok((items?, next))
     }
 
     /// The item with this id.
@@ -130,7 +138,7 @@ impl Db {
         Ok(found.map(|(_, item, _)| item))
     }
 
-    /// The item of the machine with this name, without regard to case.
+    /// The item of the registered machine with this name, without regard to case.
     pub async fn item_by_name(&self, vault: VaultId, name: &MachineName) -> Result<Option<ItemRow>, DbError> {
         let action = "find the item by name";
         let mut reader = self.read(action).await?;
@@ -142,6 +150,21 @@ impl Db {
         .bind(name.folded());
         let row = query.fetch_optional(&mut *reader).await.map_err(DbError::sql(action))?;
         row.as_ref().map(item_row).transpose()
+    }
+
+    /// At most `limit` items of machines that had this name, without regard to case, until they were unregistered.
+    pub async fn items_left_by(&self, vault: VaultId, name: &MachineName, limit: u32) -> Result<Vec<ItemRow>, DbError> {
+        let action = "find the items of an unregistered machine";
+        let mut reader = self.read(action).await?;
+        let key = self.vault_key(&mut reader, vault).await?;
+        let query = sqlx::query(select_items!(
+            "where containers.vault = $1 and unregistered > 0 and lower(containers.name) = $2 limit $3"
+        ))
+        .bind(key)
+        .bind(name.folded())
+        .bind(i64::from(limit));
+        let rows = query.fetch_all(&mut *reader).await.map_err(DbError::sql(action))?;
+        rows.iter().map(item_row).collect()
     }
 
     /// Changes an item as `decide` says, which sees it as it is, with the rules of its policy. `given` is a policy of its
@@ -172,16 +195,15 @@ impl Db {
             }
         };
         lock(write.on(), id).await?;
-        let Some((key, item, present)) = find(write.on(), id).await? else {
+        let Some(found) = find(write.on(), id).await? else {
             return Ok(None);
         };
-        let next = match decide(&item, present.as_ref(), given.as_ref().map(|(_, policy)| policy)) {
+        let (_, item, present) = &found;
+        let next = match decide(item, present.as_ref(), given.as_ref().map(|(_, policy)| policy)) {
             Ok(next) => next,
             Err(error) => return Ok(Some(Err(error))),
         };
-        settle(write.on(), (key, &item, present.as_ref()), given.as_ref(), &next, now).await?;
-        let given = given.as_ref().map(|(_, policy)| policy);
-        alert(write.on(), (&item, present.as_ref()), given, &next, now).await?;
+        change(write.on(), &found, given.as_ref(), &next, now).await?;
         let changed = find(write.on(), id).await?;
         write.commit().await?;
         Ok(changed.map(|(_, item, _)| Ok(item)))
@@ -192,7 +214,7 @@ impl Db {
         let action = "find what is to be purged";
         let mut reader = self.read(action).await?;
         let query = sqlx::query(select_items!(
-            "where purge_at <= $1 and items.deleted > 0 order by purge_at limit $2"
+            "where items.purge_at <= $1 and items.deleted > 0 and vaults.deleted = 0 order by items.purge_at limit $2"
         ))
         .bind(nanoseconds(now))
         .bind(i64::from(limit));
@@ -217,26 +239,32 @@ impl Db {
             resolve_item(write.on(), id, &[AlertKind::UpcomingPurge], now).await?;
             raise(write.on(), vault, of_item(id), &Notice::purged(&name, now), now).await?;
         }
-        for text in [
-            "delete from sessions where container in (select key from containers where item = $1)",
-            "delete from points where item = $1",
-            "delete from key_set_members where container in (select key from containers where item = $1)",
-            // A key set that others use goes on; one that nobody is left to use goes too.
-            "update key_sets set added_by = (select min(container) from key_set_members as member \
+        delete_rows(write.on(), key).await?;
+        write.commit().await?;
+        Ok(true)
+    }
+}
+
+/// Deletes an item with its recovery points and its machine.
+pub(crate) async fn delete_rows(connection: &mut AnyConnection, key: i64) -> Result<(), DbError> {
+    for text in [
+        "delete from sessions where container in (select key from containers where item = $1)",
+        "delete from points where item = $1",
+        "delete from key_set_members where container in (select key from containers where item = $1)",
+        // A key set that others use goes on; one that nobody is left to use goes too.
+        "update key_sets set added_by = (select min(container) from key_set_members as member \
              where member.vault = key_sets.vault and member.key_set = key_sets.id) \
              where added_by in (select key from containers where item = $1) \
              and exists (select 1 from key_set_members as member \
              where member.vault = key_sets.vault and member.key_set = key_sets.id)",
-            "delete from key_sets where added_by in (select key from containers where item = $1)",
-            "delete from containers where item = $1",
-            "delete from items where key = $1",
-        ] {
-            let done = sqlx::query(text).bind(key).execute(write.on()).await;
-            done.map_err(DbError::sql(action))?;
-        }
-        write.commit().await?;
-        Ok(true)
+        "delete from key_sets where added_by in (select key from containers where item = $1)",
+        "delete from containers where item = $1",
+        "delete from items where key = $1",
+    ] {
+        let done = sqlx::query(text).bind(key).execute(&mut *connection).await;
+        done.map_err(DbError::sql("delete the item"))?;
     }
+    Ok(())
 }
 
 async fn vault_of(connection: &mut AnyConnection, id: ItemId) -> Result<Option<VaultId>, DbError> {
@@ -248,16 +276,17 @@ async fn vault_of(connection: &mut AnyConnection, id: ItemId) -> Result<Option<V
 }
 
 /// Keeps other transactions from changing the item until this one ends.
-async fn lock(connection: &mut AnyConnection, id: ItemId) -> Result<(), DbError> {
+pub(crate) async fn lock(connection: &mut AnyConnection, id: ItemId) -> Result<(), DbError> {
     let query = sqlx::query("update items set version = version where id = $1").bind(id.as_bytes().to_vec());
     let done = query.execute(connection).await;
     done.map(drop).map_err(DbError::sql("lock the item"))
 }
 
-type Found = (i64, ItemRow, Option<Policy>);
+/// An item of a vault that is not soft-deleted, with its small key and the policy that it is or was under.
+pub(crate) type Found = (i64, ItemRow, Option<Policy>);
 
-async fn find(connection: &mut AnyConnection, id: ItemId) -> Result<Option<Found>, DbError> {
-    let query = sqlx::query(select_items!("where items.id = $1")).bind(id.as_bytes().to_vec());
+pub(crate) async fn find(connection: &mut AnyConnection, id: ItemId) -> Result<Option<Found>, DbError> {
+    let query = sqlx::query(select_items!("where items.id = $1 and vaults.deleted = 0")).bind(id.as_bytes().to_vec());
     let row = (query.fetch_optional(connection).await).map_err(DbError::sql("find the item"))?;
     let Some(row) = row else { return Ok(None) };
     let policy = match row.text("rules")?.is_empty() {
@@ -265,6 +294,19 @@ async fn find(connection: &mut AnyConnection, id: ItemId) -> Result<Option<Found
         false => Some(parse_rules(&row)?),
     };
     Ok(Some((row.number("key")?, item_row(&row)?, policy)))
+}
+
+/// Changes an item, with all that follows from it.
+pub(crate) async fn change(
+    connection: &mut AnyConnection,
+    (key, item, present): &Found,
+    given: Option<&(i64, Policy)>,
+    next: &ItemNext,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    settle(&mut *connection, (*key, item, present.as_ref()), given, next, now).await?;
+    let given = given.map(|(_, policy)| policy);
+    alert(connection, (item, present.as_ref()), given, next, now).await
 }
 
 /// Writes what a change makes of an item, and what follows from it.
@@ -376,6 +418,7 @@ fn item_row(row: &AnyRow) -> Result<ItemRow, DbError> {
         vault: VaultId::from_bytes(row.array("vault")?),
         container: ContainerId::from_bytes(row.array("container")?),
         name: row.parsed("name")?,
+        unregistered: row.moment_if_any("unregistered")?,
         workload: row.parsed("workload")?,
         state,
         policy: if policy.is_empty() {

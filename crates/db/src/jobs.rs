@@ -183,12 +183,8 @@ impl Db {
 
     /// Jobs that are not over and that a machine is to do, oldest first.
     pub async fn open_jobs(&self, container: ContainerId) -> Result<Vec<JobRow>, DbError> {
-        let action = "find the machine's jobs";
-        let mut reader = self.read(action).await?;
-        let query = sqlx::query(select_jobs!("where container = $1 and is_open = 1 order by jobs.key"))
-            .bind(container.as_bytes().to_vec());
-        let rows = query.fetch_all(&mut *reader).await.map_err(DbError::sql(action))?;
-        rows.iter().map(job_row).collect()
+        let mut reader = self.read("find the machine's jobs").await?;
+        open_jobs(&mut reader, container).await
     }
 
     /// Machines with jobs that somebody queued or cancelled at `since` or later.
@@ -264,10 +260,6 @@ impl Db {
             .bind(job.as_bytes().to_vec());
         query.execute(write.on()).await.map_err(DbError::sql(action))?;
         let ended = end(write.on(), job, container, state, report, now).await?;
-        if let Some(ended) = &ended {
-            crate::outcome::note(write.on(), ended, now).await?;
-            crate::causes::after_job(write.on(), ended, now).await?;
-        }
         write.commit().await?;
         Ok(ended)
     }
@@ -364,6 +356,33 @@ pub(crate) async fn open_job(
     row.as_ref().map(job_row).transpose()
 }
 
+/// Ends all that a machine does or was to do: what has its recovery point is done, and the rest is cancelled. Whoever calls
+/// this has locked the machine's item.
+pub(crate) async fn end_all_of(
+    connection: &mut AnyConnection,
+    container: ContainerId,
+    report: &JobReport,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    for job in open_jobs(&mut *connection, container).await? {
+        let (state, report) = match job.point {
+            Some(_) => (JobState::Completed, &JobReport::default()),
+            None => (JobState::Cancelled, report),
+        };
+        end(&mut *connection, job.id, None, state, report, now).await?;
+    }
+    Ok(())
+}
+
+async fn open_jobs(connection: &mut AnyConnection, container: ContainerId) -> Result<Vec<JobRow>, DbError> {
+    let query = sqlx::query(select_jobs!("where container = $1 and is_open = 1 order by jobs.key"))
+        .bind(container.as_bytes().to_vec());
+    let rows = query.fetch_all(connection).await;
+    let rows = rows.map_err(DbError::sql("find the machine's jobs"))?;
+    rows.iter().map(job_row).collect()
+}
+
+/// Ends a job, with what that means for its item and for alerts.
 async fn end(
     connection: &mut AnyConnection,
     job: JobId,
@@ -398,8 +417,11 @@ async fn end(
         return Ok(None);
     }
     let query = sqlx::query(select_jobs!("where jobs.id = $1")).bind(job.as_bytes().to_vec());
-    let row = query.fetch_optional(connection).await.map_err(DbError::sql(action))?;
-    row.as_ref().map(job_row).transpose()
+    let row = query.fetch_one(&mut *connection).await.map_err(DbError::sql(action))?;
+    let ended = job_row(&row)?;
+    crate::outcome::note(&mut *connection, &ended, now).await?;
+    crate::causes::after_job(connection, &ended, now).await?;
+    Ok(Some(ended))
 }
 
 fn text(value: &impl Serialize) -> String {

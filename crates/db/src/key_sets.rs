@@ -34,6 +34,8 @@ pub struct NewKeySet {
     pub added_by: ContainerId,
     /// How many key sets one container may add.
     pub per_container_max: u64,
+    /// Whether it may be another one than the container's first since it was registered.
+    pub further: bool,
 }
 
 /// What became of a key set to add.
@@ -45,6 +47,8 @@ pub enum KeySetAdded {
     Exists(KeySetRow),
     /// The container has added as many as it may.
     TooMany,
+    /// The container has added or joined one since it was registered.
+    Further,
 }
 
 macro_rules! select_key_sets {
@@ -66,6 +70,9 @@ impl Db {
         let container = container_key(write.on(), new.added_by).await?;
         if added_by(write.on(), container).await? >= new.per_container_max {
             return Ok(KeySetAdded::TooMany);
+        }
+        if !new.further && is_keyed(write.on(), container).await? {
+            return Ok(KeySetAdded::Further);
         }
         insert(write.on(), vault, container, &new.row).await?;
         insert_member(write.on(), vault, container, new.row.id).await?;
@@ -97,6 +104,13 @@ impl Db {
         let container = container_key(write.on(), container).await?;
         insert_member(write.on(), vault, container, id).await?;
         write.commit().await
+    }
+
+    /// Whether a container has added or joined a key set since it was registered, the last time.
+    pub async fn is_keyed(&self, container: ContainerId) -> Result<bool, DbError> {
+        let mut reader = self.read("see whether the machine has a key set").await?;
+        let container = container_key(&mut reader, container).await?;
+        is_keyed(&mut reader, container).await
     }
 
     /// How many key sets a container has added.
@@ -149,6 +163,13 @@ async fn insert(connection: &mut AnyConnection, vault: i64, container: i64, row:
     done.map(drop).map_err(DbError::sql("insert the key set"))
 }
 
+async fn is_keyed(connection: &mut AnyConnection, container: i64) -> Result<bool, DbError> {
+    let query = sqlx::query("select keyed from containers where key = $1").bind(container);
+    let row = (query.fetch_one(connection).await).map_err(DbError::sql("see whether the machine has a key set"))?;
+    Ok(row.number("keyed")? != 0)
+}
+
+/// Makes a container a member, and notes that it has a key set now.
 async fn insert_member(
     connection: &mut AnyConnection,
     vault: i64,
@@ -162,8 +183,11 @@ async fn insert_member(
     .bind(vault)
     .bind(&id.as_bytes()[..])
     .bind(container);
+    let action = "join the key set";
+    query.execute(&mut *connection).await.map_err(DbError::sql(action))?;
+    let query = sqlx::query("update containers set keyed = 1 where key = $1").bind(container);
     let done = query.execute(connection).await;
-    done.map(drop).map_err(DbError::sql("join the key set"))
+    done.map(drop).map_err(DbError::sql(action))
 }
 
 fn key_set(row: &AnyRow) -> Result<KeySetRow, DbError> {

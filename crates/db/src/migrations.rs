@@ -14,6 +14,17 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "identity", include_str!("../migrations/0003_identity.sql")),
     (4, "arm", include_str!("../migrations/0004_arm.sql")),
     (5, "alerts", include_str!("../migrations/0005_alerts.sql")),
+    (
+        6,
+        "deleted_vaults",
+        include_str!("../migrations/0006_deleted_vaults.sql"),
+    ),
+    (7, "guards", include_str!("../migrations/0007_guards.sql")),
+    (
+        8,
+        "external_identity",
+        include_str!("../migrations/0008_external_identity.sql"),
+    ),
 ];
 
 /// All migrations in a dialect.

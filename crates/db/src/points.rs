@@ -5,7 +5,8 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use strongroom_model::policy::{MadeFor, Tags};
 use strongroom_model::{
-    BlobId, ContainerId, Digest, ItemId, ItemState, KeySetId, MachineName, PointId, SessionId, VaultId,
+    BlobId, ContainerId, Digest, ItemId, ItemState, KeySetId, MachineName, POINTS_PER_ITEM_MAX, PointId, SessionId,
+    VaultId,
 };
 
 use crate::column::{Columns, moment_or_zero, nanoseconds, number};
@@ -102,6 +103,8 @@ pub enum CommitRow {
     SessionExpired,
     /// The root is not there or not verified; nothing was changed.
     RootNotVerified,
+    /// The item has [`POINTS_PER_ITEM_MAX`] of them; nothing was changed.
+    TooMany,
 }
 
 /// Which recovery points.
@@ -127,11 +130,11 @@ macro_rules! select_points {
     };
 }
 
-/// A condition on points: container $2 may read them.
+/// A condition on points: container $2 may read them. What is soft-deleted is to be brought back before it is restored.
 macro_rules! readable {
     ($rest:literal) => {
         concat!(
-            "and (containers.id = $2 or exists (select 1 from key_set_members \
+            "and items.deleted = 0 and (containers.id = $2 or exists (select 1 from key_set_members \
              join containers as viewer on viewer.key = key_set_members.container \
              where viewer.id = $2 and key_set_members.vault = points.vault \
              and key_set_members.key_set = points.key_set)) ",
@@ -149,9 +152,6 @@ impl Db {
         if let Some(row) = find(write.on(), vault, new.vault, new.id).await? {
             return Ok(CommitRow::Exists(Box::new(row)));
         }
-        if !session_lives(write.on(), session, new.committed).await? {
-            return Ok(CommitRow::SessionExpired);
-        }
         if !is_verified(write.on(), vault, new.root).await? {
             return Ok(CommitRow::RootNotVerified);
         }
@@ -165,10 +165,23 @@ impl Db {
                 latest_digest(write.on(), new.item).await?,
             ));
         }
+        // Now that nobody changes the item any more: its machine may have been unregistered, the item deleted.
+        if !session_lives(write.on(), session, new.committed).await? {
+            return Ok(CommitRow::SessionExpired);
+        }
+        if count(write.on(), new.item).await? >= POINTS_PER_ITEM_MAX {
+            return Ok(CommitRow::TooMany);
+        }
         let made = earn(write.on(), session, new).await?;
         insert(write.on(), vault, new, &made).await?;
         write.commit().await?;
         Ok(CommitRow::Committed)
+    }
+
+    /// How many recovery points an item has.
+    pub async fn points_of(&self, item: ItemId) -> Result<u64, DbError> {
+        let mut reader = self.read("count the recovery points").await?;
+        count(&mut reader, item).await
     }
 
     /// Recovery points, oldest first.
@@ -220,11 +233,22 @@ async fn find(
 }
 
 async fn session_lives(connection: &mut AnyConnection, session: SessionId, now: Timestamp) -> Result<bool, DbError> {
-    let query = sqlx::query("select id from sessions where id = $1 and lease_until > $2")
-        .bind(&session.as_bytes()[..])
-        .bind(nanoseconds(now));
+    let query = sqlx::query(
+        "select sessions.id as id from sessions join containers on containers.key = sessions.container \
+         join items on items.key = containers.item \
+         where sessions.id = $1 and lease_until > $2 and unregistered = 0 and items.deleted = 0",
+    )
+    .bind(&session.as_bytes()[..])
+    .bind(nanoseconds(now));
     let found = query.fetch_optional(connection).await;
     Ok(found.map_err(DbError::sql("check the session"))?.is_some())
+}
+
+async fn count(connection: &mut AnyConnection, item: ItemId) -> Result<u64, DbError> {
+    let query = sqlx::query("select count(*) as points from points where item = (select key from items where id = $1)")
+        .bind(item.as_bytes().to_vec());
+    let row = query.fetch_one(connection).await;
+    row.map_err(DbError::sql("count the recovery points"))?.size("points")
 }
 
 async fn is_verified(connection: &mut AnyConnection, vault: i64, root: BlobId) -> Result<bool, DbError> {

@@ -56,6 +56,8 @@ pub enum PolicyChanged {
     OtherVersion(u64),
     /// So many items are under it; it was not deleted.
     InUse(u64),
+    /// So many items that are stopped or soft-deleted are bound by it; it was not deleted.
+    Remembered(u64),
 }
 
 macro_rules! select_policies {
@@ -126,12 +128,14 @@ impl Db {
         Ok(PolicyChanged::Done)
     }
 
-    /// Deletes a policy that no item is under. Points of items that were under it keep what it promised them.
+    /// Deletes a policy that no item is under, and, if that `binds`, that none remembers. Points of items that were under it
+    /// keep what it promised them, but for the daily ones.
     pub async fn delete_policy(
         &self,
         vault: VaultId,
         name: &PolicyName,
         version: Option<u64>,
+        binds: bool,
     ) -> Result<PolicyChanged, DbError> {
         let action = "delete the policy";
         let mut write = self.write(action).await?;
@@ -145,6 +149,14 @@ impl Db {
         }
         if before.items > 0 {
             return Ok(PolicyChanged::InUse(before.items));
+        }
+        if binds {
+            let query = sqlx::query("select count(*) as remembering from items where policy = $1").bind(key);
+            let row = query.fetch_one(write.on()).await.map_err(DbError::sql(action))?;
+            let remembering = row.size("remembering")?;
+            if remembering > 0 {
+                return Ok(PolicyChanged::Remembered(remembering));
+            }
         }
         leave(write.on(), key, &before.policy).await?;
         let query = sqlx::query("delete from policies where key = $1").bind(key);

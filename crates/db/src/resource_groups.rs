@@ -29,7 +29,7 @@ pub struct ResourceGroupRow {
 pub enum ResourceGroupDeleted {
     /// It is gone, and the roles that held there.
     Deleted,
-    /// So many vaults are in it; nothing was changed.
+    /// So many vaults and resource guards are in it; nothing was changed.
     NotEmpty(u64),
     /// There is none.
     Absent,
@@ -100,7 +100,7 @@ impl Db {
         rows.iter().map(group_row).collect()
     }
 
-    /// Deletes a resource group that no vault is in.
+    /// Deletes a resource group that neither a vault nor a resource guard is in.
     pub async fn delete_resource_group(&self, name: &ResourceGroupName) -> Result<ResourceGroupDeleted, DbError> {
         let action = "delete the resource group";
         let mut write = self.write(action).await?;
@@ -108,11 +108,14 @@ impl Db {
             Err(DbError::NoResourceGroup) => return Ok(ResourceGroupDeleted::Absent),
             held => held?,
         }
-        let query = sqlx::query("select count(*) as vaults from vaults where lower(resource_group) = $1");
+        let query = sqlx::query(
+            "select (select count(*) from vaults where lower(resource_group) = $1) \
+             + (select count(*) from guards where resource_group = $1) as things",
+        );
         let row = query.bind(name.folded()).fetch_one(write.on()).await;
-        let vaults = row.map_err(DbError::sql(action))?.size("vaults")?;
-        if vaults > 0 {
-            return Ok(ResourceGroupDeleted::NotEmpty(vaults));
+        let things = row.map_err(DbError::sql(action))?.size("things")?;
+        if things > 0 {
+            return Ok(ResourceGroupDeleted::NotEmpty(things));
         }
         delete_assignments_at(write.on(), &Scope::resource_group(name)).await?;
         let query = sqlx::query("delete from resource_groups where name_folded = $1").bind(name.folded());

@@ -61,6 +61,26 @@ impl Db {
         rows.iter().map(assignment_row).collect()
     }
 
+    /// Where mail reaches the users who have one of the roles at one of the scopes, each once; those whose accounts are shut
+    /// are left out.
+    pub async fn mails_of(&self, roles: &[Role], scopes: &[Scope]) -> Result<Vec<String>, DbError> {
+        let action = "find whom to write to";
+        let mut reader = self.read(action).await?;
+        let query = sqlx::query(
+            "select distinct email, role, scope from role_assignments join users on users.id = role_assignments.principal \
+             where users.disabled = 0 and users.email <> '' order by email",
+        );
+        let rows = query.fetch_all(&mut *reader).await.map_err(DbError::sql(action))?;
+        let mut mails = Vec::new();
+        for row in &rows {
+            if roles.contains(&row.parsed("role")?) && scopes.contains(&row.parsed("scope")?) {
+                mails.push(row.text("email")?);
+            }
+        }
+        mails.dedup();
+        Ok(mails)
+    }
+
     /// What a principal is assigned.
     pub async fn roles_of(&self, principal: PrincipalId) -> Result<Vec<AssignmentRow>, DbError> {
         let action = "list the principal's roles";
@@ -123,7 +143,8 @@ pub(crate) async fn delete_assignments_at(connection: &mut AnyConnection, scope:
         .map_err(DbError::sql("remove the scope's role assignments"))
 }
 
-/// Whether a user who can sign in owns the subscription: a service without one could never be repaired from outside.
+/// Whether a user who can sign in, here or by another provider, owns the subscription: a service without one could never be
+/// repaired from outside.
 pub(crate) async fn has_owner(connection: &mut AnyConnection) -> Result<bool, DbError> {
     let action = "look for an owner";
     // Whoever takes an ownership away waits for others who do: two cannot each leave the other's.
@@ -131,7 +152,8 @@ pub(crate) async fn has_owner(connection: &mut AnyConnection) -> Result<bool, Db
     hold.execute(&mut *connection).await.map_err(DbError::sql(action))?;
     let query = sqlx::query(
         "select count(*) as owners from role_assignments join users on users.id = role_assignments.principal \
-         where role_assignments.scope = 'subscription' and role_assignments.role = 'Owner' and users.disabled = 0",
+         where role_assignments.scope = 'subscription' and role_assignments.role = 'Owner' and users.disabled = 0 \
+         and (users.password_hash <> '' or exists (select 1 from external_identities where user_id = users.id))",
     );
     let row = query.fetch_one(connection).await.map_err(DbError::sql(action))?;
     Ok(row.size("owners")? > 0)

@@ -50,8 +50,11 @@ impl Db {
         let mut write = self.write(action).await?;
         let container = container_key(write.on(), new.container).await?;
         // Of two that begin at once, through two nodes, the second counts the first.
-        let lock = sqlx::query("update containers set name = name where key = $1").bind(container);
-        lock.execute(write.on()).await.map_err(DbError::sql(action))?;
+        let lock = sqlx::query("update containers set name = name where key = $1 and unregistered = 0").bind(container);
+        let done = lock.execute(write.on()).await.map_err(DbError::sql(action))?;
+        if done.rows_affected() == 0 {
+            return Err(DbError::NoContainer);
+        }
         make_room(write.on(), container, new.begun).await?;
         let query =
             sqlx::query("insert into sessions (id, container, begun, lease_until, job) values ($1, $2, $3, $4, $5)")

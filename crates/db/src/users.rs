@@ -1,6 +1,7 @@
 //! Users: people who sign in with a password.
 
 use jiff::Timestamp;
+use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use strongroom_model::{UserId, UserName};
 
@@ -22,7 +23,7 @@ pub struct UserRow {
     pub email: String,
     /// Whether the account is shut.
     pub disabled: bool,
-    /// The Argon2 hash of the password, in the form of the PHC string format.
+    /// The Argon2 hash of the password, in the form of the PHC string format; empty if the user has none.
     pub password_hash: String,
     /// When the account was made.
     pub created: Timestamp,
@@ -57,21 +58,8 @@ macro_rules! select_users {
 impl Db {
     /// Adds a user, with a first role if one is given. `false`: the name is taken; nothing was changed.
     pub async fn insert_user(&self, user: &UserRow, role: Option<&AssignmentRow>) -> Result<bool, DbError> {
-        let action = "insert the user";
-        let mut write = self.write(action).await?;
-        let query = sqlx::query(
-            "insert into users (id, name, name_folded, email, disabled, password_hash, created) \
-             values ($1, $2, $3, $4, $5, $6, $7) on conflict (name_folded) do nothing",
-        )
-        .bind(&user.id.as_bytes()[..])
-        .bind(&user.name)
-        .bind(user.name.to_ascii_lowercase())
-        .bind(&user.email)
-        .bind(i64::from(user.disabled))
-        .bind(&user.password_hash)
-        .bind(nanoseconds(user.created));
-        let done = query.execute(write.on()).await.map_err(DbError::sql(action))?;
-        if done.rows_affected() == 0 {
+        let mut write = self.write("insert the user").await?;
+        if !insert_user(write.on(), user).await? {
             return Ok(false);
         }
         if let Some(role) = role {
@@ -157,6 +145,18 @@ impl Db {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Changes where mail reaches a user. `false`: there is no such user.
+    pub async fn set_user_email(&self, name: &UserName, email: &str) -> Result<bool, DbError> {
+        let action = "change the user's address";
+        let mut write = self.write(action).await?;
+        let query = sqlx::query("update users set email = $2 where name_folded = $1")
+            .bind(name.folded())
+            .bind(email);
+        let done = query.execute(write.on()).await.map_err(DbError::sql(action))?;
+        write.commit().await?;
+        Ok(done.rows_affected() == 1)
+    }
+
     /// Shuts an account, or opens it again.
     pub async fn set_user_disabled(&self, name: &UserName, disabled: bool) -> Result<UserChanged, DbError> {
         let action = "shut or open the account";
@@ -187,6 +187,8 @@ impl Db {
             "delete from logins where user_id = $1",
             "delete from authorization_codes where user_id = $1",
             "delete from device_codes where user_id = $1",
+            "delete from external_identities where user_id = $1",
+            "delete from password_links where user_id = $1",
             "delete from users where id = $1",
         ] {
             let done = sqlx::query(text).bind(&id.as_bytes()[..]).execute(write.on()).await;
@@ -201,6 +203,23 @@ impl Db {
         write.commit().await?;
         Ok(UserChanged::Done)
     }
+}
+
+/// Inserts a user; `false`: the name is taken.
+pub(crate) async fn insert_user(connection: &mut AnyConnection, user: &UserRow) -> Result<bool, DbError> {
+    let query = sqlx::query(
+        "insert into users (id, name, name_folded, email, disabled, password_hash, created) \
+         values ($1, $2, $3, $4, $5, $6, $7) on conflict (name_folded) do nothing",
+    )
+    .bind(&user.id.as_bytes()[..])
+    .bind(&user.name)
+    .bind(user.name.to_ascii_lowercase())
+    .bind(&user.email)
+    .bind(i64::from(user.disabled))
+    .bind(&user.password_hash)
+    .bind(nanoseconds(user.created));
+    let done = query.execute(connection).await;
+    Ok(done.map_err(DbError::sql("insert the user"))?.rows_affected() == 1)
 }
 
 fn user_row(row: &AnyRow) -> Result<UserRow, DbError> {

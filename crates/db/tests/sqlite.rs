@@ -5,6 +5,7 @@ mod tables;
 use std::os::unix::fs::PermissionsExt;
 
 use strongroom_db::*;
+use strongroom_model::POINTS_PER_ITEM_MAX;
 
 async fn empty() -> (Db, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -13,6 +14,43 @@ async fn empty() -> (Db, tempfile::TempDir) {
 }
 
 promises_on!(empty);
+
+/// The last of 9,999 recovery points is taken, and none after it.
+#[tokio::test]
+async fn an_item_has_a_bounded_number_of_points() {
+    let (db, folder) = empty().await;
+    let vault = tables::vault(&db, 1).await;
+    let web = tables::machine(&db, vault, 1, "web").await;
+    db.add_key_set(vault, tables::key_set(1, web.id)).await.unwrap();
+    db.insert_pack(vault, tables::pack(1), &[tables::blob(1, 0)])
+        .await
+        .unwrap();
+    db.mark_verified(vault, &[tables::blob_id(1)]).await.unwrap();
+    let session = tables::session(&db, 1, web.id).await;
+    let point = |number, predecessor| tables::point(number, vault, &web, predecessor);
+    let commit = async |point: &NewPoint| db.commit_point(session, point).await.unwrap();
+    let first = point(1, None);
+    assert_eq!(commit(&first).await, CommitRow::Committed);
+    sqlx::any::install_default_drivers();
+    let path = folder.path().join("meta data#1.db");
+    let url = format!("sqlite:{}", path.display())
+        .replace('#', "%23")
+        .replace(' ', "%20");
+    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+    let copies = sqlx::query(
+        "with recursive n (i) as (values (1) union all select i + 1 from n where i < 9997) \
+         insert into points (vault, id, item, key_set, root, created, committed, consistency, total_bytes, new_bytes, files, \
+         size, digest, predecessor) select vault, randomblob(16), item, key_set, root, created, committed, consistency, \
+         total_bytes, new_bytes, files, size, digest, predecessor from points, n",
+    );
+    assert_eq!(copies.execute(&pool).await.unwrap().rows_affected(), 9997);
+    pool.close().await;
+    assert_eq!(db.points_of(first.item).await.unwrap(), POINTS_PER_ITEM_MAX - 1);
+    let last = point(2, Some(first.digest));
+    assert_eq!(commit(&last).await, CommitRow::Committed);
+    assert_eq!(commit(&point(3, Some(last.digest))).await, CommitRow::TooMany);
+    assert_eq!(db.latest_point(first.item).await.unwrap().unwrap().0, last.id);
+}
 
 #[tokio::test]
 async fn the_file_is_private_and_opens_again() {

@@ -27,6 +27,12 @@ words!(
         ProtectionShortened,
         /// Recovery points can go before their time again.
         ImmutabilityReduced,
+        /// Somebody asks a second person to allow something.
+        ApprovalRequested,
+        /// A second person has allowed something.
+        ApprovalGranted,
+        /// Nothing needs a second person in the vault any more.
+        GuardRemoved,
         /// The service was off, or its clock jumped.
         ClockJumped,
     }
@@ -71,6 +77,9 @@ impl AlertKind {
             Self::PolicyShortened => "Modify Policy with Shorter Retention",
             Self::ProtectionShortened => "Modify Protection with Shorter Retention",
             Self::ImmutabilityReduced => "Immutability Reduced for Vault",
+            Self::ApprovalRequested => "Approval Requested",
+            Self::ApprovalGranted => "Approval Granted",
+            Self::GuardRemoved => "Multi-User Authorization Removed for Vault",
             Self::ClockJumped => "Clock Jumped",
         }
     }
@@ -78,7 +87,9 @@ impl AlertKind {
     /// How much it matters.
     pub const fn severity(self) -> AlertSeverity {
         match self {
-            Self::BackupWarnings | Self::ClockJumped => AlertSeverity::Warning,
+            Self::BackupWarnings | Self::ApprovalRequested | Self::ApprovalGranted | Self::ClockJumped => {
+                AlertSeverity::Warning
+            }
             _ => AlertSeverity::Critical,
         }
     }
@@ -87,7 +98,7 @@ impl AlertKind {
     pub const fn sev(self) -> u8 {
         match self {
             Self::BackupFailure | Self::RestoreFailure | Self::BackupMissed => 1,
-            Self::BackupWarnings | Self::ClockJumped => 2,
+            Self::BackupWarnings | Self::ApprovalRequested | Self::ApprovalGranted | Self::ClockJumped => 2,
             _ => 0,
         }
     }

@@ -96,6 +96,10 @@ typed_id!(/// Names one secret or certificate of a service principal.
     KeyId, "key");
 typed_id!(/// Names one assignment of a role.
     AssignmentId, "role assignment");
+typed_id!(/// Names a request for approval.
+    ApprovalId, "approval");
+typed_id!(/// Names whom another provider vouches for.
+    IdentityId, "identity");
 typed_id!(/// Names an alert.
     AlertId, "alert");
 typed_id!(/// Names one message about alerts, so that whoever gets it twice can tell.

@@ -3,6 +3,9 @@
 use crate::policy::Aging;
 use crate::word::words;
 
+/// The most recovery points that an item has (SEMANTICS.md §2.10).
+pub const POINTS_PER_ITEM_MAX: u64 = 9_999;
+
 words!(
     /// Azure's `protectionState`.
     ItemState, "protection state" {
@@ -40,6 +43,13 @@ words!(
         Restore,
     }
 );
+
+impl ItemChange {
+    /// Whether the item's machine has to do something for it, then or later.
+    pub fn needs_machine(self) -> bool {
+        matches!(self, Self::Protect | Self::BackUp | Self::Restore)
+    }
+}
 
 impl ItemState {
     /// Whether its policy's schedule is followed.

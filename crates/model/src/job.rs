@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::notice::{MESSAGE_MAX, line};
 use crate::word::words;
 
 words!(
@@ -117,6 +118,35 @@ pub struct JobError {
     pub recommendations: Vec<String>,
 }
 
+/// The most recommendations of an error, and the longest name of a part of a job, in characters.
+const RECOMMENDATIONS_MAX: usize = 5;
+const TASK_NAME_MAX: usize = 120;
+
+impl JobError {
+    /// As a machine may tell it: one line each, of bounded length, and another code if it is none that `is_known`.
+    pub fn of_machine(self, is_known: impl Fn(&str) -> bool) -> Self {
+        let mut recommendations = self.recommendations;
+        recommendations.truncate(RECOMMENDATIONS_MAX);
+        Self {
+            code: if is_known(&self.code) {
+                self.code
+            } else {
+                "OperationFailed".to_owned()
+            },
+            message: line(&self.message, MESSAGE_MAX),
+            recommendations: recommendations.iter().map(|text| line(text, MESSAGE_MAX)).collect(),
+        }
+    }
+}
+
+impl Task {
+    /// As a machine may tell it: with a name of one line, of bounded length.
+    pub fn of_machine(self) -> Self {
+        let name = line(&self.name, TASK_NAME_MAX);
+        Self { name, ..self }
+    }
+}
+
 impl JobProgress {
     /// In percent, if one can tell; 100 only when it is over.
     pub fn percent(&self) -> Option<u8> {
@@ -150,6 +180,26 @@ impl JobState {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_machine_invents_is_one_code_and_short() {
+        let error = |code: &str| JobError {
+            code: code.to_owned(),
+            message: "x\n".repeat(5000),
+            recommendations: vec!["y".repeat(5000); 50],
+        };
+        for (code, becomes) in [
+            ("NoSpace", "NoSpace"),
+            ("Invented-7", "OperationFailed"),
+            ("", "OperationFailed"),
+        ] {
+            let told = error(code).of_machine(|code| code == "NoSpace");
+            assert_eq!(told.code, becomes);
+            assert_eq!(told.message.chars().count(), MESSAGE_MAX - 1, "the end is trimmed");
+            assert!(!told.message.contains('\n'));
+            assert_eq!(told.recommendations, vec!["y".repeat(MESSAGE_MAX); RECOMMENDATIONS_MAX]);
+        }
+    }
 
     #[test]
     fn what_is_over_stays_over() {

@@ -7,6 +7,7 @@
 
 mod alert;
 mod clock;
+mod guard;
 mod hash;
 mod id;
 mod item;
@@ -25,14 +26,18 @@ mod word;
 
 pub use alert::{AlertKind, AlertSeverity, AlertState};
 pub use clock::{Clock, SimulatedTime};
+pub use guard::{APPROVAL_GOOD, APPROVAL_PENDING, ApprovalState, GuardedKind, GuardedOperation};
 pub use hash::{BlobId, Digest, HashError, PackId};
 pub use id::{
-    AlertId, ApplicationId, AssignmentId, ContainerId, DeliveryId, IdError, ItemId, JobId, KeyId, KeySetId, PointId,
-    PrincipalId, SessionId, SubscriptionId, UserId, VaultId,
+    AlertId, ApplicationId, ApprovalId, AssignmentId, ContainerId, DeliveryId, IdError, IdentityId, ItemId, JobId,
+    KeyId, KeySetId, PointId, PrincipalId, SessionId, SubscriptionId, UserId, VaultId,
 };
-pub use item::{ItemChange, ItemState};
+pub use item::{ItemChange, ItemState, POINTS_PER_ITEM_MAX};
 pub use job::{JobError, JobProgress, JobState, Operation, Task, TaskState, Trigger};
-pub use name::{MachineName, NameError, PolicyName, PrincipalName, Region, ResourceGroupName, UserName, VaultName};
+pub use name::{
+    GuardName, MachineName, NameError, PolicyName, PrincipalName, ProviderName, Region, ResourceGroupName, UserName,
+    VaultName,
+};
 pub use notice::Notice;
 pub use notification::{
     AddressError, AlertEvent, Audience, Channel, MailAddress, NotificationSettings, RECIPIENTS_MAX, Rhythm, WebhookUrl,

@@ -88,6 +88,9 @@ typed_name!(/// The name of a registered machine, unique in its vault without re
 typed_name!(/// The name of a policy, unique in its vault without regard to case (the rules of Azure).
     PolicyName, "policy name", is_policy_name, "^[A-Za-z][A-Za-z0-9-]{2,149}$",
     "it must have 3 to 150 characters, begin with a letter, and continue with letters, digits and hyphens");
+typed_name!(/// The name of a resource guard, unique in its resource group without regard to case.
+    GuardName, "name of a resource guard", is_policy_name, "^[A-Za-z][A-Za-z0-9-]{2,149}$",
+    "it must have 3 to 150 characters, begin with a letter, and continue with letters, digits and hyphens");
 typed_name!(/// The name of a resource group, unique without regard to case (the rules of Azure, within ASCII).
     ResourceGroupName, "resource group name", is_resource_group_name, "^[A-Za-z0-9._()-]{0,89}[A-Za-z0-9_()-]$",
     "it must have 1 to 90 letters, digits, '.', '_', '-', '(' and ')', and not end with a '.'");
@@ -97,6 +100,9 @@ typed_name!(/// The name that a user signs in with, unique without regard to cas
 typed_name!(/// What people call a service principal, unique without regard to case.
     PrincipalName, "name of a service principal", is_user_name, "^[A-Za-z0-9][A-Za-z0-9._+@-]{0,63}$",
     "it must have 1 to 64 characters, begin with a letter or digit, and continue with letters, digits, '.', '_', '-', '+' and '@'");
+typed_name!(/// What the service's configuration calls a provider that people sign in with, and the address that it sends them back to.
+    ProviderName, "name of a provider", is_region, "^[a-z][a-z0-9-]{0,31}$",
+    "it must have 1 to 32 characters, begin with a lower-case letter, and continue with lower-case letters, digits and hyphens");
 typed_name!(/// A region: a place where objects are kept.
     Region, "region name", is_region, "^[a-z][a-z0-9-]{0,31}$",
     "it must have 1 to 32 characters, begin with a lower-case letter, and continue with lower-case letters, digits and hyphens");

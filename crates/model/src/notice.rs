@@ -3,7 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{AlertKind, JobError, MachineName, PolicyName, SoftDelete, VaultSettings};
+use crate::{
+    AlertKind, ApprovalId, GuardName, GuardedOperation, JobError, MachineName, POINTS_PER_ITEM_MAX, PointId,
+    PolicyName, SoftDelete, VaultName, VaultSettings,
+};
 
 /// Something to raise an alert about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +30,7 @@ pub struct Notice {
 /// The longest code, in characters: it comes from machines.
 const CODE_MAX: usize = 64;
 /// The longest sentence, in characters.
-const MESSAGE_MAX: usize = 1000;
+pub(crate) const MESSAGE_MAX: usize = 1000;
 
 /// Errors of jobs that say that another one ran instead.
 const ANOTHER_RAN: [&str; 2] = ["Interrupted", "OperationInProgress"];
@@ -81,6 +84,16 @@ impl Notice {
         Some(Self { joins, ..notice })
     }
 
+    /// The same, to be counted on the one alert of its kind that stands for whatever else there is: its item has so many
+    /// alerts already that another one tells nobody anything.
+    pub fn among_others(self) -> Self {
+        Self {
+            code: "Several".to_owned(),
+            joins: true,
+            ..self
+        }
+    }
+
     /// A backup did not run, as its machine has not asked for work.
     pub fn machine_away(machine: &MachineName, cause: String) -> Self {
         Self::new(AlertKind::BackupMissed, "MachineAway", machine.as_str(), cause).saying(
@@ -95,6 +108,17 @@ impl Notice {
         Self::new(AlertKind::BackupMissed, "BackupUnderWay", machine.as_str(), cause).saying(
             &format!("A scheduled backup of {machine} did not run: another one was still under way"),
             "Back up less often, or see why backups take so long",
+        )
+    }
+
+    /// An item has as many recovery points as it may have.
+    pub fn too_many_points(machine: &MachineName, latest: PointId) -> Self {
+        let (kind, name) = (AlertKind::BackupFailure, machine.as_str());
+        Self::new(kind, "TooManyPoints", name, latest.to_string()).saying(
+            &format!(
+                "{machine} is not backed up: it has {POINTS_PER_ITEM_MAX} recovery points, and an item has no more"
+            ),
+            "Have its policy keep less, so that some expire; or back up less often",
         )
     }
 
@@ -143,6 +167,30 @@ impl Notice {
         .saying(&what, &advice)
     }
 
+    /// A vault was deleted with the soft-deleted data in it; it is gone at `purge`.
+    pub fn vault_deleted(vault: &VaultName, purge: Timestamp, cause: Timestamp) -> Self {
+        let kind = AlertKind::DeleteBackupData;
+        Self::new(kind, "VaultDeleted", vault.as_str(), cause.to_string()).saying(
+            &format!(
+                "The vault {vault} was deleted with the soft-deleted backup data in it, and is gone for good on {}",
+                day(purge)
+            ),
+            &format!("If nobody of yours wanted this: until then `strongroom vault undelete {vault}` brings it back"),
+        )
+    }
+
+    /// A soft-deleted vault will be gone soon.
+    pub fn upcoming_vault_purge(vault: &VaultName, purge: Timestamp) -> Self {
+        let kind = AlertKind::UpcomingPurge;
+        Self::new(kind, "VaultPurgeComes", vault.as_str(), purge.to_string()).saying(
+            &format!(
+                "The deleted vault {vault} and the backup data in it are gone for good on {}",
+                day(purge)
+            ),
+            &format!("Until then `strongroom vault undelete {vault}` brings it back"),
+        )
+    }
+
     /// Soft-deleted data will be gone soon.
     pub fn upcoming_purge(machine: &MachineName, purge: Timestamp) -> Self {
         Self::new(
@@ -177,6 +225,58 @@ impl Notice {
                 day(until)
             ),
             "If the service was not off, set its clock right before then",
+        )
+    }
+
+    /// Somebody asks for approval; `subject` is empty if it is about the vault itself.
+    pub fn approval_requested(operation: GuardedOperation, subject: &str, by: &str, cause: ApprovalId) -> Self {
+        Self::approval(AlertKind::ApprovalRequested, operation, subject, cause).saying(
+            &format!(
+                "{by} asks a second person to allow {}{}",
+                operation.phrase(),
+                of(subject)
+            ),
+            "Whoever owns the resource guard decides: `strongroom approval list`. If nobody of yours asked, deny it",
+        )
+    }
+
+    /// A second person allowed it.
+    pub fn approval_granted(
+        operation: GuardedOperation,
+        subject: &str,
+        (requester, by): (&str, &str),
+        cause: ApprovalId,
+    ) -> Self {
+        Self::approval(AlertKind::ApprovalGranted, operation, subject, cause).saying(
+            &format!(
+                "{by} has allowed {requester} {}{}, once and within the hour",
+                operation.phrase(),
+                of(subject)
+            ),
+            "If that was not meant, take the role away from the one or the other before it is used",
+        )
+    }
+
+    fn approval(kind: AlertKind, operation: GuardedOperation, subject: &str, cause: ApprovalId) -> Self {
+        let subject = if subject.is_empty() {
+            operation.as_str()
+        } else {
+            subject
+        };
+        Self::new(kind, operation.as_str(), subject, cause.to_string())
+    }
+
+    /// A vault has no guard any more.
+    pub fn guard_removed(guard: &GuardName, cause: Timestamp) -> Self {
+        Self::new(
+            AlertKind::GuardRemoved,
+            "GuardRemoved",
+            guard.as_str(),
+            cause.to_string(),
+        )
+        .saying(
+            &format!("The vault is not under the resource guard {guard} any more: nothing in it needs a second person"),
+            "If nobody of yours wanted this, put it under a guard again: `strongroom vault guard set`",
         )
     }
 
@@ -220,13 +320,21 @@ impl Notice {
     }
 }
 
+/// What something is done to, in the middle of a sentence.
+fn of(subject: &str) -> String {
+    match subject.is_empty() {
+        true => String::new(),
+        false => format!(" ({subject})"),
+    }
+}
+
 /// A moment as people read it.
 fn day(moment: Timestamp) -> String {
     moment.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// A text as one line of bounded length: what machines say goes into mails.
-fn line(text: &str, most: usize) -> String {
+pub(crate) fn line(text: &str, most: usize) -> String {
     let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     plain.take(most).collect::<String>().trim().to_owned()
 }

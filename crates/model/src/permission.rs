@@ -64,6 +64,10 @@ permissions! {
     VaultConfigWrite = vaults!("backupconfig/write");
     /// Ask for the PIN that dangerous actions need.
     SecurityPin = vaults!("backupSecurityPIN/action");
+    /// Put a vault under a resource guard.
+    VaultGuardWrite = vaults!("backupResourceGuardProxies/write");
+    /// Take the resource guard off a vault.
+    VaultGuardDelete = vaults!("backupResourceGuardProxies/delete");
     /// List and show policies.
     PoliciesRead = vaults!("backupPolicies/read");
     /// Create and change policies.
@@ -97,6 +101,14 @@ permissions! {
     /// Say who is told of alerts.
     MonitoringWrite = vaults!("monitoringConfigurations/write");
 
+    /// List and show resource guards, and what is asked of them.
+    GuardsRead = Some("Microsoft.DataProtection/resourceGuards/read");
+    /// Create resource guards.
+    GuardsWrite = Some("Microsoft.DataProtection/resourceGuards/write");
+    /// Delete resource guards.
+    GuardsDelete = Some("Microsoft.DataProtection/resourceGuards/delete");
+    /// Be the second person: approve or deny what is asked of a guard. Azure gives roles on the guard just in time instead.
+    ApprovalsDecide = Some("Strongroom.Guard/approvals/decide/action");
     /// List and show resource groups.
     ResourceGroupsRead = Some("Microsoft.Resources/subscriptions/resourceGroups/read");
     /// Create and change resource groups.
@@ -122,6 +134,8 @@ permissions! {
     Restore = None;
     /// Have stored objects re-read and checked.
     Scrub = None;
+    /// Have one's own data deleted, or one's own registration; machines only, and never without a security PIN.
+    RemoveOwn = None;
     /// Hold the link by which work comes to a machine; machines only.
     Link = None;
 }

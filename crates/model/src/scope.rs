@@ -55,6 +55,11 @@ impl Place {
         self.0.contains(scope)
     }
 
+    /// Every scope that it lies in, widest first.
+    pub fn scopes(&self) -> &[Scope] {
+        &self.0
+    }
+
     /// The narrowest scope that it lies in.
     pub fn scope(&self) -> &Scope {
         self.0.last().expect("every place lies in the subscription")

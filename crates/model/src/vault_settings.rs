@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::GuardedOperation;
 use crate::word::words;
 
 words!(
@@ -91,6 +92,19 @@ impl VaultSettings {
         }
     }
 
+    /// What of `next` needs a second person, where a guard says so.
+    pub fn guarded(&self, next: &VaultSettings) -> Vec<GuardedOperation> {
+        let soft_delete = next.soft_delete < self.soft_delete || next.soft_delete_days < self.soft_delete_days;
+        let immutability = next.immutability < self.immutability;
+        [
+            (soft_delete, GuardedOperation::DisableSoftDelete),
+            (immutability, GuardedOperation::ReduceImmutability),
+        ]
+        .into_iter()
+        .filter_map(|(is_less, operation)| is_less.then_some(operation))
+        .collect()
+    }
+
     /// What `next` protects less than these, as words for a sentence. Empty if nothing does.
     pub fn lowered_by(&self, next: &VaultSettings) -> Vec<String> {
         let mut lowered = Vec::new();
@@ -167,6 +181,19 @@ mod tests {
         let before = settings(SoftDelete::Enabled, 30, Unlocked);
         let lowered = before.lowered_by(&settings(SoftDelete::Disabled, 14, Disabled));
         assert_eq!(lowered.len(), 3, "{lowered:?}");
+        use GuardedOperation::*;
+        for (next, expected) in [
+            (settings(SoftDelete::Disabled, 30, Unlocked), &[DisableSoftDelete][..]),
+            (settings(SoftDelete::Enabled, 29, Unlocked), &[DisableSoftDelete]),
+            (settings(SoftDelete::Enabled, 30, Disabled), &[ReduceImmutability]),
+            (
+                settings(SoftDelete::Disabled, 30, Disabled),
+                &[DisableSoftDelete, ReduceImmutability],
+            ),
+            (settings(SoftDelete::AlwaysOn, 31, Locked), &[]),
+        ] {
+            assert_eq!(before.guarded(&next), expected, "{next:?}");
+        }
         assert!(
             before
                 .lowered_by(&settings(SoftDelete::AlwaysOn, 31, Locked))

@@ -219,6 +219,10 @@ fn every_limit_has_its_sentence() {
             "7 to 9999 days",
         ),
         (
+            |policy| policy.retention.daily.as_mut().unwrap().keep = 3334,
+            "keeps 10002 recovery points of an item, which has at most 9999",
+        ),
+        (
             |policy| policy.retention.weekly.as_mut().unwrap().keep = 5164,
             "4 to 5163 weeks",
         ),

@@ -48,6 +48,7 @@ pub(crate) async fn change_password(
     let request: ChangePassword = incoming.read_json(&shared, RouteId::ChangePassword).await?;
     let new = new_password(&request)?;
     let mut user = accounts::user(&shared, &account).await?;
+    accounts::needs_password(&user)?;
     let caller = Caller::new(peer.ip(), &user.name);
     if !logins::is_password(&shared, caller, &user, request.password).await? {
         return Err(wrong());

@@ -44,6 +44,18 @@ pub(crate) async fn user(shared: &Shared, account: &Account) -> Answer<UserRow> 
         .ok_or_else(Refusal::forbidden)
 }
 
+/// Refuses who has no password here, and could not prove to know it.
+pub(crate) fn needs_password(user: &UserRow) -> Answer<()> {
+    match user.password_hash.is_empty() {
+        false => Ok(()),
+        true => {
+            let detail = "You have no password here, as you sign in with another provider: whoever manages the users can \
+                          send you a link to set one (`strongroom user invite`)";
+            Err(Refusal::new(Code::WrongPassword, detail))
+        }
+    }
+}
+
 fn shut() -> Refusal {
     Refusal::new(
         Code::Unauthenticated,

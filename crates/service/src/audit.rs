@@ -24,7 +24,7 @@ use crate::vault_refusal::refuse;
 pub(crate) const SIGN_IN: &str = "Strongroom.Directory/signIn/action";
 
 /// What changing one's own account is called in the log.
-const OWN_ACCOUNT: &str = "Strongroom.Directory/ownAccount/write";
+pub(crate) const OWN_ACCOUNT: &str = "Strongroom.Directory/ownAccount/write";
 
 /// How many lines about strangers, who are bound by nothing else, are written in a minute. More are only counted.
 const STRANGERS_A_MINUTE: u32 = 120;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use strongroom_model::MailAddress;
+use strongroom_model::{MailAddress, ProviderName};
 
 use crate::notify_options::MailTls;
 
@@ -30,6 +30,52 @@ pub struct Config {
     pub alerts: AlertsConfig,
     /// The server that mails go out through.
     pub mail: Option<MailConfig>,
+    /// Whom people may sign in with instead of a password.
+    #[serde(default)]
+    pub provider: Vec<ProviderConfig>,
+}
+
+/// A provider of OpenID Connect that people may sign in with.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderConfig {
+    /// Its name here: it sends people back to `/external/NAME`.
+    pub name: ProviderName,
+    /// What people read on the button; the name when not given.
+    pub title: Option<String>,
+    /// Its issuer, exactly as it writes it in its tokens.
+    pub issuer: String,
+    /// What it calls this service.
+    pub client_id: String,
+    /// The file with the secret that goes with that.
+    pub secret_file: PathBuf,
+    /// What to ask for besides `openid`.
+    #[serde(default = "usual_scopes")]
+    pub scopes: Vec<String>,
+    /// The claim that becomes the name of a user who is made.
+    #[serde(default = "usual_name_claim")]
+    pub name_claim: String,
+    /// Whether a person whom nobody knows becomes a user, without any role.
+    #[serde(default)]
+    pub create_users: bool,
+    /// Only people with a verified e-mail address in one of these domains.
+    #[serde(default)]
+    pub email_domains: Vec<String>,
+    /// Only people of whom this claim says one of the `required_values`.
+    pub required_claim: Option<String>,
+    /// What the `required_claim` must be, or have among its values.
+    #[serde(default)]
+    pub required_values: Vec<String>,
+    /// The file with the certificate of the provider's authority, when it is not one of the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+fn usual_scopes() -> Vec<String> {
+    ["profile", "email"].map(str::to_owned).into()
+}
+
+fn usual_name_claim() -> String {
+    "preferred_username".to_owned()
 }
 
 /// What alerts are raised for, and who always hears of some.
@@ -127,6 +173,11 @@ mod tests {
                 "ssl",
             ),
             ("[mail]\nhost = \"mail.example.org\"", "from"),
+            ("[[provider]]\nname = \"A b\"", "A b"),
+            (
+                "[[provider]]\nname = \"corp\"\nissuer = \"https://x\"\nclient_id = \"y\"",
+                "secret_file",
+            ),
             ("[alerts]\nowners = [\"a@b c\"]", "a@b c"),
         ] {
             let refused = Config::parse(text).unwrap_err().to_string();

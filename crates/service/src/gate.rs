@@ -187,7 +187,7 @@ pub(crate) async fn authenticate(shared: &Shared, headers: &HeaderMap) -> Answer
     }
     match shared.tokens.bearer(bearer, shared.clock.now()) {
         Ok(Bearer::Account { kind, id }) => accounts::find(shared, kind, id).await.map(Principal::Account),
-        Ok(Bearer::Machine(machine)) => Ok(Principal::Machine(machine)),
+        Ok(Bearer::Machine(machine)) => machines::find(shared, machine).await.map(Principal::Machine),
         Err(TokenRefusal::Foreign) => Err(unauthenticated("The token is not one of this service: sign in again")),
         Err(TokenRefusal::Expired) => Err(Refusal::new(
             Code::TokenExpired,

@@ -14,7 +14,7 @@ const FILE: &str = "installation";
 const SETTING: &str = "installation";
 
 /// Sees that folder and database belong together; binds them if neither is bound yet. The database comes first: bound
-/// alone, and without a vault, it is free for any folder.
+/// alone, and without a vault (a deleted one counts until it is gone), it is free for any folder.
 pub(crate) async fn check(folder: &DataDir, db: &Db) -> Result<(), StartError> {
     let in_folder = folder.read_text(FILE)?;
     let in_database = db.setting(SETTING).await?;
@@ -25,7 +25,9 @@ pub(crate) async fn check(folder: &DataDir, db: &Db) -> Result<(), StartError> {
             db.set_setting(SETTING, &id).await?;
             Ok(folder.write(FILE, format!("{id}\n").as_bytes())?)
         }
-        (None, Some(id)) if db.vaults().await?.is_empty() => Ok(folder.write(FILE, format!("{id}\n").as_bytes())?),
+        (None, Some(id)) if db.vaults().await?.is_empty() && db.deleted_vaults().await?.is_empty() => {
+            Ok(folder.write(FILE, format!("{id}\n").as_bytes())?)
+        }
         (Some(_), _) => Err(StartError::OtherDatabase {
             folder: folder.root().to_owned(),
         }),

@@ -20,6 +20,7 @@ use crate::incoming::Incoming;
 use crate::jobs;
 use crate::location::Located;
 use crate::points;
+use crate::principal::Account;
 use crate::query::{Filter, page};
 use crate::refusal::Answer;
 use crate::shared::Shared;
@@ -31,18 +32,15 @@ pub(crate) async fn list(
     Path(vault): Path<String>,
     Filter(filter): Filter<ItemFilter>,
 ) -> Answer<Json<ItemList>> {
-    let limit = page(filter.limit)?;
     let query = ItemQuery {
         after: filter.after.unwrap_or_default().to_ascii_lowercase(),
-        limit,
+        limit: page(filter.limit)?,
         policy: filter.policy,
         state: filter.state,
         deleted: filter.deleted,
     };
     let vault = shared.vault(&vault).await?;
-    let rows = shared.vaults.items(vault.id, &query).await.map_err(refuse)?;
-    let is_full = rows.len() == limit as usize;
-    let next = rows.last().filter(|_| is_full).map(|last| last.name.folded());
+    let (rows, next) = shared.vaults.items(vault.id, &query).await.map_err(refuse)?;
     let now = shared.clock.now();
     let items = rows.into_iter().map(|row| view(row, now)).collect();
     Ok(Json(ItemList { items, next }))
@@ -61,12 +59,16 @@ pub(crate) async fn show(
 pub(crate) async fn protect(
     State(shared): State<Arc<Shared>>,
     Path((vault, item)): Path<(String, String)>,
+    account: Account,
     IfMatch(version): IfMatch,
     incoming: Incoming,
 ) -> Answer<Json<ItemChange>> {
     let protect: ProtectItem = incoming.read_json(&shared, RouteId::ProtectItem).await?;
     let item = find(&shared, &vault, &item).await?;
-    let changed = shared.vaults.protect(&item, &protect.policy, version).await;
+    let changed = shared
+        .vaults
+        .protect(&account.actor(), &item, &protect.policy, version)
+        .await;
     let changed = changed.map_err(refuse)?;
     tracing::info!(vault, item = %item.name, policy = %protect.policy, "protects an item");
     Ok(Json(change(changed)))
@@ -76,6 +78,7 @@ pub(crate) async fn protect(
 pub(crate) async fn stop(
     State(shared): State<Arc<Shared>>,
     Path((vault, item)): Path<(String, String)>,
+    account: Account,
     IfMatch(version): IfMatch,
     incoming: Incoming,
 ) -> Answer<Json<ItemChange>> {
@@ -86,7 +89,8 @@ pub(crate) async fn stop(
         StopData::RetainByPolicy => Stop::RetainByPolicy,
         StopData::Delete => Stop::Delete,
     };
-    let changed = shared.vaults.stop(&item, how, version).await.map_err(refuse)?;
+    let changed = shared.vaults.stop(&account.actor(), &item, how, version).await;
+    let changed = changed.map_err(refuse)?;
     shared.calls.call(item.container);
     tracing::info!(vault, item = %item.name, ?how, "stopped the protection of an item");
     Ok(Json(change(changed)))
@@ -156,7 +160,7 @@ pub(crate) async fn find(shared: &Shared, vault: &str, item: &str) -> Answer<Ite
     shared.vaults.item(vault.id, item).await.map_err(refuse)
 }
 
-fn change(changed: ItemChanged) -> ItemChange {
+pub(crate) fn change(changed: ItemChanged) -> ItemChange {
     let now = changed.job.created;
     ItemChange {
         item: changed.item.map(|row| view(row, now)),
@@ -171,6 +175,7 @@ pub(crate) fn view(row: ItemRow, now: Timestamp) -> ItemView {
         id: row.id,
         name: row.name,
         container: row.container,
+        unregistered: row.unregistered,
         workload: row.workload,
         state: row.state,
         policy: row.policy.filter(|_| is_under),

@@ -14,6 +14,7 @@ use crate::incoming::Incoming;
 use crate::parse::parse;
 use crate::principal::Machine;
 use crate::refusal::Answer;
+use crate::security_pins::ShownPin;
 use crate::shared::Shared;
 use crate::vault_refusal::refuse;
 
@@ -42,13 +43,15 @@ pub(crate) async fn add(
     State(shared): State<Arc<Shared>>,
     machine: Machine,
     Path(id): Path<String>,
+    pin: ShownPin,
     incoming: Incoming,
 ) -> Answer<StatusCode> {
     let id: KeySetId = parse(&id)?;
+    let pin = pin.hash(&shared, machine);
     let object = incoming.read(&shared, RouteId::AddKeySet).await?;
     shared
         .vaults
-        .add_key_set(machine.container, id, object)
+        .add_key_set(machine.container, id, object, pin)
         .await
         .map_err(refuse)?;
     Ok(StatusCode::NO_CONTENT)

@@ -9,9 +9,9 @@ use axum::http::StatusCode;
 use strongroom_api::routes::RouteId;
 use strongroom_api::{
     BeginJob, Code, FinishJob, JOB_ERRORS_MAX, JOB_TASKS_MAX, JobView, LINK_SECONDS_MAX, LinkAnswer, LinkRequest,
-    Protection, RUNNING_MAX, ReportJob, Reported,
+    MACHINE_ERROR_CODES, Protection, RUNNING_MAX, ReportJob, Reported,
 };
-use strongroom_model::{JobId, JobState, Operation};
+use strongroom_model::{JobError, JobId, JobState, Operation, Task};
 use strongroom_vault::JobReport;
 use tokio::time::{Instant, sleep_until};
 
@@ -53,6 +53,8 @@ pub(crate) async fn link(
 
 /// What there is to do just now; jobs are the machine's from here on.
 async fn look(shared: &Shared, machine: Machine, request: &LinkRequest) -> Answer<LinkAnswer> {
+    // Who held the link may have been unregistered meanwhile.
+    shared.vaults.container(machine.container).await.map_err(refuse)?;
     let work = shared.vaults.work(machine.container, &request.running).await;
     let work = work.map_err(refuse)?;
     let mut jobs = Vec::new();
@@ -99,7 +101,7 @@ pub(crate) async fn report(
     let report: ReportJob = incoming.read_json(&shared, RouteId::ReportJob).await?;
     let report = JobReport {
         progress: report.progress,
-        tasks: bounded(report.tasks, JOB_TASKS_MAX)?,
+        tasks: tasks(report.tasks)?,
         errors: Vec::new(),
     };
     let state = shared.vaults.report_job(machine.container, job, &report).await;
@@ -123,14 +125,26 @@ pub(crate) async fn finish(
     }
     let report = JobReport {
         progress: finish.progress,
-        tasks: bounded(finish.tasks, JOB_TASKS_MAX)?,
-        errors: bounded(finish.errors, JOB_ERRORS_MAX)?,
+        tasks: tasks(finish.tasks)?,
+        errors: errors(finish.errors)?,
     };
     let ended = shared.vaults.finish_job(machine.container, job, finish.state, &report);
     let row = ended.await.map_err(refuse)?;
     tracing::info!(machine = %row.name, job = %row.id, operation = %row.operation, state = %row.state, "a job is over");
     shared.metrics.job_ended(row.operation, row.state);
     Ok(Json(view(row, shared.clock.now())))
+}
+
+fn tasks(tasks: Vec<Task>) -> Answer<Vec<Task>> {
+    let tasks = bounded(tasks, JOB_TASKS_MAX)?;
+    Ok(tasks.into_iter().map(Task::of_machine).collect())
+}
+
+/// Each code that was never heard of could raise an alert of its own: so there is none.
+fn errors(errors: Vec<JobError>) -> Answer<Vec<JobError>> {
+    let known = |code: &str| MACHINE_ERROR_CODES.contains(&code) || Code::ALL.iter().any(|one| one.as_str() == code);
+    let errors = bounded(errors, JOB_ERRORS_MAX)?;
+    Ok(errors.into_iter().map(|error| error.of_machine(known)).collect())
 }
 
 fn bounded<T>(list: Vec<T>, most: usize) -> Answer<Vec<T>> {

@@ -114,6 +114,18 @@ pub(crate) async fn show(State(shared): State<Arc<Shared>>, machine: Machine) ->
     }))
 }
 
+/// The machine that a token speaks for: looked up for each request, so that one that was unregistered is a stranger at once,
+/// on every node.
+pub(crate) async fn find(shared: &Shared, machine: Machine) -> Answer<Machine> {
+    let found = shared.machine_key(machine.container).await?;
+    found.map(|(machine, _)| machine).ok_or_else(|| {
+        Refusal::new(
+            Code::Unauthenticated,
+            "The machine is not registered any more: register it with a new vault credentials file",
+        )
+    })
+}
+
 /// Whose registration the credentials `id` and `secret` permit.
 pub(crate) async fn check_credentials(shared: &Shared, id: &str, secret: &str) -> Answer<Registration> {
     let id = Uuid::try_parse(id).map_err(|_| unknown_credentials())?;

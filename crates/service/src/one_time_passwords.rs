@@ -175,6 +175,7 @@ pub(crate) async fn check(shared: &Shared, user: &UserRow, given: Option<Secret>
 }
 
 async fn prove(shared: &Shared, caller: Caller, user: &UserRow, password: Secret) -> Answer<()> {
+    accounts::needs_password(user)?;
     match logins::is_password(shared, caller, user, password).await? {
         true => Ok(()),
         false => Err(Refusal::new(Code::WrongPassword, "The password is wrong")),

@@ -14,6 +14,7 @@ use crate::etag::{IfMatch, Tagged, tagged};
 use crate::incoming::Incoming;
 use crate::location::{Located, located};
 use crate::parse::parse;
+use crate::principal::Account;
 use crate::refusal::Answer;
 use crate::shared::Shared;
 use crate::vault_refusal::refuse;
@@ -60,6 +61,7 @@ pub(crate) async fn show(
 pub(crate) async fn change(
     State(shared): State<Arc<Shared>>,
     Path((vault, policy)): Path<(String, String)>,
+    account: Account,
     IfMatch(version): IfMatch,
     incoming: Incoming,
 ) -> Answer<Tagged<PolicyView>> {
@@ -68,7 +70,7 @@ pub(crate) async fn change(
     let vault = shared.vault(&vault).await?;
     let changed = shared
         .vaults
-        .change_policy(vault.id, &policy, &change.rules, version)
+        .change_policy(&account.actor(), vault.id, &policy, &change.rules, version)
         .await;
     let row = changed.map_err(refuse)?;
     tracing::info!(vault = %vault.name, %policy, version = row.version, "changed a policy");

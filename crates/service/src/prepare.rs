@@ -26,9 +26,11 @@ use crate::installation;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::notifier::{Channels, Mailer, Webhooks};
+use crate::oauth::external::Providers;
 use crate::one_time_passwords::TotpKey;
 use crate::password::{PasswordHasher, fill_random, random_bytes};
 use crate::seals::Seals;
+use crate::security_pins::PinKey;
 use crate::service::{ServeOptions, StartError};
 use crate::shared::Shared;
 use crate::subscription::Subscription;
@@ -68,17 +70,20 @@ pub(crate) async fn prepare(
         webhooks: Webhooks::new(),
     };
     let seals = Seals::open(&folder)?;
+    let url = match &options.url {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        None => guess_url(address, &options.hostnames),
+    };
     let shared = Shared {
         tokens: TokenKey::new(&secret_key(&folder, "secrets/token.key")?),
         totp: TotpKey::new(&secret_key(&folder, "secrets/one-time-passwords.key")?),
+        pins: PinKey::new(secret_key(&folder, "secrets/security-pins.key")?),
         vaults: open_vaults(&folder, &db, &clock),
         clock,
         folder,
         trust,
-        url: match &options.url {
-            Some(url) => url.trim_end_matches('/').to_owned(),
-            None => guess_url(address, &options.hostnames),
-        },
+        providers: Providers::new(&options.providers, &url)?,
+        url,
         passwords,
         attempts: Attempts::default(),
         audit: Audit::default(),

@@ -61,7 +61,7 @@ impl Principal {
         let held: &[Permission] = match self {
             Self::Account(account) if account.kind == PrincipalKind::User => &[OwnAccount, PasswordChange],
             Self::Account(_) => &[OwnAccount],
-            Self::Machine(_) => &[Backup, Restore, Scrub, Link],
+            Self::Machine(_) => &[Backup, Restore, Scrub, Link, RemoveOwn],
             Self::Registration(_) => &[MachineRegister],
         };
         permission == Public || held.contains(&permission)

@@ -101,8 +101,10 @@ pub(crate) async fn delete(State(shared): State<Arc<Shared>>, Path(name): Path<S
             Ok(StatusCode::NO_CONTENT)
         }
         ResourceGroupDeleted::Absent => Err(no_such_group(&name)),
-        ResourceGroupDeleted::NotEmpty(vaults) => {
-            let detail = format!("{vaults} vaults are in the resource group {name}: delete them first");
+        ResourceGroupDeleted::NotEmpty(things) => {
+            let detail = format!(
+                "{things} vaults and resource guards are in the resource group {name}: delete them first; deleted vaults count until their days are over"
+            );
             Err(Refusal::new(Code::ResourceGroupNotEmpty, detail))
         }
     }

@@ -88,6 +88,7 @@ async fn round(shared: &Shared, listening: &mut Listening) -> Result<(), VaultEr
     if may_expire {
         report("let recovery points expire", expire(shared).await);
         report("purge soft-deleted items", purge(shared).await);
+        report("purge soft-deleted vaults", purge_vaults(shared).await);
     }
     let figures = shared.db.state_figures(now).await?;
     shared.metrics.state.set(&figures, now);
@@ -136,6 +137,13 @@ async fn expire(shared: &Shared) -> Result<(), VaultError> {
         tracing::info!(%item, %point, "a recovery point has expired");
     }
     shared.metrics.points_expired.inc_by(expired.points.len() as u64);
+    Ok(())
+}
+
+async fn purge_vaults(shared: &Shared) -> Result<(), VaultError> {
+    for vault in shared.vaults.purge_vaults().await? {
+        tracing::warn!(id = %vault.id, name = %vault.name, "a soft-deleted vault is gone: its days are over");
+    }
     Ok(())
 }
 

@@ -21,6 +21,7 @@ use crate::listener::{FAREWELL, Listener};
 use crate::notifier::{self, MailError};
 use crate::notify_options::NotifyOptions;
 use crate::prepare::{CA_FILE, Prepared, prepare};
+use crate::provider_options::{ProviderError, ProviderOptions};
 use crate::router::router;
 use crate::scheduler;
 use crate::shared::Shared;
@@ -50,6 +51,8 @@ pub struct ServeOptions {
     pub upkeep: Upkeep,
     /// How people are told of alerts.
     pub notify: NotifyOptions,
+    /// Whom people may sign in with instead of a password.
+    pub providers: Vec<ProviderOptions>,
 }
 
 /// Why the service cannot start.
@@ -112,6 +115,9 @@ pub enum StartError {
     /// Mails cannot be sent as the configuration wants.
     #[error(transparent)]
     Mail(#[from] MailError),
+    /// A provider that people sign in with cannot be used.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
     /// A vault cannot be used.
     #[error("cannot bring a vault up to date: {0}")]
     Vault(String),

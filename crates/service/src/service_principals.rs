@@ -23,6 +23,7 @@ use crate::location::{Located, located};
 use crate::oauth::is_registrable;
 use crate::parse::parse;
 use crate::password::random_bytes;
+use crate::principal::Account;
 use crate::refusal::{Answer, Refusal, sentence};
 use crate::shared::Shared;
 use crate::vault_refusal::refuse;
@@ -127,6 +128,7 @@ pub(crate) async fn delete(State(shared): State<Arc<Shared>>, Path(name): Path<S
 pub(crate) async fn add_secret(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
+    account: Account,
     incoming: Incoming,
 ) -> Answer<(StatusCode, Json<AddedSecret>)> {
     let add: AddSecret = incoming.read_json(&shared, RouteId::AddSecret).await?;
@@ -150,7 +152,7 @@ pub(crate) async fn add_secret(
             .saturating_add(life)
             .expect("a signed duration carries no calendar units"),
     };
-    let key = insert(&shared, &row, key).await?;
+    let key = insert(&shared, &account, &row, key).await?;
     Ok((StatusCode::CREATED, Json(AddedSecret { key, secret })))
 }
 
@@ -158,6 +160,7 @@ pub(crate) async fn add_secret(
 pub(crate) async fn add_certificate(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
+    account: Account,
     incoming: Incoming,
 ) -> Answer<(StatusCode, Json<KeyView>)> {
     let add: AddCertificate = incoming.read_json(&shared, RouteId::AddCertificate).await?;
@@ -179,7 +182,7 @@ pub(crate) async fn add_certificate(
         created: now,
         expires: certificate.expires,
     };
-    Ok((StatusCode::CREATED, Json(insert(&shared, &row, key).await?)))
+    Ok((StatusCode::CREATED, Json(insert(&shared, &account, &row, key).await?)))
 }
 
 /// `DELETE /api/v1/service-principals/{principal}/keys/{key}`.
@@ -193,14 +196,16 @@ pub(crate) async fn delete_key(
     match deleted.map_err(|error| refuse(error.into()))? {
         true => Ok(StatusCode::NO_CONTENT),
         false => {
-            let detail = format!("{} has no secret or certificate {key}", row.name);
+            let name = &row.name;
+            let detail =
+                format!("{name} has no secret or certificate {key}: `strongroom principal show {name}` shows them");
             Err(Refusal::new(Code::PrincipalNotFound, detail))
         }
     }
 }
 
-async fn insert(shared: &Shared, row: &ApplicationRow, key: ApplicationKeyRow) -> Answer<KeyView> {
-    let inserted = shared.db.insert_application_key(&key, KEYS_MAX).await;
+async fn insert(shared: &Shared, account: &Account, row: &ApplicationRow, key: ApplicationKeyRow) -> Answer<KeyView> {
+    let inserted = shared.db.insert_application_key(&key, account.id, KEYS_MAX).await;
     if !inserted.map_err(|error| refuse(error.into()))? {
         let detail = format!(
             "{} has {KEYS_MAX} secrets and certificates, as many as it may have: remove one first",

@@ -10,6 +10,7 @@ use strongroom_vault::VaultRow;
 
 use crate::etag::{IfMatch, Tagged, tagged};
 use crate::incoming::Incoming;
+use crate::principal::Account;
 use crate::refusal::Answer;
 use crate::shared::Shared;
 use crate::vault_refusal::refuse;
@@ -23,12 +24,16 @@ pub(crate) async fn show(State(shared): State<Arc<Shared>>, Path(vault): Path<St
 pub(crate) async fn change(
     State(shared): State<Arc<Shared>>,
     Path(vault): Path<String>,
+    account: Account,
     IfMatch(version): IfMatch,
     incoming: Incoming,
 ) -> Answer<Tagged<SettingsView>> {
     let settings: VaultSettings = incoming.read_json(&shared, RouteId::ChangeSettings).await?;
     let vault = shared.vault(&vault).await?;
-    let changed = shared.vaults.change_settings(vault.id, settings, version).await;
+    let changed = shared
+        .vaults
+        .change_settings(&account.actor(), vault.id, settings, version)
+        .await;
     let row = changed.map_err(refuse)?;
     let lowered = vault.settings.lowered_by(&row.settings);
     match lowered.is_empty() {

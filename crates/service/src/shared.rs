@@ -18,12 +18,14 @@ use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::notifier::Channels;
 use crate::notify_options::NotifyOptions;
+use crate::oauth::external::Providers;
 use crate::one_time_passwords::TotpKey;
 use crate::parse::parse;
 use crate::password::PasswordHasher;
 use crate::principal::Machine;
 use crate::refusal::Answer;
 use crate::seals::Seals;
+use crate::security_pins::PinKey;
 use crate::subscription::Subscription;
 use crate::token::TokenKey;
 use crate::unfinished::Unfinished;
@@ -44,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) url: String,
     pub(crate) tokens: TokenKey,
     pub(crate) totp: TotpKey,
+    pub(crate) pins: PinKey,
     pub(crate) passwords: PasswordHasher,
     pub(crate) attempts: Attempts,
     pub(crate) audit: Audit,
@@ -55,6 +58,8 @@ pub(crate) struct Shared {
     /// The ways by which people are told of alerts.
     pub(crate) channels: Channels,
     pub(crate) seals: Seals,
+    /// Whom people may sign in with instead of a password.
+    pub(crate) providers: Providers,
     /// Who waits on the link.
     pub(crate) calls: Calls,
     /// Becomes true when the service ends.

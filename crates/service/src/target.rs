@@ -3,8 +3,10 @@
 use axum::extract::RawPathParams;
 use strongroom_api::Code;
 use strongroom_api::routes::{Method, Route, RouteId};
-use strongroom_model::{Permission, Place, ResourceGroupName, VaultName};
+use strongroom_db::VaultRow;
+use strongroom_model::{Permission, Place, ResourceGroupName, VaultId, VaultName};
 
+use crate::deleted_vaults::no_such_deleted_vault;
 use crate::parse::parse;
 use crate::principal::Account;
 use crate::refusal::{Answer, Refusal};
@@ -20,6 +22,8 @@ pub(crate) enum Target {
     Several,
     /// A vault, or something in it.
     Vault(VaultName),
+    /// A soft-deleted vault.
+    DeletedVault(VaultId),
     /// A resource group.
     ResourceGroup(ResourceGroupName),
 }
@@ -29,6 +33,7 @@ impl Target {
     pub(crate) fn of(route: &Route, parameters: &RawPathParams) -> Answer<Self> {
         match route.id {
             RouteId::ListVaults
+            | RouteId::ListDeletedVaults
             | RouteId::CreateVault
             | RouteId::ListResourceGroups
             | RouteId::ListAssignments
@@ -39,6 +44,7 @@ impl Target {
         for (name, value) in parameters {
             match name {
                 "vault" => return parse(value).map(Self::Vault),
+                "deleted_vault" => return parse(value).map(Self::DeletedVault),
                 "group" => return parse(value).map(Self::ResourceGroup),
                 _ => {}
             }
@@ -53,10 +59,12 @@ impl Target {
             Self::ResourceGroup(name) => Ok(Place::resource_group(name)),
             Self::Vault(name) => {
                 let found = shared.db.vault_by_name(name).await;
-                let found = found.map_err(|error| refuse(error.into()))?;
-                Ok(found.map_or_else(Place::subscription, |vault| {
-                    Place::vault(&vault.resource_group, vault.id)
-                }))
+                Ok(place_of(found.map_err(|error| refuse(error.into()))?))
+            }
+            Self::DeletedVault(id) => {
+                let found = shared.db.deleted_vaults().await;
+                let mut vaults = found.map_err(|error| refuse(error.into()))?.into_iter();
+                Ok(place_of(vaults.find(|vault| vault.id == *id)))
             }
         }
     }
@@ -73,11 +81,20 @@ impl Target {
             Self::Several if route.method == Method::GET || access.permits_somewhere(permission) => Ok(()),
             Self::Several => Err(Refusal::forbidden()),
             Self::Vault(name) => access.require(permission, Permission::VaultsRead, place, || no_such_vault(name)),
+            Self::DeletedVault(id) => {
+                access.require(permission, Permission::VaultsRead, place, || no_such_deleted_vault(*id))
+            }
             Self::ResourceGroup(name) => access.require(permission, Permission::ResourceGroupsRead, place, || {
                 no_such_group(name)
             }),
         }
     }
+}
+
+fn place_of(vault: Option<VaultRow>) -> Place {
+    vault.map_or_else(Place::subscription, |vault| {
+        Place::vault(&vault.resource_group, vault.id)
+    })
 }
 
 /// There is no such resource group, as far as the caller may know.

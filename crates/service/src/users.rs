@@ -6,20 +6,19 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use strongroom_api::routes::RouteId;
-use strongroom_api::{ChangeUser, Code, CreateUser, NewPassword, UserList, UserView};
+use strongroom_api::{ChangeUser, Code, CreateUser, CreatedUser, NewPassword, UserList, UserView};
 use strongroom_db::{UserChanged, UserRow};
-use strongroom_model::{UserId, UserName};
+use strongroom_model::{MailAddress, UserId, UserName};
 
 use crate::accounts::new_id;
 use crate::incoming::Incoming;
 use crate::location::{Located, located};
 use crate::parse::parse;
+use crate::principal::Account;
 use crate::refusal::{Answer, Refusal, sentence};
 use crate::shared::Shared;
 use crate::vault_refusal::refuse;
-
-/// The longest e-mail address, in bytes (RFC 5321).
-const EMAIL_BYTES_MAX: usize = 254;
+use crate::{identities, invitations};
 
 /// `GET /api/v1/users`.
 pub(crate) async fn list(State(shared): State<Arc<Shared>>) -> Answer<Json<UserList>> {
@@ -34,21 +33,26 @@ pub(crate) async fn list(State(shared): State<Arc<Shared>>) -> Answer<Json<UserL
 /// `POST /api/v1/users`.
 pub(crate) async fn create(
     State(shared): State<Arc<Shared>>,
+    account: Account,
     incoming: Incoming,
-) -> Answer<(StatusCode, Located<Json<UserView>>)> {
+) -> Answer<(StatusCode, Located<Json<CreatedUser>>)> {
     let create: CreateUser = incoming.read_json(&shared, RouteId::CreateUser).await?;
-    if create.email.len() > EMAIL_BYTES_MAX || create.email.contains(char::is_control) {
-        return Err(Refusal::new(Code::InvalidRequest, "This is no e-mail address"));
-    }
-    let password = NewPassword::parse(create.password)
-        .map_err(|error| Refusal::new(Code::InvalidPassword, sentence(&error.to_string())))?;
+    let email = checked(create.email)?;
+    let password_hash = match create.password {
+        Some(password) => {
+            let password = NewPassword::parse(password)
+                .map_err(|error| Refusal::new(Code::InvalidPassword, sentence(&error.to_string())))?;
+            shared.passwords.hash(password.into_secret()).await?
+        }
+        None => String::new(),
+    };
     let now = shared.clock.now();
     let user = UserRow {
         id: UserId::from_uuid(new_id(now)),
         name: create.name.to_string(),
-        email: create.email,
+        email,
         disabled: false,
-        password_hash: shared.passwords.hash(password.into_secret()).await?,
+        password_hash,
         created: now,
     };
     let inserted = shared.db.insert_user(&user, None).await;
@@ -57,11 +61,25 @@ pub(crate) async fn create(
         return Err(Refusal::new(Code::PrincipalExists, detail));
     }
     tracing::info!(user = user.name, "created a user");
-    let view = view(&shared, user).await?;
-    Ok((
-        StatusCode::CREATED,
-        located(RouteId::ShowUser, &[&view.name.clone()], Json(view)),
-    ))
+    let invitation = match user.password_hash.is_empty() {
+        true => Some(invitations::make(&shared, &user, &account.name).await?),
+        false => None,
+    };
+    let user = view(&shared, user).await?;
+    let name = user.name.clone();
+    let created = Json(CreatedUser { user, invitation });
+    Ok((StatusCode::CREATED, located(RouteId::ShowUser, &[&name], created)))
+}
+
+/// An address that mail can go to, or none.
+fn checked(email: String) -> Answer<String> {
+    match email.is_empty() || email.parse::<MailAddress>().is_ok() {
+        true => Ok(email),
+        false => Err(Refusal::new(
+            Code::InvalidRequest,
+            "This is no e-mail address: it must look like eve@example.org",
+        )),
+    }
 }
 
 /// `GET /api/v1/users/{user}`.
@@ -82,6 +100,13 @@ pub(crate) async fn change(
         let changed = shared.db.set_user_disabled(&name, disabled).await;
         settle(changed.map_err(|error| refuse(error.into()))?, &name)?;
         tracing::info!(user = %name, disabled, "changed a user");
+    }
+    if let Some(email) = change.email {
+        let changed = shared.db.set_user_email(&name, &checked(email)?).await;
+        if !changed.map_err(|error| refuse(error.into()))? {
+            return Err(no_such_user(&name));
+        }
+        tracing::info!(user = %name, "changed a user's address");
     }
     let user = find(&shared, &name).await?;
     if user.disabled {
@@ -113,7 +138,8 @@ pub(crate) async fn reset_one_time_passwords(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn find(shared: &Shared, name: &UserName) -> Answer<UserRow> {
+/// The user of this name.
+pub(crate) async fn find(shared: &Shared, name: &UserName) -> Answer<UserRow> {
     let found = shared.db.user(name.as_str()).await;
     found
         .map_err(|error| refuse(error.into()))?
@@ -144,7 +170,14 @@ pub(crate) fn last_owner() -> Refusal {
 async fn view(shared: &Shared, user: UserRow) -> Answer<UserView> {
     let passwords = shared.db.one_time_passwords(user.id).await;
     let passwords = passwords.map_err(|error| refuse(error.into()))?;
+    let identities = shared.db.identities_of(user.id).await;
+    let identities = identities.map_err(|error| refuse(error.into()))?;
     Ok(UserView {
+        has_password: !user.password_hash.is_empty(),
+        identities: identities
+            .into_iter()
+            .map(|one| identities::view(shared, one))
+            .collect(),
         id: user.id,
         name: user.name,
         email: user.email,

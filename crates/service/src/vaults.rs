@@ -6,10 +6,11 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use strongroom_api::routes::RouteId;
-use strongroom_api::{CreateVault, PointList, VaultList, VaultView};
+use strongroom_api::{CreateVault, PointList, VaultDeletion, VaultList, VaultView};
 use strongroom_model::{Permission, Place, ResourceGroupName, VaultName};
 use strongroom_vault::{NewVault, VaultInfo};
 
+use crate::deleted_vaults;
 use crate::incoming::Incoming;
 use crate::location::{Located, located};
 use crate::parse::parse;
@@ -69,11 +70,15 @@ pub(crate) async fn show(State(shared): State<Arc<Shared>>, Path(name): Path<Str
 }
 
 /// `DELETE /api/v1/vaults/{vault}`.
-pub(crate) async fn delete(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Answer<StatusCode> {
+pub(crate) async fn delete(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Answer<Json<VaultDeletion>> {
     let name: VaultName = parse(&name)?;
     let deleted = shared.vaults.delete(&name).await.map_err(refuse_vault(&name))?;
-    tracing::info!(vault = %deleted.name, id = %deleted.id, "deleted a vault");
-    Ok(StatusCode::NO_CONTENT)
+    tracing::info!(vault = %deleted.name, id = %deleted.id, until = ?deleted.purge_at, "deleted a vault");
+    let kept = match deleted.deleted {
+        None => None,
+        Some(_) => Some(deleted_vaults::find(&shared, deleted.id).await?),
+    };
+    Ok(Json(VaultDeletion { kept }))
 }
 
 /// `GET /api/v1/vaults/{vault}/points`.
@@ -84,7 +89,7 @@ pub(crate) async fn points(State(shared): State<Arc<Shared>>, Path(name): Path<S
     Ok(Json(point_list(rows)))
 }
 
-fn view(info: VaultInfo) -> VaultView {
+pub(crate) fn view(info: VaultInfo) -> VaultView {
     let VaultInfo { vault, figures } = info;
     VaultView {
         id: vault.id,

@@ -202,7 +202,7 @@ async fn what_takes_protection_away_reaches_the_owners_whatever_was_chosen() {
         })
         .await;
     // Nobody wants to hear of this.
-    scene.run(Operation::Restore, JobState::Failed, "DiskFull").await;
+    scene.run(Operation::Restore, JobState::Failed, "NoSpace").await;
     let delete = StopItem { data: StopData::Delete };
     let (client, vault) = (&scene.administrator().await, &scene.vault);
     client.stop_item(vault, &machine_name("web"), &delete).await.unwrap();
@@ -266,9 +266,11 @@ async fn a_digest_leaves_out_what_is_over() {
             ..to_ops()
         })
         .await;
-    scene.run(Operation::Backup, JobState::Failed, "NoNetwork").await;
+    scene
+        .run(Operation::Backup, JobState::Failed, "ServiceUnreachable")
+        .await;
     scene.run(Operation::Backup, JobState::Completed, "").await;
-    scene.run(Operation::Restore, JobState::Failed, "DiskFull").await;
+    scene.run(Operation::Restore, JobState::Failed, "NoSpace").await;
     eventually("it is planned", async || {
         scene.advance(1);
         let metrics = scene.world.call("GET", "/metrics", None, b"").await.body;
@@ -286,10 +288,10 @@ async fn a_digest_leaves_out_what_is_over() {
         "[Strongroom] 1 raised, 0 resolved within the hour (vault main)"
     );
     assert!(mail.text.contains("Restore Failure - web"), "{}", mail.text);
-    assert!(!mail.text.contains("NoNetwork"), "{}", mail.text);
+    assert!(!mail.text.contains("ServiceUnreachable"), "{}", mail.text);
     // An hour in which nothing happens is not worth a mail.
     scene.advance(3600);
-    scene.run(Operation::Restore, JobState::Failed, "DiskFull").await;
+    scene.run(Operation::Restore, JobState::Failed, "NoSpace").await;
     scene.advance(3600);
     let digests = || sink.about("within the hour");
     eventually("the next digest", async || digests().get(1).cloned()).await;
@@ -319,7 +321,7 @@ async fn a_webhook_is_signed_and_tried_until_it_is_taken() {
     let refused = client.change_notifications(&vault, &change, Some(7)).await;
     assert_code(refused, Code::VersionMismatch);
 
-    scene.run(Operation::Restore, JobState::Failed, "DiskFull").await;
+    scene.run(Operation::Restore, JobState::Failed, "NoSpace").await;
     eventually("the first call", async || receiver.calls().first().cloned()).await;
     // The service ends before anybody has taken it.
     scene.world = scene.world.restart().await;
@@ -343,7 +345,7 @@ async fn a_webhook_is_signed_and_tried_until_it_is_taken() {
     assert_eq!((body.event, body.vault), (Some(AlertEvent::Raised), vault));
     assert_eq!(
         (alert.kind, alert.code.as_str()),
-        (AlertKind::RestoreFailure, "DiskFull")
+        (AlertKind::RestoreFailure, "NoSpace")
     );
 
     for entry in std::fs::read_dir(scene.world.data()).unwrap() {
@@ -448,7 +450,7 @@ async fn an_alert_is_closed_once_with_a_note_and_listed_by_state_and_page() {
     let scene = scene(NotifyOptions::default()).await;
     let (client, vault) = (&scene.administrator().await, &scene.vault);
     for _ in 0..3 {
-        scene.run(Operation::Restore, JobState::Failed, "DiskFull").await;
+        scene.run(Operation::Restore, JobState::Failed, "NoSpace").await;
     }
     // What somebody at the machine asks for is told each time; what gave way to another is not.
     let alerts = scene.alerts(AlertKind::RestoreFailure).await;
@@ -483,4 +485,34 @@ async fn an_alert_is_closed_once_with_a_note_and_listed_by_state_and_page() {
     let before = page.next;
     let page = client.alerts(vault, &AlertFilter { before, ..active }).await.unwrap();
     assert_eq!(page.alerts[0].id, alerts[2].id);
+}
+
+/// What a machine says about its errors decides neither how many alerts there are nor how long they are.
+#[tokio::test]
+async fn a_machine_does_not_invent_alerts_without_end() {
+    let scene = scene(NotifyOptions::default()).await;
+    for number in 0..40 {
+        scene
+            .run(Operation::Restore, JobState::Failed, &format!("Invented-{number}"))
+            .await;
+    }
+    let alerts = scene.alerts(AlertKind::RestoreFailure).await;
+    assert_eq!(alerts.len(), 21, "twenty, and one for all others");
+    let (last, others) = alerts.split_first().unwrap();
+    assert_eq!((last.code.as_str(), last.count), ("Several", 20));
+    assert!(
+        others
+            .iter()
+            .all(|alert| alert.code == "OperationFailed" && alert.count == 1)
+    );
+    let jobs = scene.administrator().await;
+    let jobs = jobs
+        .jobs(&scene.vault, &strongroom_api::JobFilter::default())
+        .await
+        .unwrap();
+    let error = &jobs.jobs[0].errors[0];
+    assert_eq!(
+        (error.code.as_str(), error.message.as_str()),
+        ("OperationFailed", "There was Invented-39")
+    );
 }

@@ -6,7 +6,9 @@ mod world;
 use serde_json::Value;
 use strongroom_model::Role;
 use world::World;
+use world::objects::{add_key_set, back_up};
 use world::raw::Reply;
+use world::scene::{vault, web};
 
 const VERSION: &str = "api-version=2024-04-01";
 
@@ -264,4 +266,108 @@ async fn a_deleted_vaults_operation_is_told_by_a_restarted_service() {
     // It is told nowhere else.
     let elsewhere = status.replace("/vaults/main/", "/vaults/other/");
     assert_eq!(world.call("GET", &elsewhere, Some(&azure.token), b"").await.status, 404);
+}
+
+/// `az backup container unregister`, then the vault goes and comes back, as the SDKs of 2026 ask for it.
+#[tokio::test]
+async fn machines_are_unregistered_and_deleted_vaults_come_back() {
+    let azure = Azure::new().await;
+    let people = azure.world.administrator().await;
+    let credentials = people.issue_credentials(&vault()).await.unwrap();
+    let machine = azure.world.machine(&credentials, "web").await;
+    add_key_set(&machine).await;
+    back_up(&machine.client, &machine.registered, 1, b"contents").await;
+    let call = async |method: &str, path: &str, body: &str| {
+        let path = format!("{path}?{VERSION}");
+        azure
+            .world
+            .call(method, &path, Some(&azure.token), body.as_bytes())
+            .await
+    };
+    let path = azure.vault("main");
+    let refused = call("DELETE", &path, "").await;
+    assert_eq!(
+        (refused.status, code(&refused).as_str()),
+        (400, "ServiceResourceNotEmptyWithBackendMessage")
+    );
+    for _ in 0..2 {
+        let reply = call("DELETE", &format!("{path}/registeredIdentities/WEB"), "").await;
+        assert_eq!(reply.status, 204, "{reply:?}");
+    }
+    machine.client.machine().await.unwrap_err();
+    let containers = call("GET", &format!("{path}/backupProtectionContainers"), "")
+        .await
+        .json();
+    assert_eq!(containers["value"].as_array().unwrap().len(), 0);
+    // What it left goes by the id of its item, and by its name while nobody else has that.
+    let items = call("GET", &format!("{path}/backupProtectedItems"), "").await.json();
+    let item = &items["value"][0];
+    assert_eq!(item["properties"]["friendlyName"], "web");
+    assert_eq!(item["properties"]["isScheduledForDeferredDelete"], true);
+    let id = machine.registered.item.to_string();
+    assert_eq!(item["name"], format!("FileFolder;{id}"));
+    let by_name = format!("{path}/backupFabrics/Azure/protectionContainers/Windows;web/protectedItems/FileFolder;web");
+    for path in [item["id"].as_str().unwrap(), &by_name] {
+        let shown = call("GET", path, "").await;
+        assert_eq!((shown.status, &shown.json()["id"]), (200, &item["id"]), "{path}");
+    }
+
+    let reply = call("DELETE", &path, "").await;
+    assert_eq!(reply.status, 202, "{reply:?}");
+    let location = format!(
+        "{}/providers/Microsoft.RecoveryServices/locations/local/deletedVaults",
+        azure.subscription
+    );
+    let listed = call("GET", &location, "").await.json();
+    let deleted = &listed["value"][0];
+    assert_eq!(deleted["type"], "Microsoft.RecoveryServices/locations/deletedVaults");
+    assert_eq!(deleted["properties"]["vaultId"], path.as_str());
+    for moment in ["vaultDeletionTime", "purgeAt"] {
+        assert!(
+            deleted["properties"][moment]
+                .as_str()
+                .is_some_and(|text| text.ends_with('Z')),
+            "{deleted}"
+        );
+    }
+    let elsewhere = call("GET", &location.replace("local", "westus"), "").await.json();
+    assert_eq!(elsewhere["value"].as_array().unwrap().len(), 0);
+    let one = deleted["id"].as_str().unwrap();
+    assert_eq!(&call("GET", one, "").await.json(), deleted);
+
+    let undelete = format!("{one}/undelete");
+    let into = |group: &str| {
+        let group = format!("{}/resourceGroups/{group}", azure.subscription);
+        format!(r#"{{"properties": {{"recoveryResourceGroupId": "{group}"}}}}"#)
+    };
+    let refused = call("POST", &undelete, &into("other")).await;
+    assert_eq!(
+        (refused.status, code(&refused).as_str()),
+        (400, "InvalidRequestContent")
+    );
+    // A reader of another vault learns nothing of it, a reader of this one brings nothing back.
+    let stranger = azure.world.user("stranger", &[]).await;
+    let hidden = azure
+        .world
+        .call(
+            "POST",
+            &format!("{undelete}?{VERSION}"),
+            Some(&stranger),
+            into("default").as_bytes(),
+        )
+        .await;
+    assert_eq!((hidden.status, code(&hidden).as_str()), (403, "AuthorizationFailed"));
+    let accepted = call("POST", &undelete, &into("DEFAULT")).await;
+    assert_eq!(accepted.status, 202, "{accepted:?}");
+    let operation = accepted
+        .head
+        .lines()
+        .find_map(|line| line.strip_prefix("azure-asyncoperation: "))
+        .unwrap();
+    let operation = &operation[operation.find("/subscriptions").unwrap()..];
+    let status = azure.get(operation.trim()).await;
+    assert_eq!(status.json()["status"], "Succeeded", "{status:?}");
+    assert_eq!(call("GET", &path, "").await.status, 200);
+    assert_eq!(call("GET", one, "").await.status, 404);
+    people.item(&vault(), &web()).await.unwrap();
 }

@@ -232,6 +232,12 @@ async fn an_immutable_vault_gives_nothing_up() {
     };
     let suspended = people.stop_item(&vault(), &web(), &by_policy).await.unwrap();
     assert_eq!(suspended.item.unwrap().state, ItemState::BackupsSuspended);
+
+    // Nor by the way around: without its policy a stopped item would come under any other.
+    let retain = StopItem { data: StopData::Retain };
+    people.stop_item(&vault(), &web(), &retain).await.unwrap();
+    let refused = people.delete_policy(&vault(), &daily()).await.unwrap_err();
+    assert_eq!(code(&refused), Code::Immutable, "{refused}");
 }
 
 #[tokio::test]

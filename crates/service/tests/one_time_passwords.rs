@@ -6,16 +6,7 @@ use jiff::SignedDuration;
 use strongroom_api::Secret;
 use world::World;
 use world::forms::error;
-use world::people::PASSWORD;
-
-fn totp(secret: &Secret, now: i64) -> String {
-    let bytes = data_encoding::BASE32_NOPAD.decode(secret.reveal().as_bytes()).unwrap();
-    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &bytes);
-    let tag = aws_lc_rs::hmac::sign(&key, &(now / 30).to_be_bytes());
-    let offset = usize::from(tag.as_ref()[19] & 15);
-    let number = u32::from_be_bytes(tag.as_ref()[offset..offset + 4].try_into().unwrap()) & 0x7fff_ffff;
-    format!("{:06}", number % 1_000_000)
-}
+use world::people::{PASSWORD, totp};
 
 #[tokio::test]
 async fn one_time_passwords_are_asked_for_once_they_are_confirmed() {

@@ -51,7 +51,10 @@ async fn the_first_administrator_owns_the_subscription() {
         code(world.administrator().await.remove_assignment(only).await),
         Code::LastOwner
     );
-    let disabled = ChangeUser { disabled: Some(true) };
+    let disabled = ChangeUser {
+        disabled: Some(true),
+        ..ChangeUser::default()
+    };
     let name = "admin".parse().unwrap();
     assert_eq!(
         code(world.administrator().await.change_user(&name, &disabled).await),
@@ -160,10 +163,16 @@ async fn what_is_taken_away_is_gone_at_once() {
     );
 
     let name = "eve".parse().unwrap();
-    let disabled = ChangeUser { disabled: Some(true) };
+    let disabled = ChangeUser {
+        disabled: Some(true),
+        ..ChangeUser::default()
+    };
     assert!(administrator.change_user(&name, &disabled).await.unwrap().disabled);
     assert_eq!(code(eve.account().await), Code::TokenExpired);
-    let enabled = ChangeUser { disabled: Some(false) };
+    let enabled = ChangeUser {
+        disabled: Some(false),
+        ..ChangeUser::default()
+    };
     administrator.change_user(&name, &enabled).await.unwrap();
     world.client_of("eve").await.account().await.unwrap();
     administrator.delete_user(&name).await.unwrap();

@@ -33,11 +33,17 @@ impl Things {
             .replace("{job}", &self.job)
             .replace("{alert}", &self.alert)
             .replace("{item}", "a")
+            .replace("{container}", "spare")
             .replace("{policy}", "DefaultPolicy")
             .replace("{group}", "default")
+            .replace("{guard}", "spare")
+            .replace("{approval}", NO_ID)
             .replace("{user}", "spare")
             .replace("{principal}", "spare")
+            .replace("{provider}", "spare")
+            .replace("{identity}", NO_ID)
             .replace("{key}", NO_ID)
+            .replace("{deleted_vault}", NO_ID)
             .replace("{assignment}", NO_ID)
     }
 }
@@ -70,9 +76,10 @@ const MAIN: &str = "vault/main";
 fn expected(route: &Route, who: Who, vault: &str) -> Answer {
     use Permission::*;
     let own = [OwnAccount, PasswordChange].contains(&route.permission);
-    let machine = [Backup, Restore, Scrub, Link].contains(&route.permission);
+    let machine = [Backup, Restore, Scrub, Link, RemoveOwn].contains(&route.permission);
     let among = [
         RouteId::ListVaults,
+        RouteId::ListDeletedVaults,
         RouteId::CreateVault,
         RouteId::ListResourceGroups,
         RouteId::ListAssignments,
@@ -98,6 +105,14 @@ fn expected(route: &Route, who: Who, vault: &str) -> Answer {
     if route.path.contains("{vault}") {
         let sees = everywhere || (scope == MAIN && vault == "main");
         return if sees { if_true(may) } else { Answer::Hidden };
+    }
+    if route.path.contains("{deleted_vault}") {
+        // There is none: whoever may is told so too.
+        return if everywhere && !may {
+            Answer::Forbidden
+        } else {
+            Answer::Hidden
+        };
     }
     if route.path.contains("{group}") {
         return if everywhere { if_true(may) } else { Answer::Hidden };
@@ -143,7 +158,7 @@ async fn every_route_admits_exactly_those_who_hold_its_permission() {
                     reply.status,
                     reply.code()
                 );
-                // There is no spare user or principal, and no item or job in the foreign vault: whoever is told so was let
+                // There is no spare user, principal or machine, and no item or job in the foreign vault: whoever is told so was let
                 // through.
                 let absent = matches!(
                     reply.code().as_deref(),
@@ -152,13 +167,18 @@ async fn every_route_admits_exactly_those_who_hold_its_permission() {
                             | "AssignmentNotFound"
                             | "ItemNotFound"
                             | "JobNotFound"
+                            | "GuardNotFound"
+                            | "ApprovalNotFound"
                             | "PolicyNotFound"
                             | "AlertNotFound"
+                            | "MachineNotFound"
                     )
                 );
                 let answer = match reply.status {
                     401 if route.id == RouteId::Token => Answer::Admitted,
                     401 => Answer::Unauthenticated,
+                    // The caller may, but for the PIN.
+                    403 if reply.code().as_deref() == Some("SecurityPinRefused") => Answer::Admitted,
                     403 => Answer::Forbidden,
                     404 if absent => Answer::Admitted,
                     404 => Answer::Hidden,

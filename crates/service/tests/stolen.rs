@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use strongroom_api::routes::{Body, ROUTES, Route, RouteId};
-use strongroom_api::{ChangePolicy, FinishJob};
+use strongroom_api::{ChangePolicy, Code, FinishJob, Secret};
 use strongroom_format::pack::BlobKind;
 use strongroom_model::policy::{Day, Keep, Verdict, Weekly};
 use strongroom_model::{JobProgress, JobState, Operation, PointId};
 use world::objects::{self, back_up_for};
-use world::scene::{Scene, daily, files, vault, web};
+use world::scene::{Scene, code, daily, files, vault, web};
 
 /// Until when each point is kept at least.
 type Promises = BTreeMap<PointId, Timestamp>;
@@ -50,6 +50,9 @@ fn bodies(route: &Route, point: &str, job: &str) -> Vec<Vec<u8>> {
         (RouteId::FinishJob, _) => json(&[r#"{"state": "Cancelled", "progress": {}}"#]),
         (RouteId::StopItem, _) => json(&[r#"{"data": "Delete"}"#, r#"{"data": "RetainByPolicy"}"#]),
         (RouteId::ProtectItem, _) => json(&[r#"{"policy": "DefaultFilesPolicy"}"#]),
+        (RouteId::CreateGuard, _) => json(&[r#"{"name": "two-people"}"#]),
+        (RouteId::SetVaultGuard, _) => json(&[r#"{"resource_group": "default", "guard": "two-people"}"#]),
+        (RouteId::RequestApproval, _) => json(&[r#"{"operation": "DeleteData", "item": "web"}"#]),
         (RouteId::ChangeSettings, _) => json(&[r#"{"soft_delete": "Disabled"}"#]),
         _ => vec![format!(r#"{{"point": "{point}"}}"#).into_bytes(), Vec::new()],
     }
@@ -61,6 +64,9 @@ fn path(route: &Route, point: &str, session: &str, job: &str) -> String {
         ("{vault}", "main"),
         ("{policy}", "DefaultFilesPolicy"),
         ("{item}", "web"),
+        ("{group}", "default"),
+        ("{guard}", "two-people"),
+        ("{container}", "web"),
         ("{point}", point),
         ("{session}", session),
         ("{job}", job),
@@ -119,6 +125,23 @@ async fn a_stolen_credential_shortens_no_recovery_points_life() {
                 }
             }
         }
+        // Guesses of the PIN that a person has got for something else just now.
+        let pin = scene.fresh_people().await.security_pin(&vault()).await.unwrap().pin;
+        let number: u32 = pin.reveal().parse().unwrap();
+        for guess in (1..=10).map(|step| (number + step) % 1_000_000) {
+            let guess = Secret::new(format!("{guess:06}"));
+            client.unregister_oneself(&guess).await.unwrap_err();
+            let refused = code(&client.delete_own_data(&guess).await.unwrap_err());
+            assert!(
+                matches!(refused, Code::SecurityPinRefused | Code::TooManyAttempts),
+                "{refused:?}"
+            );
+            let set = objects::key_set_id(scene.machine.registered.container.as_bytes()[15].wrapping_add(1));
+            let object = objects::key_set(set, scene.machine.registered.salt);
+            client.add_key_set(set, object, Some(&guess)).await.unwrap_err();
+        }
+        let shut = code(&client.delete_own_data(&pin).await.unwrap_err());
+        assert_eq!(shut, Code::TooManyAttempts, "even the right one comes too late");
         // And what the routes are for: many points of its own, of jobs that it says have failed.
         for number in 0..8 {
             let job = client.begin_job(Operation::Backup).await.unwrap();

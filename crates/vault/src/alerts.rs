@@ -84,6 +84,7 @@ impl Vaults {
         let now = self.now();
         let missed = self.db().raise_missed(grace, now, BATCH).await?;
         self.db().raise_upcoming_purges(now, BATCH).await?;
+        self.db().raise_upcoming_vault_purges(now, BATCH).await?;
         Ok(missed)
     }
 

@@ -99,6 +99,7 @@ impl Vaults {
             CommitRow::Committed => Ok(committed(&new)),
             CommitRow::Exists(row) => same(&row, &new),
             CommitRow::PredecessorMismatch(expected) => Err(VaultError::PredecessorMismatch { expected }),
+            CommitRow::TooMany => Err(self.too_many_points(new.item).await?),
             CommitRow::SessionExpired => Err(VaultError::SessionExpired),
             // Collected between: the client sends it again.
             CommitRow::RootNotVerified => Err(VaultError::BlobsMissing {

@@ -2,7 +2,10 @@
 
 use strongroom_db::{DbError, IDS_MAX, VaultFigures};
 use strongroom_model::policy::{Violation, Workload};
-use strongroom_model::{AlertState, BlobId, Digest, JobId, JobState, MachineName, PolicyName, VaultName};
+use strongroom_model::{
+    AlertState, ApprovalState, BlobId, Digest, GuardName, GuardedOperation, JobId, JobState, MachineName,
+    POINTS_PER_ITEM_MAX, PolicyName, VaultName,
+};
 use strongroom_store::StoreError;
 
 use crate::Damage;
@@ -20,14 +23,25 @@ pub enum VaultError {
         /// The name.
         name: VaultName,
     },
+    /// No such vault is soft-deleted, or it is gone.
+    #[error("there is no such deleted vault: `strongroom vault list --deleted` shows those that can be brought back")]
+    DeletedVaultNotFound,
+    /// Another vault got the name of a soft-deleted one.
+    #[error(
+        "another vault has the name {name} now, and a vault keeps the name that it was made with: delete that one first"
+    )]
+    VaultNameReused {
+        /// The name.
+        name: VaultName,
+    },
     /// There is no such resource group.
     #[error("there is no such resource group: `strongroom resource-group list` shows the resource groups")]
     ResourceGroupNotFound,
     /// The vault cannot be deleted yet.
     #[error(
-        "the vault {name} is not empty: it has {} registered machines and {} recovery points; unregister the machines and delete their recovery points first",
+        "the vault {name} is not empty: it has {} registered machines, and {} items that are not deleted; unregister the machines with `strongroom machine unregister`, which deletes their items, and delete the other items with `strongroom item stop --delete-data`",
         figures.containers,
-        figures.points
+        figures.items
     )]
     VaultNotEmpty {
         /// The vault.
@@ -82,6 +96,14 @@ pub enum VaultError {
     /// There is no such item.
     #[error("there is no such item in this vault: `strongroom item list` shows its items")]
     ItemNotFound,
+    /// Several items have the name.
+    #[error(
+        "several items were left by machines that were called {name}: name one by its id, as `strongroom item list` shows it"
+    )]
+    ItemAmbiguous {
+        /// The name.
+        name: MachineName,
+    },
     /// The item is not in a state for that.
     #[error("this cannot be done with {name}: {why}")]
     ItemRefused {
@@ -95,6 +117,98 @@ pub enum VaultError {
     Immutable {
         /// What would be lowered.
         why: String,
+    },
+    /// What a machine wants needs a person's PIN, and none, or a wrong one, was shown. The number is Azure's.
+    #[error(
+        "this needs a security PIN of the vault, and the one given, if any, is wrong, was used, or is older than 5 minutes (error 100130): whoever manages the vault gets a new one with `strongroom vault pin {vault}`"
+    )]
+    PinRefused {
+        /// The vault.
+        vault: VaultName,
+    },
+    /// A machine showed too many wrong PINs.
+    #[error("this machine has shown too many wrong security PINs: none is looked at for {} minutes", seconds.div_ceil(60))]
+    TooManyPins {
+        /// How long to wait.
+        seconds: u64,
+    },
+    /// The vault's resource guard wants a second person.
+    #[error(
+        "{} needs a second person's approval, as the vault {vault} is under the resource guard {guard}: ask for it with `strongroom approval request {operation} --vault {vault}{flags}`, and do it again once it is given",
+        operation.phrase()
+    )]
+    ApprovalNeeded {
+        /// What.
+        operation: GuardedOperation,
+        /// The guard.
+        guard: GuardName,
+        /// The vault.
+        vault: VaultName,
+        /// What names the thing that it is done to, on the command line.
+        flags: String,
+    },
+    /// A guard cannot leave this alone.
+    #[error("every resource guard guards {operation}: it cannot be excepted")]
+    GuardRefused {
+        /// What.
+        operation: GuardedOperation,
+    },
+    /// There is no such guard.
+    #[error(
+        "there is no resource guard called {name} in this resource group: `strongroom guard list` shows its guards"
+    )]
+    GuardNotFound {
+        /// The name.
+        name: GuardName,
+    },
+    /// Another guard has the name.
+    #[error("the name {name} is taken by another resource guard of this resource group: choose another name")]
+    GuardNameTaken {
+        /// The name.
+        name: GuardName,
+    },
+    /// A guard cannot be deleted while vaults are under it.
+    #[error(
+        "vaults are under the resource guard {name} ({}): take it off them first, with `strongroom vault guard remove`",
+        names(vaults)
+    )]
+    GuardInUse {
+        /// The guard.
+        name: GuardName,
+        /// Which.
+        vaults: Vec<VaultName>,
+    },
+    /// The vault is under a guard already.
+    #[error(
+        "the vault is under the resource guard {guard} already: take that off first, with `strongroom vault guard remove`"
+    )]
+    GuardedAlready {
+        /// Which.
+        guard: GuardName,
+    },
+    /// The vault is under no guard.
+    #[error("the vault is under no resource guard: nothing in it needs a second person")]
+    NotGuarded,
+    /// Approval cannot be asked for that.
+    #[error("{why}")]
+    ApprovalRefused {
+        /// Why not.
+        why: String,
+    },
+    /// There is no such request for approval.
+    #[error("there is no such request for approval: `strongroom approval list` shows them")]
+    ApprovalNotFound,
+    /// The request is decided, or nobody decided in time.
+    #[error("the request is not pending any more: it is {state}")]
+    ApprovalOver {
+        /// What became of it.
+        state: ApprovalState,
+    },
+    /// Whoever decides is not a second person.
+    #[error("{why}: somebody else must decide")]
+    SecondPerson {
+        /// Why not.
+        why: &'static str,
     },
     /// The vault's settings cannot be that.
     #[error("{why}")]
@@ -137,6 +251,9 @@ pub enum VaultError {
     /// There is no such machine.
     #[error("the machine is not registered: register it with a new vault credentials file")]
     ContainerNotFound,
+    /// There is no such machine in the vault.
+    #[error("there is no such machine in this vault: `strongroom machine list` shows those that are registered")]
+    NoSuchContainer,
     /// There is no such recovery point that the caller may read.
     #[error("there is no such recovery point: `strongroom points` shows those that this machine can read")]
     PointNotFound,
@@ -165,6 +282,14 @@ pub enum VaultError {
     PredecessorMismatch {
         /// The digest of the item's latest point, if it has one.
         expected: Option<Digest>,
+    },
+    /// The item has as many recovery points as it may have.
+    #[error(
+        "{name} has {POINTS_PER_ITEM_MAX} recovery points, and an item has no more: have its policy keep less, so that some expire, or back up less often"
+    )]
+    TooManyPoints {
+        /// The item.
+        name: MachineName,
     },
     /// A pack is not what it should be.
     #[error("the pack was refused: {why}")]
@@ -215,6 +340,11 @@ pub enum VaultError {
 fn sentences(violations: &[Violation]) -> String {
     let all: Vec<String> = violations.iter().map(ToString::to_string).collect();
     all.join(". ")
+}
+
+fn names(vaults: &[VaultName]) -> String {
+    let all: Vec<&str> = vaults.iter().map(VaultName::as_str).collect();
+    all.join(", ")
 }
 
 impl From<DbError> for VaultError {

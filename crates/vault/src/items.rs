@@ -1,13 +1,16 @@
 //! The life of protected items: put under a policy, stopped, resumed, deleted and brought back.
 
 use jiff::{SignedDuration, Timestamp};
-use strongroom_db::{ItemNext, ItemQuery, ItemRow, JobReport, JobRow, NextPolicy, PointRow, PointsOf};
-use strongroom_model::policy::{Kept, Policy, Verdict, verdicts};
+use strongroom_db::{
+    Actor, AgingItem, ItemNext, ItemQuery, ItemRow, JobReport, JobRow, NextPolicy, PointRow, PointsOf,
+};
+use strongroom_model::policy::{Aging, Kept, Policy, Verdict, verdicts};
 use strongroom_model::{
-    ItemChange, ItemId, ItemState, JobError, JobState, MachineName, Operation, PolicyName, SoftDelete, VaultId,
-    VaultSettings,
+    GuardedOperation, ItemChange, ItemId, ItemState, JobError, JobState, MachineName, Operation, PolicyName,
+    SoftDelete, VaultId, VaultSettings,
 };
 
+use crate::guards::{Subject, Wish};
 use crate::{VaultError, Vaults};
 
 /// How backups of an item are stopped.
@@ -32,20 +35,31 @@ pub struct ItemChanged {
 
 impl Vaults {
     /// Items of a vault by name.
-    pub async fn items(&self, vault: VaultId, query: &ItemQuery) -> Result<Vec<ItemRow>, VaultError> {
+    ///
+    /// Returns also what to say as [`ItemQuery::after`] for the next page, if there is one.
+    pub async fn items(&self, vault: VaultId, query: &ItemQuery) -> Result<(Vec<ItemRow>, Option<String>), VaultError> {
         Ok(self.db().items(vault, query).await?)
     }
 
-    /// An item of a vault: by its id, or by the name of its machine.
+    /// An item of a vault: by its id, or by the name of its machine. A registered machine comes before one that had the name
+    /// before it; of several of those none is meant.
     pub async fn item(&self, vault: VaultId, text: &str) -> Result<ItemRow, VaultError> {
-        let found = match text.parse::<ItemId>() {
-            Ok(id) => self.db().item(id).await?.filter(|item| item.vault == vault),
-            Err(_) => match text.parse::<MachineName>() {
-                Ok(name) => self.db().item_by_name(vault, &name).await?,
-                Err(_) => None,
-            },
+        if let Ok(id) = text.parse::<ItemId>() {
+            let found = self.db().item(id).await?.filter(|item| item.vault == vault);
+            return found.ok_or(VaultError::ItemNotFound);
+        }
+        let Ok(name) = text.parse::<MachineName>() else {
+            return Err(VaultError::ItemNotFound);
         };
-        found.ok_or(VaultError::ItemNotFound)
+        if let Some(item) = self.db().item_by_name(vault, &name).await? {
+            return Ok(item);
+        }
+        let mut left = self.db().items_left_by(vault, &name, 2).await?;
+        match (left.pop(), left.is_empty()) {
+            (Some(item), true) => Ok(item),
+            (Some(_), false) => Err(VaultError::ItemAmbiguous { name }),
+            (None, _) => Err(VaultError::ItemNotFound),
+        }
     }
 
     /// The item with this id.
@@ -68,6 +82,7 @@ impl Vaults {
     /// Puts an item under a policy: the first one, another one, or again after a stop.
     pub async fn protect(
         &self,
+        by: &Actor,
         item: &ItemRow,
         policy: &PolicyName,
         version: Option<u64>,
@@ -81,10 +96,26 @@ impl Vaults {
             });
         }
         let settings = self.vault(item.vault).await?.settings;
+        let present = self.db().aging_item(item.id).await?.and_then(|aging| aging.policy);
+        let lowered = is_lowered(item, present.as_ref(), &row.policy);
+        let operations: &[_] = match lowered {
+            true => &[GuardedOperation::LowerProtection],
+            false => &[],
+        };
+        let wish = Wish {
+            vault: item.vault,
+            by,
+            operations,
+            subject: &Subject::Item(Box::new(item.clone())),
+        };
         let decide = move |item: &ItemRow, present: Option<&Policy>, given: Option<&Policy>| {
             allows(item, ItemChange::Protect, version)?;
             if let (Some(present), Some(given)) = (present, given) {
                 refuse_lowering(&settings, present, given)?;
+            }
+            // One of the policies, or the item, is not any more what it was when it was seen whether somebody has to be asked.
+            if !lowered && given.is_some_and(|given| is_lowered(item, present, given)) {
+                return Err(VaultError::OtherVersion { version: item.version });
             }
             let has_points = item.latest_point.is_some();
             let state = match item.state {
@@ -98,15 +129,34 @@ impl Vaults {
                 deleted: None,
             })
         };
-        let changed = self.db().change_item(item.id, Some(policy), self.now(), decide).await?;
-        // The policy may have gone between.
-        let item = changed.ok_or_else(|| VaultError::PolicyNotFound { name: policy.clone() })??;
+        let changed = async {
+            let changed = self.db().change_item(item.id, Some(policy), self.now(), decide).await?;
+            // The policy may have gone between.
+            changed.ok_or_else(|| VaultError::PolicyNotFound { name: policy.clone() })?
+        };
+        let item = self.guarded(wish, changed).await?;
         let job = self.note_done(item.id, Operation::ConfigureBackup).await?;
         Ok(ItemChanged { item: Some(item), job })
     }
 
     /// Stops the backups of an item. What it is doing just now is cancelled.
-    pub async fn stop(&self, item: &ItemRow, how: Stop, version: Option<u64>) -> Result<ItemChanged, VaultError> {
+    pub async fn stop(
+        &self,
+        by: &Actor,
+        item: &ItemRow,
+        how: Stop,
+        version: Option<u64>,
+    ) -> Result<ItemChanged, VaultError> {
+        let operation = match how {
+            Stop::Delete => GuardedOperation::DeleteData,
+            Stop::Retain | Stop::RetainByPolicy => GuardedOperation::StopProtection,
+        };
+        let wish = Wish {
+            vault: item.vault,
+            by,
+            operations: &[operation],
+            subject: &Subject::Item(Box::new(item.clone())),
+        };
         let settings = self.vault(item.vault).await?.settings;
         let now = self.now();
         if how == Stop::Delete {
@@ -116,8 +166,11 @@ impl Vaults {
             let settings = settings.clone();
             move |item: &ItemRow, _: Option<&Policy>, _: Option<&Policy>| stopped(item, how, version, &settings, now)
         };
-        let changed = self.db().change_item(item.id, None, now, decide).await?;
-        let changed = changed.ok_or(VaultError::ItemNotFound)??;
+        let changed = async {
+            let changed = self.db().change_item(item.id, None, now, decide).await?;
+            changed.ok_or(VaultError::ItemNotFound)?
+        };
+        let changed = self.guarded(wish, changed).await?;
         self.end_jobs_of(&changed).await?;
         let operation = match how {
             Stop::Delete => Operation::DeleteBackupData,
@@ -159,23 +212,7 @@ impl Vaults {
             return Ok(());
         }
         let aging = self.db().aging_item(item.id).await?.ok_or(VaultError::ItemNotFound)?;
-        let Some(policy) = &aging.policy else {
-            let why = "it has recovery points that were to be kept for ever".to_owned();
-            return match aging.points.is_empty() {
-                true => Ok(()),
-                false => Err(VaultError::Immutable { why }),
-            };
-        };
-        let aging_by_policy = strongroom_model::policy::Aging::ByPolicy;
-        let verdicts = verdicts(&aging.points, policy, aging_by_policy, now);
-        let until = verdicts.iter().filter_map(Verdict::changes_at).max();
-        match until {
-            None => Ok(()),
-            Some(until) => {
-                let why = format!("it has recovery points that are to be kept until {until:.0}");
-                Err(VaultError::Immutable { why })
-            }
-        }
+        refuse_deletion(&aging, settings, now)
     }
 
     /// Ends what is queued for a stopped item, and tells its machine to stop what it does.
@@ -201,8 +238,30 @@ impl Vaults {
     }
 }
 
+/// Refuses to delete an item whose points' time has not come, if the vault is immutable.
+pub(crate) fn refuse_deletion(aging: &AgingItem, settings: &VaultSettings, now: Timestamp) -> Result<(), VaultError> {
+    if !settings.is_immutable() {
+        return Ok(());
+    }
+    let Some(policy) = &aging.policy else {
+        let why = "it has recovery points that were to be kept for ever".to_owned();
+        return match aging.points.is_empty() {
+            true => Ok(()),
+            false => Err(VaultError::Immutable { why }),
+        };
+    };
+    let verdicts = verdicts(&aging.points, policy, Aging::ByPolicy, now);
+    match verdicts.iter().filter_map(Verdict::changes_at).max() {
+        None => Ok(()),
+        Some(until) => {
+            let why = format!("it has recovery points that are to be kept until {until:.0}");
+            Err(VaultError::Immutable { why })
+        }
+    }
+}
+
 /// What a stopped item is.
-fn stopped(
+pub(crate) fn stopped(
     item: &ItemRow,
     how: Stop,
     version: Option<u64>,
@@ -221,8 +280,7 @@ fn stopped(
         _ => None,
     };
     // The figure of now counts, whatever the vault is set to later.
-    let purge = |days: u32| now.saturating_add(SignedDuration::from_hours(24 * i64::from(days)));
-    let deleted = days.map(|days| (now, purge(days).unwrap_or(Timestamp::MAX)));
+    let deleted = days.map(|days| (now, days_from(now, days)));
     Ok(ItemNext {
         state,
         policy: NextPolicy::Same,
@@ -230,16 +288,43 @@ fn stopped(
     })
 }
 
+/// The moment so many days later.
+pub(crate) fn days_from(now: Timestamp, days: u32) -> Timestamp {
+    let later = now.saturating_add(SignedDuration::from_hours(24 * i64::from(days)));
+    later.unwrap_or(Timestamp::MAX)
+}
+
 fn allows(item: &ItemRow, change: ItemChange, version: Option<u64>) -> Result<(), VaultError> {
     if version.is_some_and(|version| version != item.version) {
         return Err(VaultError::OtherVersion { version: item.version });
     }
-    match item.state.refuses(change, item.deleted.is_some()) {
+    match refusal(item, change) {
         None => Ok(()),
         Some(why) => Err(VaultError::ItemRefused {
             name: item.name.clone(),
             why,
         }),
+    }
+}
+
+/// Why a change of an item cannot be made; `None`: it can.
+pub(crate) fn refusal(item: &ItemRow, change: ItemChange) -> Option<&'static str> {
+    let is_deleted = item.deleted.is_some();
+    match item.unregistered {
+        Some(_) if change.needs_machine() && !is_deleted => Some(
+            "its machine was unregistered: register it again, which makes a new item; the machine can restore these \
+             recovery points with `strongroom restore --machine`",
+        ),
+        _ => item.state.refuses(change, is_deleted),
+    }
+}
+
+/// Whether the item's points are kept less long, or come less often, under the policy that is given. Of one whose policy is
+/// gone they are kept for ever.
+fn is_lowered(item: &ItemRow, present: Option<&Policy>, given: &Policy) -> bool {
+    match present {
+        Some(present) => !present.lowered_by(given).is_empty(),
+        None => item.state == ItemState::ProtectionStopped && item.latest_point.is_some(),
     }
 }
 

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use strongroom_db::{Dispatched, DueItem, ItemRow, JobMade, JobQuery, JobReport, JobRow, NewJob};
 use strongroom_model::{ContainerId, ItemChange, ItemId, JobError, JobId, JobState, Operation, Trigger, VaultId};
 
+use crate::items::refusal;
 use crate::{VaultError, Vaults, fresh};
 
 /// The longest that a recovery point can be asked for.
@@ -26,7 +27,7 @@ impl Vaults {
 
     /// Has an item backed up as soon as its machine hears of it.
     pub async fn back_up_now(&self, item: &ItemRow, keep_until: Option<Timestamp>) -> Result<JobRow, VaultError> {
-        if let Some(why) = item.state.refuses(ItemChange::BackUp, item.deleted.is_some()) {
+        if let Some(why) = refusal(item, ItemChange::BackUp) {
             let name = item.name.clone();
             return Err(VaultError::ItemRefused { name, why });
         }
@@ -113,7 +114,7 @@ impl Vaults {
     pub(crate) async fn may(&self, container: ContainerId, change: ItemChange) -> Result<ItemRow, VaultError> {
         let item = self.container(container).await?.item;
         let row = self.db().item(item).await?.ok_or(VaultError::ContainerNotFound)?;
-        match row.state.refuses(change, row.deleted.is_some()) {
+        match refusal(&row, change) {
             None => Ok(row),
             Some(why) => Err(VaultError::ItemRefused { name: row.name, why }),
         }
@@ -237,7 +238,7 @@ impl Vaults {
         }
     }
 
-    fn new_job(&self, item: ItemId, operation: Operation, trigger: Trigger, state: JobState) -> NewJob {
+    pub(crate) fn new_job(&self, item: ItemId, operation: Operation, trigger: Trigger, state: JobState) -> NewJob {
         NewJob {
             id: self.new_job_id(),
             item,

@@ -1,9 +1,10 @@
 //! Policies of a vault: made, changed and deleted within the limits, and never so that a promise is broken in silence.
 
-use strongroom_db::{NewPolicy, PolicyChanged, PolicyRow};
+use strongroom_db::{Actor, NewPolicy, PolicyChanged, PolicyRow};
 use strongroom_model::policy::{DEFAULT_POLICIES, DefaultPolicy, Policy, Workload};
-use strongroom_model::{PolicyName, VaultId};
+use strongroom_model::{GuardedOperation, PolicyName, VaultId};
 
+use crate::guards::{Subject, Wish};
 use crate::{VaultError, Vaults};
 
 impl Vaults {
@@ -44,6 +45,7 @@ impl Vaults {
     /// old ones from the next pass of expiry on.
     pub async fn change_policy(
         &self,
+        by: &Actor,
         vault: VaultId,
         name: &PolicyName,
         policy: &Policy,
@@ -64,18 +66,31 @@ impl Vaults {
         };
         // What was found to be allowed is a change from `before`, not from what somebody else makes of it meanwhile.
         let version = version.unwrap_or(before.version);
-        self.done(name, self.db().change_policy(vault, new, Some(version)).await?)?;
+        let operations: &[_] = match lowered.is_empty() {
+            true => &[],
+            false => &[GuardedOperation::LowerPolicy],
+        };
+        let wish = Wish {
+            vault,
+            by,
+            operations,
+            subject: &Subject::Policy(before.name),
+        };
+        let changed = async { self.done(name, self.db().change_policy(vault, new, Some(version)).await?) };
+        self.guarded(wish, changed).await?;
         self.policy(vault, name).await
     }
 
-    /// Deletes a policy that no item is under. One that every vault has from the beginning comes back as it was then.
+    /// Deletes a policy that no item is under; in an immutable vault, that no stopped item is bound by either. One that every vault has from the beginning comes back as it was then.
     pub async fn delete_policy(
         &self,
         vault: VaultId,
         name: &PolicyName,
         version: Option<u64>,
     ) -> Result<(), VaultError> {
-        self.done(name, self.db().delete_policy(vault, name, version).await?)?;
+        // Under any later policy an item that has none looks as if it protected nothing before.
+        let binds = self.vault(vault).await?.settings.is_immutable();
+        self.done(name, self.db().delete_policy(vault, name, version, binds).await?)?;
         if let Some(default) = DefaultPolicy::called(name) {
             self.add_default(vault, default).await?;
         }
@@ -108,6 +123,9 @@ impl Vaults {
             PolicyChanged::Absent => Err(VaultError::PolicyNotFound { name }),
             PolicyChanged::OtherVersion(version) => Err(VaultError::OtherVersion { version }),
             PolicyChanged::InUse(items) => Err(VaultError::PolicyInUse { name, items }),
+            PolicyChanged::Remembered(items) => Err(VaultError::Immutable {
+                why: format!("stopped or deleted items that the policy {name} binds: {items}"),
+            }),
         }
     }
 }

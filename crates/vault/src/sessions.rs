@@ -2,7 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use strongroom_db::{IDS_MAX, NewSession, SessionRow};
-use strongroom_model::{BlobId, ContainerId, Digest, ItemChange, JobId, PointId, SessionId};
+use strongroom_model::{
+    BlobId, ContainerId, Digest, ItemChange, ItemId, JobId, Notice, POINTS_PER_ITEM_MAX, PointId, SessionId,
+};
 
 use crate::{VaultError, Vaults, fresh};
 
@@ -40,9 +42,11 @@ impl Vaults {
                 .filter(|job| job.container == container && job.state.is_open())
                 .ok_or(VaultError::JobNotFound)?;
         }
-        self.may(container, ItemChange::BackUp).await?;
+        let item = self.may(container, ItemChange::BackUp).await?.id;
+        if self.db().points_of(item).await? >= POINTS_PER_ITEM_MAX {
+            return Err(self.too_many_points(item).await?);
+        }
         self.0.ingests.emptied(container.as_bytes()).await;
-        let item = self.container(container).await?.item;
         let now = self.now();
         let new = NewSession {
             id: SessionId::from_uuid(fresh::uuid(now, self.entropy())),
@@ -59,6 +63,16 @@ impl Vaults {
             server_time: now,
             latest: self.db().latest_point(item).await?,
         })
+    }
+
+    /// Tells that an item has as many recovery points as it may have, and returns the refusal for its machine.
+    pub(crate) async fn too_many_points(&self, item: ItemId) -> Result<VaultError, VaultError> {
+        let item = self.item_of(item).await?;
+        if let Some(latest) = item.latest_point {
+            let notice = Notice::too_many_points(&item.name, latest);
+            self.db().raise_about_item(item.id, &notice, self.now()).await?;
+        }
+        Ok(VaultError::TooManyPoints { name: item.name })
     }
 
     /// Ends a session. That there is none is fine.

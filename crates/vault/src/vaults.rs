@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use jiff::SignedDuration;
-use strongroom_db::{Db, DbError, VaultDeleted, VaultFigures, VaultRow};
+use strongroom_db::{Actor, Db, DbError, VaultDeleted, VaultFigures, VaultRow};
 use strongroom_format::keyset::Hex;
 use strongroom_format::point::point_digest;
 use strongroom_format::vaultfile::VaultFile;
@@ -14,6 +14,7 @@ use strongroom_model::{Clock, ContainerId, Redundancy, Region, ResourceGroupName
 use strongroom_store::{Store, StoreError};
 
 use crate::gate::{Corridors, Gates};
+use crate::guards::{Subject, Wish};
 use crate::{Container, Entropy, LEASE_DEFAULT, VaultError, fresh, vault_file_key};
 
 /// Opens the store of a vault in a region. It is called once for each vault that is used.
@@ -148,14 +149,20 @@ impl Vaults {
             file_digest: point_digest(&bytes),
             settings: VaultSettings::default(),
             version: 1,
+            deleted: None,
+            purge_at: None,
         };
         (vault, bytes.into())
     }
 
     /// All vaults, by name.
     pub async fn list(&self) -> Result<Vec<VaultInfo>, VaultError> {
+        self.with_figures(self.db().vaults().await?).await
+    }
+
+    pub(crate) async fn with_figures(&self, vaults: Vec<VaultRow>) -> Result<Vec<VaultInfo>, VaultError> {
         let mut infos = Vec::new();
-        for vault in self.db().vaults().await? {
+        for vault in vaults {
             let figures = self.db().vault_figures(vault.id).await?;
             infos.push(VaultInfo { vault, figures });
         }
@@ -184,12 +191,23 @@ impl Vaults {
     /// Changes the settings that guard a vault's data, if it still has `version` (if one is given).
     pub async fn change_settings(
         &self,
+        by: &Actor,
         id: VaultId,
         settings: VaultSettings,
         version: Option<u64>,
     ) -> Result<VaultRow, VaultError> {
+        let before = self.vault(id).await?;
+        let operations = before.settings.guarded(&settings);
+        let wish = Wish {
+            vault: id,
+            by,
+            operations: &operations,
+            subject: &Subject::Vault,
+        };
+        // What somebody had to approve, or nobody, is a change from `before`, not from what others make of it meanwhile.
+        let version = version.unwrap_or(before.version);
         let decide = move |vault: &VaultRow| {
-            if version.is_some_and(|version| version != vault.version) {
+            if version != vault.version {
                 return Err(VaultError::OtherVersion { version: vault.version });
             }
             match vault.settings.refuses(&settings) {
@@ -197,29 +215,43 @@ impl Vaults {
                 None => Ok(settings),
             }
         };
-        let changed = self.db().change_vault(id, self.now(), decide).await?;
-        changed.ok_or(VaultError::VaultNotFound)?
+        let changed = async {
+            let changed = self.db().change_vault(id, self.now(), decide).await?;
+            changed.ok_or(VaultError::VaultNotFound)?
+        };
+        self.guarded(wish, changed).await
     }
 
-    /// Deletes a vault that has neither machines nor recovery points: first its rows, then its objects. A crash between
-    /// leaves objects that nothing refers to.
+    /// Deletes a vault. One that holds nothing goes for good: first its rows, then its objects; a crash between leaves objects
+    /// that nothing refers to. One that holds nothing but soft-deleted items is soft-deleted: it is returned with the moment
+    /// at which it goes. Its name is free in both cases.
+    ///
+    /// # Errors
+    /// [`VaultError::VaultNotEmpty`] and [`VaultError::Immutable`] among others.
     pub async fn delete(&self, name: &VaultName) -> Result<VaultRow, VaultError> {
         let vault = self.db().vault_by_name(name).await?;
         let vault = vault.ok_or(VaultError::VaultNotFound)?;
-        let store = self.open_store(vault.id, &vault.region)?;
         match self.db().delete_vault(vault.id).await? {
             VaultDeleted::Deleted => {}
             VaultDeleted::Absent => return Err(VaultError::VaultNotFound),
-            VaultDeleted::NotEmpty(figures) => {
+            VaultDeleted::NotEmpty(figures) if figures.containers + figures.items > 0 => {
                 let name = vault.name;
                 return Err(VaultError::VaultNotEmpty { name, figures });
             }
+            VaultDeleted::NotEmpty(_) => return self.soft_delete(vault).await,
         }
+        self.delete_objects(&vault).await?;
+        Ok(vault)
+    }
+
+    /// Deletes all objects of a vault that has no rows any more.
+    pub(crate) async fn delete_objects(&self, vault: &VaultRow) -> Result<(), VaultError> {
+        let store = self.open_store(vault.id, &vault.region)?;
         for object in store.list("").await? {
             store.delete(&object.key).await?;
         }
         self.close_store(vault.id);
-        Ok(vault)
+        Ok(())
     }
 
     /// The container with this id.

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use strongroom_model::policy::{Tags, Verdict, Workload};
 use strongroom_model::{JobState, Operation, PointId, PolicyName};
 use strongroom_store::sim::{Rng, Steps};
-use strongroom_vault::JobReport;
+use strongroom_vault::{Actor, JobReport};
 use world::World;
 use world::client::{Client, source, tree};
 
@@ -116,7 +116,8 @@ impl Life {
             .await
             .unwrap();
         let item = world.vaults.item_of(machine.item).await.unwrap();
-        world.vaults.protect(&item, &name, None).await.unwrap();
+        let somebody = Actor::Nobody { name: String::new() };
+        world.vaults.protect(&somebody, &item, &name, None).await.unwrap();
         let now = world.time.now();
         world.vaults.look_at_clock().await.unwrap();
         Self {

@@ -73,7 +73,7 @@ fn a_vault_with_machines_or_points_stays() {
         assert!(matches!(refusal, VaultError::VaultNotEmpty { .. }));
         let sentence = refusal.to_string();
         assert!(
-            sentence.contains("1 registered machines and 1 recovery points"),
+            sentence.contains("1 registered machines, and 1 items that are not deleted"),
             "{sentence}"
         );
         assert_eq!(world.sim.keys(), before);
@@ -131,7 +131,7 @@ fn a_key_set_is_never_replaced() {
     run(async {
         let world = world().await;
         let client = Client::register(&world, "web", 1).await.unwrap();
-        let add = |id, bytes| world.vaults.add_key_set(client.container, id, bytes);
+        let add = |id, bytes| world.vaults.add_key_set(client.container, id, bytes, None);
         let object = key_set(client.key_set);
         add(client.key_set, object.clone()).await.unwrap();
         let other = Bytes::from([&object[..], b"\n"].concat());
@@ -145,6 +145,11 @@ fn a_key_set_is_never_replaced() {
         );
         for number in 10..9 + KEY_SETS_PER_CONTAINER_MAX as u8 {
             let id = KeySetId::from_bytes([number; 16]);
+            refused!(add(id, key_set(id)).await, VaultError::PinRefused { .. });
+            // Who brings fresh credentials may bring another passphrase.
+            let name = "web".parse().unwrap();
+            let registered = world.vaults.register_container(client.vault, &name, &[1; 32]).await;
+            assert_eq!(registered.unwrap().id, client.container);
             add(id, key_set(id)).await.unwrap();
         }
         let before = world.sim.keys();

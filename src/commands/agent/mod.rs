@@ -2,6 +2,8 @@
 
 mod run;
 mod settings;
+mod stop_protection;
+mod unregister;
 
 use std::path::{Path, PathBuf};
 
@@ -26,6 +28,8 @@ pub(crate) enum Agent {
     Run(run::Run),
     Settings(settings::Settings),
     Status(Status),
+    StopProtection(stop_protection::StopProtection),
+    Unregister(unregister::Unregister),
 }
 
 /// Register this machine in a vault
@@ -82,6 +86,8 @@ impl Agent {
             Self::Run(run) => run.run(global),
             Self::Settings(settings) => settings.run(global, terminal),
             Self::Status(Status {}) => status(global, terminal),
+            Self::StopProtection(stop) => stop.run(global, terminal),
+            Self::Unregister(unregister) => unregister.run(global, terminal),
         }
     }
 }

@@ -1,14 +1,15 @@
 //! What administrators call.
 
 use jiff::{SignedDuration, Timestamp};
-use strongroom_model::VaultName;
+use strongroom_model::{VaultId, VaultName};
 
 use super::call::Call;
 use super::{Client, ClientError, ClientOptions, SignIn};
 use crate::routes::RouteId;
 use crate::{
-    COMMAND_LINE_CLIENT, ChangePassword, CreateVault, DeviceAuthorization, DeviceAuthorizationRequest, NewPassword,
-    PasswordChanged, PointList, Secret, TokenRequest, TokenResponse, VaultCredentials, VaultList, VaultView,
+    COMMAND_LINE_CLIENT, ChangePassword, CreateVault, DeletedVaultList, DeletedVaultView, DeviceAuthorization,
+    DeviceAuthorizationRequest, NewPassword, PasswordChanged, PointList, Secret, TokenRequest, TokenResponse,
+    VaultCredentials, VaultDeletion, VaultList, VaultView,
 };
 
 /// An administrator's session: keep it in a file that only its owner may read.
@@ -125,12 +126,36 @@ impl Client {
         self.send_for_json(Call::new(RouteId::ShowVault, &[name])).await
     }
 
-    /// Deletes an empty vault.
+    /// Deletes a vault that holds nothing but soft-deleted items; with such, softly.
     ///
     /// # Errors
-    /// [`crate::Code::VaultNotEmpty`] among others.
-    pub async fn delete_vault(&self, name: &VaultName) -> Result<(), ClientError> {
-        self.send_for_nothing(Call::new(RouteId::DeleteVault, &[name])).await
+    /// [`crate::Code::VaultNotEmpty`], [`crate::Code::Immutable`] among others.
+    pub async fn delete_vault(&self, name: &VaultName) -> Result<VaultDeletion, ClientError> {
+        self.send_for_json(Call::new(RouteId::DeleteVault, &[name])).await
+    }
+
+    /// Lists the soft-deleted vaults.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn deleted_vaults(&self) -> Result<DeletedVaultList, ClientError> {
+        self.send_for_json(Call::new(RouteId::ListDeletedVaults, &[])).await
+    }
+
+    /// Shows one soft-deleted vault.
+    ///
+    /// # Errors
+    /// [`crate::Code::VaultNotFound`] among others.
+    pub async fn deleted_vault(&self, id: VaultId) -> Result<DeletedVaultView, ClientError> {
+        self.send_for_json(Call::new(RouteId::ShowDeletedVault, &[&id])).await
+    }
+
+    /// Brings a soft-deleted vault back.
+    ///
+    /// # Errors
+    /// [`crate::Code::VaultNotFound`], [`crate::Code::VaultExists`] among others.
+    pub async fn undelete_vault(&self, id: VaultId) -> Result<VaultView, ClientError> {
+        self.send_for_json(Call::new(RouteId::UndeleteVault, &[&id])).await
     }
 
     /// Lists the recovery points of all machines of a vault, newest last.

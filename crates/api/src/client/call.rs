@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::sign_in::Bearer;
 use super::{Client, ClientError, SILENCE_SECONDS_MAX};
 use crate::routes::RouteId;
-use crate::{Code, PROBLEM_CONTENT_TYPE, Problem, Secret, TokenRequest, TokenResponse};
+use crate::{Code, PROBLEM_CONTENT_TYPE, Problem, SECURITY_PIN_HEADER, Secret, TokenRequest, TokenResponse};
 
 /// The longest answer, in bytes, that is read into memory: lists of a hundred thousand recovery points fit.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -24,6 +24,7 @@ pub(crate) struct Call {
     path: String,
     query: String,
     if_match: Option<u64>,
+    pin: Option<Secret>,
     content_type: &'static str,
     body: Option<Bytes>,
     /// Whether sending it twice does what sending it once does.
@@ -41,6 +42,7 @@ impl Call {
             path: route.path(arguments),
             query: String::new(),
             if_match: None,
+            pin: None,
             content_type: "",
             body: None,
             streams: false,
@@ -75,6 +77,13 @@ impl Call {
     /// Only if what is to be changed has this version.
     pub(crate) fn if_match(mut self, version: Option<u64>) -> Self {
         self.if_match = version;
+        self
+    }
+
+    /// With a security PIN, which is good once: so it is not sent again.
+    pub(crate) fn pin(mut self, pin: Option<&Secret>) -> Self {
+        self.idempotent &= pin.is_none();
+        self.pin = pin.cloned();
         self
     }
 
@@ -207,6 +216,9 @@ impl Client {
         }
         if let Some(version) = call.if_match {
             request = request.header(header::IF_MATCH, format!("\"{version}\""));
+        }
+        if let Some(pin) = &call.pin {
+            request = request.header(SECURITY_PIN_HEADER, pin.reveal());
         }
         if let Some(body) = &call.body {
             request = request

@@ -6,11 +6,12 @@ use super::call::Call;
 use super::{Client, ClientError};
 use crate::routes::RouteId;
 use crate::{
-    BackUpItem, ChangePolicy, CreatePolicy, ItemChange, ItemFilter, ItemList, ItemView, JobFilter, JobList, JobView,
-    KeptPointList, PolicyList, PolicyView, ProtectItem, SettingsView, StopItem,
+    BackUpItem, ChangePolicy, ContainerFilter, ContainerList, ContainerView, CreatePolicy, ItemChange, ItemFilter,
+    ItemList, ItemView, JobFilter, JobList, JobView, KeptPointList, PolicyList, PolicyView, ProtectItem, SecurityPin,
+    SettingsView, StopItem,
 };
 
-// Items are named by the names of their machines or by their ids; an id is a possible name, so one type does for both.
+// Machines and items are named by the names of their machines or by their ids; an id is a possible name, so one type does for both.
 
 impl Client {
     /// Shows what guards a vault's data.
@@ -33,6 +34,14 @@ impl Client {
     ) -> Result<SettingsView, ClientError> {
         let call = Call::new(RouteId::ChangeSettings, &[vault]).json(settings);
         self.send_for_json(call.if_match(version)).await
+    }
+
+    /// Gets a new security PIN of a vault, in place of the one before.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn security_pin(&self, vault: &VaultName) -> Result<SecurityPin, ClientError> {
+        self.send_for_json(Call::new(RouteId::IssueSecurityPin, &[vault])).await
     }
 
     /// Lists the policies of a vault, by name.
@@ -82,6 +91,37 @@ impl Client {
     /// [`crate::Code::PolicyInUse`] among others.
     pub async fn delete_policy(&self, vault: &VaultName, policy: &PolicyName) -> Result<(), ClientError> {
         self.send_for_nothing(Call::new(RouteId::DeletePolicy, &[vault, policy]))
+            .await
+    }
+
+    /// Lists the machines that are registered in a vault: one page.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn containers(&self, vault: &VaultName, filter: &ContainerFilter) -> Result<ContainerList, ClientError> {
+        self.send_for_json(Call::new(RouteId::ListContainers, &[vault]).query(filter))
+            .await
+    }
+
+    /// Shows one registered machine.
+    ///
+    /// # Errors
+    /// [`crate::Code::MachineNotFound`] among others.
+    pub async fn container(&self, vault: &VaultName, machine: &MachineName) -> Result<ContainerView, ClientError> {
+        self.send_for_json(Call::new(RouteId::ShowContainer, &[vault, machine]))
+            .await
+    }
+
+    /// Unregisters a machine, and deletes its item as [`crate::StopData::Delete`] does.
+    ///
+    /// # Errors
+    /// [`crate::Code::MachineNotFound`], [`crate::Code::Immutable`] among others.
+    pub async fn unregister_container(
+        &self,
+        vault: &VaultName,
+        machine: &MachineName,
+    ) -> Result<ItemChange, ClientError> {
+        self.send_for_json(Call::new(RouteId::UnregisterContainer, &[vault, machine]))
             .await
     }
 

@@ -1,6 +1,6 @@
 //! What is called about people, service principals and their roles.
 
-use strongroom_model::{AssignmentId, KeyId, ResourceGroupName, UserName};
+use strongroom_model::{AssignmentId, IdentityId, KeyId, ResourceGroupName, UserName};
 
 use super::call::Call;
 use super::{Client, ClientError};
@@ -8,9 +8,9 @@ use crate::routes::RouteId;
 use crate::{
     AccountView, AddCertificate, AddSecret, AddedSecret, AssignRole, AssignmentList, AssignmentView, AuditPage,
     AuditQuery, BeginOneTimePasswords, ChangeServicePrincipal, ChangeUser, ConfirmOneTimePasswords,
-    CreateResourceGroup, CreateServicePrincipal, CreateUser, EndOneTimePasswords, KeyView, OneTimePasswordSecret,
-    RecoveryCodes, ResourceGroupList, ResourceGroupView, RoleDefinitionList, Secret, ServicePrincipalList,
-    ServicePrincipalView, UserList, UserView,
+    CreateResourceGroup, CreateServicePrincipal, CreateUser, CreatedUser, EndOneTimePasswords, IdentityView,
+    Invitation, KeyView, LinkIdentity, OneTimePasswordSecret, RecoveryCodes, ResourceGroupList, ResourceGroupView,
+    RoleDefinitionList, Secret, ServicePrincipalList, ServicePrincipalView, UserList, UserView,
 };
 
 impl Client {
@@ -67,7 +67,7 @@ impl Client {
     ///
     /// # Errors
     /// [`crate::Code::PrincipalExists`] among others.
-    pub async fn create_user(&self, create: &CreateUser) -> Result<UserView, ClientError> {
+    pub async fn create_user(&self, create: &CreateUser) -> Result<CreatedUser, ClientError> {
         self.send_for_json(Call::new(RouteId::CreateUser, &[]).json(create))
             .await
     }
@@ -80,7 +80,33 @@ impl Client {
         self.send_for_json(Call::new(RouteId::ShowUser, &[name])).await
     }
 
-    /// Disables a user, or enables one again.
+    /// Makes a link by which a user sets a password.
+    ///
+    /// # Errors
+    /// [`crate::Code::AccountDisabled`] among others.
+    pub async fn invite_user(&self, name: &UserName) -> Result<Invitation, ClientError> {
+        self.send_for_json(Call::new(RouteId::InviteUser, &[name])).await
+    }
+
+    /// Lets a person whom another provider vouches for sign in as the user.
+    ///
+    /// # Errors
+    /// [`crate::Code::ProviderNotFound`], [`crate::Code::IdentityExists`] among others.
+    pub async fn link_identity(&self, name: &UserName, link: &LinkIdentity) -> Result<IdentityView, ClientError> {
+        self.send_for_json(Call::new(RouteId::LinkIdentity, &[name]).json(link))
+            .await
+    }
+
+    /// Takes an identity off a user.
+    ///
+    /// # Errors
+    /// [`crate::Code::IdentityNotFound`], [`crate::Code::LastOwner`] among others.
+    pub async fn unlink_identity(&self, name: &UserName, id: IdentityId) -> Result<(), ClientError> {
+        self.send_for_nothing(Call::new(RouteId::UnlinkIdentity, &[name, &id]))
+            .await
+    }
+
+    /// Disables a user, enables one again, or changes the address.
     ///
     /// # Errors
     /// [`crate::Code::LastOwner`] among others.

@@ -7,8 +7,9 @@ use super::call::Call;
 use super::{Client, ClientError, ClientOptions, FetchStream, RetryPolicy, SignIn};
 use crate::routes::RouteId;
 use crate::{
-    BeginSession, Committed, IDENTITIES_MAX, JoinRequest, KeySetList, MachineKey, MachineView, PackStored, PointList,
-    PointView, RegisterRequest, Registered, ScrubReport, Session, VaultCredentials, bools_from_bitmap, ids_to_body,
+    BeginSession, Committed, IDENTITIES_MAX, ItemChange, JoinRequest, KeySetList, MachineKey, MachineView, PackStored,
+    PointList, PointView, RegisterRequest, Registered, ScrubReport, Secret, Session, VaultCredentials,
+    bools_from_bitmap, ids_to_body,
 };
 
 /// Which recovery points to list.
@@ -67,12 +68,31 @@ impl Client {
         self.send_for_json(Call::new(RouteId::ListKeySets, &[])).await
     }
 
-    /// Adds a key set that the machine made; the machine is its first member.
+    /// Adds a key set that the machine made; the machine is its first member. Another one than the first since the machine
+    /// was registered needs a security PIN.
     ///
     /// # Errors
-    /// [`crate::Code::InvalidKeySet`], [`crate::Code::KeySetExists`] among others.
-    pub async fn add_key_set(&self, id: KeySetId, object: Bytes) -> Result<(), ClientError> {
-        self.send_for_nothing(Call::new(RouteId::AddKeySet, &[&id]).octets(object))
+    /// [`crate::Code::InvalidKeySet`], [`crate::Code::KeySetExists`], [`crate::Code::SecurityPinRefused`] among others.
+    pub async fn add_key_set(&self, id: KeySetId, object: Bytes, pin: Option<&Secret>) -> Result<(), ClientError> {
+        self.send_for_nothing(Call::new(RouteId::AddKeySet, &[&id]).octets(object).pin(pin))
+            .await
+    }
+
+    /// Stops the calling machine's protection and deletes its data, with a security PIN of its vault.
+    ///
+    /// # Errors
+    /// [`crate::Code::SecurityPinRefused`], [`crate::Code::ItemState`], [`crate::Code::Immutable`] among others.
+    pub async fn delete_own_data(&self, pin: &Secret) -> Result<ItemChange, ClientError> {
+        self.send_for_json(Call::new(RouteId::DeleteOwnData, &[]).pin(Some(pin)))
+            .await
+    }
+
+    /// Unregisters the calling machine, with a security PIN of its vault: its key is good no more.
+    ///
+    /// # Errors
+    /// [`crate::Code::SecurityPinRefused`], [`crate::Code::Immutable`] among others.
+    pub async fn unregister_oneself(&self, pin: &Secret) -> Result<ItemChange, ClientError> {
+        self.send_for_json(Call::new(RouteId::UnregisterMachine, &[]).pin(Some(pin)))
             .await
     }
 

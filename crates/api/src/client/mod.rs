@@ -7,6 +7,7 @@ mod call;
 mod control;
 mod error;
 mod fetch;
+mod guards;
 mod identity;
 mod machine;
 mod retry;

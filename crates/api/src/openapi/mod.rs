@@ -101,7 +101,18 @@ mod tests {
             .filter(|route| !route.is_described())
             .map(|route| route.path)
             .collect();
-        assert_eq!(left_out, ["/device", "/device", "/authorize", "/authorize"]);
+        assert_eq!(
+            left_out,
+            [
+                "/device",
+                "/device",
+                "/authorize",
+                "/authorize",
+                "/external/{provider}",
+                "/welcome",
+                "/welcome"
+            ]
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::schemas::Schemas;
 use super::{parameter, security};
 use crate::routes::{Body, Header, Method, Route, Shape};
-use crate::{Code, PROBLEM_CONTENT_TYPE, Problem};
+use crate::{Code, PROBLEM_CONTENT_TYPE, Problem, SECURITY_PIN_HEADER};
 
 pub(super) fn operation(route: &Route, schemas: &mut Schemas) -> Value {
     let (security, needs) = security::needed(route.permission);
@@ -61,6 +61,12 @@ fn parameters(route: &Route, schemas: &mut Schemas) -> Vec<Value> {
             "If-Match",
             "An `ETag` that was given: the change is made only if that is the version still. `*`, or none: whatever it is.",
             json!({"type": "string", "pattern": r#"^(\*|(W/)?"[0-9]{1,18}")$"#}),
+        ),
+        (
+            Header::SecurityPin,
+            SECURITY_PIN_HEADER,
+            "A security PIN: six digits, good for five minutes and once.",
+            json!({"type": "string", "pattern": "^[0-9]{6}$"}),
         ),
         (
             Header::IfNoneMatch,

@@ -1,8 +1,8 @@
 //! What stands in the paths.
 
 use strongroom_model::{
-    AlertId, AssignmentId, JobId, KeyId, KeySetId, MachineName, PackId, PointId, PolicyName, PrincipalName,
-    ResourceGroupName, SessionId, UserName, VaultName,
+    AlertId, ApprovalId, AssignmentId, GuardName, IdentityId, JobId, KeyId, KeySetId, MachineName, PackId, PointId,
+    PolicyName, PrincipalName, ResourceGroupName, SessionId, UserName, VaultId, VaultName,
 };
 
 use crate::Code;
@@ -14,7 +14,7 @@ pub(crate) struct Parameter {
     pub(crate) shape: Shape,
     /// What it names.
     pub(crate) what: &'static str,
-    /// How a request is refused if there is no such thing.
+    /// How a request is refused if there is no such thing, or several are called so.
     pub(crate) absent: &'static [Code],
 }
 
@@ -44,11 +44,32 @@ pub(crate) fn parameter(name: &str) -> Option<Parameter> {
             "The id of a role assignment",
             &[AssignmentNotFound],
         ),
+        "guard" => (
+            Shape::of::<GuardName>(),
+            "The name of a resource guard",
+            &[GuardNotFound],
+        ),
+        "approval" => (
+            Shape::of::<ApprovalId>(),
+            "The id of a request for approval",
+            &[ApprovalNotFound],
+        ),
+        "identity" => (Shape::of::<IdentityId>(), "The id of an identity", &[IdentityNotFound]),
+        "deleted_vault" => (
+            Shape::of::<VaultId>(),
+            "The id of a soft-deleted vault",
+            &[VaultNotFound],
+        ),
+        "container" => (
+            Shape::of::<MachineName>(),
+            "The id or name of a registered machine",
+            &[MachineNotFound],
+        ),
         "policy" => (Shape::of::<PolicyName>(), "The name of a policy", &[PolicyNotFound]),
         "item" => (
             Shape::of::<MachineName>(),
             "The id of an item, or the name of its machine",
-            &[ItemNotFound],
+            &[ItemNotFound, ItemAmbiguous],
         ),
         "job" => (Shape::of::<JobId>(), "The id of a job", &[JobNotFound]),
         "alert" => (Shape::of::<AlertId>(), "The id of an alert", &[AlertNotFound]),

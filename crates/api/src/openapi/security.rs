@@ -38,13 +38,15 @@ pub(super) fn schemes() -> Value {
 
 /// What an operation asks of its caller: the requirement, and the same in words.
 pub(super) fn needed(permission: Permission) -> (Value, String) {
-    use Permission::{Backup, Link, MachineRegister, OwnAccount, PasswordChange, Public, Restore, Scrub};
+    use Permission::{Backup, Link, MachineRegister, OwnAccount, PasswordChange, Public, RemoveOwn, Restore, Scrub};
     let by = |scheme: &str| json!([{scheme: []}]);
     match permission {
         Public => (json!([]), "Anybody may.".to_owned()),
         OwnAccount => (by("account"), "Everybody who is signed in may.".to_owned()),
         PasswordChange => (by("account"), "Every user may.".to_owned()),
-        Backup | Restore | Scrub | Link => (by("machine"), "Machines may, on what is their own.".to_owned()),
+        Backup | Restore | Scrub | Link | RemoveOwn => {
+            (by("machine"), "Machines may, on what is their own.".to_owned())
+        }
         MachineRegister => (by("credentials"), "Who has a vault credentials file may.".to_owned()),
         role => {
             let action = role.action().expect("what no role gives stands above");

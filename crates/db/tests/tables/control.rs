@@ -90,11 +90,11 @@ pub async fn policies_have_versions_and_are_kept_while_used(db: Db) {
     let rows = db.policies(vault).await.unwrap();
     assert_eq!((rows.len(), rows[0].version, &rows[0].policy), (1, 2, &longer));
     assert_eq!(
-        db.delete_policy(vault, &daily, None).await.unwrap(),
+        db.delete_policy(vault, &daily, None, false).await.unwrap(),
         PolicyChanged::InUse(1)
     );
     assert_eq!(
-        db.delete_policy(vault, &name("nobody"), None).await.unwrap(),
+        db.delete_policy(vault, &name("nobody"), None, false).await.unwrap(),
         PolicyChanged::Absent
     );
 
@@ -108,7 +108,7 @@ pub async fn policies_have_versions_and_are_kept_while_used(db: Db) {
         .await;
     assert_eq!(changed.unwrap().unwrap().unwrap().next_due, None);
     assert_eq!(
-        db.delete_policy(vault, &daily, None).await.unwrap(),
+        db.delete_policy(vault, &daily, None, false).await.unwrap(),
         PolicyChanged::Done
     );
     assert_eq!(db.item(web.item).await.unwrap().unwrap().policy, None);
@@ -323,7 +323,7 @@ pub async fn items_are_listed_in_pages_and_purged_when_their_time_has_come(db: D
         ..ItemQuery::default()
     };
     let names = async |query: ItemQuery| {
-        let rows = db.items(vault, &query).await.unwrap();
+        let (rows, _) = db.items(vault, &query).await.unwrap();
         rows.iter().map(|row| row.name.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(names(query.clone()).await, ["db", "mail"]);

@@ -121,10 +121,11 @@ pub async fn keys_of_applications_are_bound_and_listed(db: Db) {
             thumbprint: [2; 32],
         },
     );
-    assert!(db.insert_application_key(&secret, 2).await.unwrap());
-    assert!(db.insert_application_key(&certificate, 2).await.unwrap());
+    let hand = PrincipalId::from_bytes([9; 16]);
+    assert!(db.insert_application_key(&secret, hand, 2).await.unwrap());
+    assert!(db.insert_application_key(&certificate, hand, 2).await.unwrap());
     let third = key(3, ApplicationKeyKind::Secret { hash: [3; 32] });
-    assert!(!db.insert_application_key(&third, 2).await.unwrap());
+    assert!(!db.insert_application_key(&third, hand, 2).await.unwrap());
     assert_eq!(
         db.application_keys(application.id).await.unwrap(),
         [secret, certificate.clone()]
@@ -284,4 +285,140 @@ pub async fn the_audit_log_grows_and_is_filtered(db: Db) {
     let first = db.audit(&AuditFilter::default(), 0, 1).await.unwrap();
     let rest = db.audit(&AuditFilter::default(), first[0].number, 10).await.unwrap();
     assert_eq!(rest.len(), 2);
+}
+
+fn identity(number: u8, user: &UserRow, subject: &str) -> IdentityRow {
+    IdentityRow {
+        id: IdentityId::from_bytes([number; 16]),
+        issuer: "https://login.example.org".to_owned(),
+        subject: subject.to_owned(),
+        user: user.id,
+        created: now(),
+        created_by: "somebody".to_owned(),
+        used: None,
+    }
+}
+
+pub async fn an_identity_is_one_users_and_a_way_in(db: Db) {
+    let mut eve = user(1, "eve");
+    eve.password_hash = String::new();
+    let (bob, first) = (user(2, "bob"), identity(1, &eve, "1"));
+    assert!(!db.link_identity(&first).await.unwrap(), "there is no such user");
+    let taken = UserRow {
+        name: "BOB".to_owned(),
+        ..eve.clone()
+    };
+    assert!(db.insert_user(&bob, None).await.unwrap());
+    assert!(!db.insert_user_of(&taken, &first).await.unwrap());
+    assert!(db.insert_user_of(&eve, &first).await.unwrap());
+    let again = identity(2, &user(3, "carol"), "1");
+    assert!(!db.insert_user_of(&user(3, "carol"), &again).await.unwrap());
+    assert_eq!(db.user("carol").await.unwrap(), None, "all or nothing");
+    assert!(!db.link_identity(&identity(2, &bob, "1")).await.unwrap());
+    db.use_identity(first.id, later(9)).await.unwrap();
+    let used = IdentityRow {
+        used: Some(later(9)),
+        ..first.clone()
+    };
+    assert_eq!(db.identity(&first.issuer, "1").await.unwrap(), Some(used.clone()));
+    assert_eq!(db.identity("https://elsewhere.example.org", "1").await.unwrap(), None);
+    assert_eq!(db.identities_of(eve.id).await.unwrap(), [used]);
+
+    // Without a password it is the only way in of the only owner.
+    let owns = assignment(1, eve.id.into(), Scope::Subscription);
+    assert!(db.assign_role(&owns).await.unwrap());
+    let unlink = async |user: &UserRow| db.unlink_identity(user.id, first.id).await.unwrap();
+    assert_eq!(
+        (unlink(&bob).await, unlink(&eve).await),
+        (UserChanged::Absent, UserChanged::LastOwner)
+    );
+    assert!(
+        db.assign_role(&assignment(2, bob.id.into(), Scope::Subscription))
+            .await
+            .unwrap()
+    );
+    assert_eq!(
+        (unlink(&eve).await, unlink(&eve).await),
+        (UserChanged::Done, UserChanged::Absent)
+    );
+    assert_eq!(
+        db.delete_user(bob.id).await.unwrap(),
+        UserChanged::LastOwner,
+        "eve has no way in"
+    );
+    assert!(db.link_identity(&first).await.unwrap());
+    assert_eq!(db.delete_user(eve.id).await.unwrap(), UserChanged::Done);
+    assert_eq!(db.identity(&first.issuer, "1").await.unwrap(), None);
+}
+
+pub async fn an_external_sign_in_is_taken_once_by_its_browser(db: Db) {
+    let row = |number: u8, expires| ExternalSignInRow {
+        hash: [number; 32],
+        browser: [9; 32],
+        provider: "corp".to_owned(),
+        continues: "{}".to_owned(),
+        expires,
+    };
+    assert!(db.insert_external_sign_in(&row(1, later(9)), now()).await.unwrap());
+    assert_eq!(db.take_external_sign_in([1; 32], [8; 32]).await.unwrap(), None);
+    assert_eq!(db.take_external_sign_in([2; 32], [9; 32]).await.unwrap(), None);
+    let taken = db.take_external_sign_in([1; 32], [9; 32]).await.unwrap();
+    assert_eq!(taken, Some(row(1, later(9))));
+    assert_eq!(db.take_external_sign_in([1; 32], [9; 32]).await.unwrap(), None);
+    assert!(db.insert_external_sign_in(&row(1, now()), now()).await.unwrap());
+    assert!(db.insert_external_sign_in(&row(2, later(9)), now()).await.unwrap());
+    assert_eq!(
+        db.take_external_sign_in([1; 32], [9; 32]).await.unwrap(),
+        None,
+        "it was over"
+    );
+}
+
+pub async fn a_password_link_is_good_once_and_the_newest_only(db: Db) {
+    let eve = user(1, "eve");
+    db.insert_user(&eve, None).await.unwrap();
+    db.put_password_link(eve.id, [1; 32], later(9)).await.unwrap();
+    db.put_password_link(eve.id, [2; 32], later(9)).await.unwrap();
+    let link = async |number, at| db.password_link([number; 32], at).await.unwrap();
+    assert_eq!((link(1, now()).await, link(2, now()).await), (None, Some(eve.id)));
+    assert_eq!(link(2, later(9)).await, None, "it is too late");
+    assert!(!db.use_password_link([2; 32], "new", later(9)).await.unwrap());
+    assert!(db.use_password_link([2; 32], "new", now()).await.unwrap());
+    assert!(!db.use_password_link([2; 32], "newer", now()).await.unwrap());
+    assert_eq!(db.user("eve").await.unwrap().unwrap().password_hash, "new");
+}
+
+pub async fn mail_goes_to_those_who_have_a_role_and_an_address(db: Db) {
+    let people = [
+        (1, "one", "1@example.org"),
+        (2, "two", "2@example.org"),
+        (3, "three", ""),
+        (4, "four", "1@example.org"),
+    ];
+    for (number, name, email) in people {
+        db.insert_user(&user(number, name), None).await.unwrap();
+        assert!(db.set_user_email(&name.parse().unwrap(), email).await.unwrap());
+        let scope = if number == 2 {
+            Scope::Vault(VaultId::from_bytes([7; 16]))
+        } else {
+            Scope::Subscription
+        };
+        assert!(
+            db.assign_role(&assignment(number, user(number, name).id.into(), scope))
+                .await
+                .unwrap()
+        );
+    }
+    assert!(!db.set_user_email(&"nobody".parse().unwrap(), "").await.unwrap());
+    let mails = async |role, scope| db.mails_of(&[role], &[scope]).await.unwrap();
+    assert_eq!(mails(Role::Owner, Scope::Subscription).await, ["1@example.org"]);
+    assert_eq!(
+        mails(Role::Owner, Scope::Vault(VaultId::from_bytes([7; 16]))).await,
+        ["2@example.org"]
+    );
+    assert_eq!(mails(Role::BackupReader, Scope::Subscription).await, [""; 0]);
+    db.set_user_disabled(&"one".parse().unwrap(), true).await.unwrap();
+    assert_eq!(mails(Role::Owner, Scope::Subscription).await, ["1@example.org"]);
+    db.set_user_disabled(&"four".parse().unwrap(), true).await.unwrap();
+    assert_eq!(mails(Role::Owner, Scope::Subscription).await, [""; 0]);
 }

@@ -9,6 +9,7 @@ use super::calendar::DaysOfMonth;
 use super::retention::{Rule, Tag};
 use super::schedule::Schedule;
 use super::{Policy, Workload};
+use crate::POINTS_PER_ITEM_MAX;
 
 /// A sentence for somebody whose policy is refused: what is wrong, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -203,6 +204,15 @@ impl Check<'_> {
         };
         self.refuse(!(least..=most).contains(&rule.keep()), || {
             format!("The {tag} retention is {least} to {most} {units}, not {}", rule.keep())
+        });
+        // What several rules keep together may be fewer than the sum, so each is looked at alone. The item's own limit holds
+        // in any case.
+        let points = u64::from(rule.keep()).saturating_mul(rule.points() as u64);
+        self.refuse(rule.keep() <= most && points > POINTS_PER_ITEM_MAX, || {
+            format!(
+                "The {tag} retention keeps {points} recovery points of an item, which has at most {POINTS_PER_ITEM_MAX}: \
+                 keep them for less long, or fewer of them"
+            )
         });
     }
 

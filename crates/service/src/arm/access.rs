@@ -3,6 +3,7 @@
 //! Azure says 403 whether or not there is something at a place, so that nobody learns what exists; so does this.
 
 use axum::http::StatusCode;
+use strongroom_db::Actor;
 use strongroom_model::{Permission, Place, ResourceGroupName, VaultName};
 
 use super::call::Call;
@@ -12,6 +13,7 @@ use super::path::Parameters;
 use crate::access::Access;
 use crate::principal::Principal;
 use crate::shared::Shared;
+use crate::target::Target;
 use crate::vault_refusal::refuse;
 
 /// Deleting, which stopping protection needs too, although it is written like a change.
@@ -27,6 +29,9 @@ pub(crate) fn full_action(action: &str) -> String {
 
 /// What a request is about. A vault that does not exist lies where it would be made.
 pub(crate) async fn place(shared: &Shared, parameters: &Parameters) -> ArmResult<Place> {
+    if let Ok(id) = parameters.get("deletedVaultName").parse() {
+        return Ok(Target::DeletedVault(id).place(shared).await?);
+    }
     let Ok(group) = parameters.get("resourceGroupName").parse::<ResourceGroupName>() else {
         return Ok(Place::subscription());
     };
@@ -66,6 +71,15 @@ pub(crate) fn require(call: &Call, action: &str) -> ArmResult<()> {
     }
 }
 
+/// The caller, as whoever something is done for.
+pub(crate) fn actor(call: &Call) -> ArmResult<Actor> {
+    match &call.principal {
+        Some(Principal::Account(account)) => Ok(account.actor()),
+        Some(principal) => Err(forbidden(call, principal, call.operation.action)),
+        None => Err(ArmError::bad("AuthenticationFailed", "Sign in first.")),
+    }
+}
+
 /// The caller's roles; of who has none, none.
 pub(crate) fn of(call: &Call) -> Access {
     match &call.principal {
@@ -81,8 +95,11 @@ pub(crate) fn sees_group(call: &Call) -> bool {
 
 /// Lists that leave out what the caller may not see.
 fn shows_what_may_be_seen(operation: &Operation) -> bool {
-    use OperationId::{GroupResources, GroupsList, VaultsList, VaultsListAll};
-    matches!(operation.id, GroupsList | GroupResources | VaultsList | VaultsListAll)
+    use OperationId::{DeletedVaultsList, GroupResources, GroupsList, VaultsList, VaultsListAll};
+    matches!(
+        operation.id,
+        GroupsList | GroupResources | VaultsList | VaultsListAll | DeletedVaultsList
+    )
 }
 
 fn forbidden(call: &Call, principal: &Principal, action: &str) -> ArmError {

@@ -1,16 +1,19 @@
 //! Containers: the registered machines.
 
 use serde_json::{Value, json};
-use strongroom_db::Container;
+use strongroom_vault::{Container, VaultError};
 
 use super::call::Call;
 use super::error::{ArmError, ArmResult};
 use super::names::{ContainerName, container_name};
-use super::page;
 use super::reply::Reply;
 use super::tracked::{self, Outcome};
 use super::vault::{self, Vault};
+use super::{access, page};
 use crate::vault_refusal::refuse;
+
+/// Most containers of a list.
+const CONTAINERS_MAX: u32 = 10_000;
 
 /// `GET …/backupProtectionContainers`.
 pub(crate) async fn list(call: &Call) -> ArmResult<Reply> {
@@ -53,8 +56,15 @@ pub(crate) async fn find(call: &Call, vault: &Vault) -> ArmResult<Container> {
     let found = match ContainerName::parse(name) {
         ContainerName::Foreign => None,
         ContainerName::Machine(machine) => {
-            let mut containers = of(call, vault).await?.into_iter();
-            containers.find(|container| container.name.folded() == machine.folded())
+            match call
+                .shared
+                .vaults
+                .find_container(vault.info.vault.id, machine.as_str())
+                .await
+            {
+                Err(VaultError::NoSuchContainer) => None,
+                found => Some(found?),
+            }
         }
     };
     found.ok_or_else(|| {
@@ -66,8 +76,22 @@ pub(crate) async fn find(call: &Call, vault: &Vault) -> ArmResult<Container> {
 }
 
 async fn of(call: &Call, vault: &Vault) -> ArmResult<Vec<Container>> {
-    let containers = call.shared.db.containers(vault.info.vault.id).await;
-    Ok(containers.map_err(|error| refuse(error.into()))?)
+    let containers = call.shared.vaults.containers(vault.info.vault.id, "", CONTAINERS_MAX);
+    Ok(containers.await.map_err(refuse)?)
+}
+
+/// `DELETE …/registeredIdentities/{identityName}`: unregisters the machine of that name. That there is none is fine.
+pub(crate) async fn unregister(call: &Call) -> ArmResult<Reply> {
+    let vault = vault::find(call).await?;
+    let name = call.parameter("identityName");
+    let container = match call.shared.vaults.find_container(vault.info.vault.id, name).await {
+        Err(VaultError::NoSuchContainer) => return Ok(Reply::no_content()),
+        found => found?,
+    };
+    call.shared.vaults.unregister(&access::actor(call)?, &container).await?;
+    call.shared.calls.call(container.id);
+    tracing::info!(vault = %vault.info.vault.name, machine = %container.name, id = %container.id, "unregistered a machine");
+    Ok(Reply::no_content())
 }
 
 /// `POST …/refreshContainers`: what can be protected is always looked up afresh, so that there is nothing to do.

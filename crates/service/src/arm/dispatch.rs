@@ -5,8 +5,8 @@ use super::error::ArmResult;
 use super::operations::{OperationId, State};
 use super::reply::Reply;
 use super::{
-    certificates, configs, containers, empty, endpoints, extended, groups, items, jobs, points, policies, provider,
-    storage, subscriptions, tracked, usages, vaults,
+    certificates, configs, containers, deleted_vaults, empty, endpoints, extended, groups, guards, items, jobs, points,
+    policies, provider, security_pins, storage, subscriptions, tracked, usages, vaults,
 };
 
 /// Answers a call.
@@ -47,6 +47,9 @@ pub(crate) async fn dispatch(call: &Call) -> ArmResult<Reply> {
         VaultsPut => vaults::put(call).await,
         VaultsPatch => vaults::patch(call).await,
         VaultsDelete => vaults::delete(call).await,
+        DeletedVaultsList => deleted_vaults::list(call).await,
+        DeletedVaultsGet => deleted_vaults::get(call).await,
+        DeletedVaultsUndelete => deleted_vaults::undelete(call).await,
         VaultResult => vaults::result(call).await,
         CertificatesPut => certificates::put(call).await,
         Usages => usages::list(call).await,
@@ -59,8 +62,15 @@ pub(crate) async fn dispatch(call: &Call) -> ArmResult<Reply> {
         ConfigGet => configs::get(call).await,
         ConfigPut | ConfigPatch => configs::put(call).await,
         EncryptionGet => configs::encryption(call).await,
+        SecurityPin => security_pins::issue(call).await,
+        GuardsList => guards::list(call).await,
+        GuardGet => guards::get(call).await,
+        GuardPut => guards::put(call).await,
+        GuardDelete => guards::delete(call).await,
+        GuardUnlock => guards::unlock_delete(call).await,
 
         ContainersList => containers::list(call).await,
+        IdentitiesDelete => containers::unregister(call).await,
         ContainersGet => containers::get(call).await,
         Refresh => containers::refresh(call).await,
 
@@ -80,9 +90,8 @@ pub(crate) async fn dispatch(call: &Call) -> ArmResult<Reply> {
         JobsGet => jobs::get(call).await,
         JobsCancel => jobs::cancel(call).await,
 
-        VaultStatus | PolicyStatus | ItemStatus | ContainerStatus | RefreshStatus | BackupOperation => {
-            tracked::status(call).await
-        }
+        VaultStatus | DeletedVaultsStatus | PolicyStatus | ItemStatus | ContainerStatus | RefreshStatus
+        | BackupOperation => tracked::status(call).await,
         ItemResult | ContainerResult | RefreshResult | BackupResult | JobResult => tracked::result(call).await,
 
         _ => empty::refused(call, "This operation is not served yet").await,

@@ -111,8 +111,8 @@ pub(crate) async fn delete(call: &Call) -> ArmResult<Reply> {
     }
     let deleted = call.shared.db.delete_resource_group(&group.name).await;
     match deleted.map_err(|error| refuse(error.into()))? {
-        ResourceGroupDeleted::NotEmpty(vaults) => Err(blocked(format!(
-            "The resource group holds {vaults} vaults: delete them first."
+        ResourceGroupDeleted::NotEmpty(things) => Err(blocked(format!(
+            "The resource group holds {things} vaults and resource guards: delete them first."
         ))),
         ResourceGroupDeleted::Deleted | ResourceGroupDeleted::Absent => Ok(Reply::empty(StatusCode::OK)),
     }

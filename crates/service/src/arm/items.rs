@@ -5,7 +5,7 @@
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use strongroom_model::ItemState;
+use strongroom_model::{ItemState, MachineName};
 use strongroom_vault::{ItemChanged, ItemQuery, ItemRow, Stop, VaultError};
 
 use super::call::Call;
@@ -46,7 +46,7 @@ pub(crate) async fn list(call: &Call) -> ArmResult<Reply> {
             wanted.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(has))
         };
         let of_policy = item.policy.as_ref().map_or("", |policy| policy.as_str());
-        let in_container = is(&container, item.name.as_str()) || is(&container, &container_name(&item.name));
+        let in_container = is(&container, item.name.as_str()) || is(&container, &container_name(&called(item)));
         is(&policy, of_policy) && is(&friendly, item.name.as_str()) && in_container
     };
     let members = items.iter().filter(wanted);
@@ -64,7 +64,7 @@ pub(crate) async fn all(call: &Call, vault: &Vault) -> ArmResult<Vec<ItemRow>> {
         limit: ITEMS_MAX,
         ..ItemQuery::default()
     };
-    Ok(call.shared.vaults.items(vault.info.vault.id, &query).await?)
+    Ok(call.shared.vaults.items(vault.info.vault.id, &query).await?.0)
 }
 
 /// `GET` of an item.
@@ -87,6 +87,22 @@ pub(crate) async fn get(call: &Call) -> ArmResult<Reply> {
 /// The item of the path.
 pub(crate) async fn find(call: &Call, vault: &Vault) -> ArmResult<ItemRow> {
     let (container, name) = (call.parameter("containerName"), call.parameter("protectedItemName"));
+    named(call, vault, container, name).await
+}
+
+/// The item of an id, which must be one of this vault's.
+pub(crate) async fn of_id(call: &Call, vault: &Vault, id: &str) -> ArmResult<ItemRow> {
+    let prefix = vault.path.container("");
+    let begins = id
+        .get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(&prefix));
+    let names = id.get(prefix.len()..).filter(|_| begins).unwrap_or_default();
+    let (container, rest) = names.split_once('/').unwrap_or_default();
+    let (_, name) = rest.split_once('/').unwrap_or_default();
+    named(call, vault, container, name).await
+}
+
+async fn named(call: &Call, vault: &Vault, container: &str, name: &str) -> ArmResult<ItemRow> {
     let absent = || {
         ArmError::not_found(
             "BMSUserErrorProtectedItemNotFound",
@@ -136,7 +152,7 @@ async fn change(call: &Call, vault: &Vault, item: &ItemRow, said: &Loose<'_>) ->
         let name = name
             .parse()
             .map_err(|error| ArmError::bad("BMSUserErrorInvalidPolicyId", format!("{error}.")))?;
-        return Ok(vaults.protect(item, &name, None).await?);
+        return Ok(vaults.protect(&access::actor(call)?, item, &name, None).await?);
     }
     let Some(state) = said.get("protectionState") else {
         return Err(said.wrong("it needs a policyId, a protectionState or isRehydrate"));
@@ -148,7 +164,7 @@ async fn change(call: &Call, vault: &Vault, item: &ItemRow, said: &Loose<'_>) ->
     };
     // It ends protection as a deletion does, though it is written like a change of policy.
     access::require(call, access::ITEMS_DELETE)?;
-    let stopped = vaults.stop(item, how, None).await?;
+    let stopped = vaults.stop(&access::actor(call)?, item, how, None).await?;
     call.shared.calls.call(item.container);
     Ok(stopped)
 }
@@ -161,7 +177,11 @@ pub(crate) async fn delete(call: &Call) -> ArmResult<Reply> {
         Err(error) if error.status == StatusCode::NOT_FOUND => return Ok(Reply::no_content()),
         found => found?,
     };
-    let changed = call.shared.vaults.stop(&item, Stop::Delete, None).await?;
+    let changed = call
+        .shared
+        .vaults
+        .stop(&access::actor(call)?, &item, Stop::Delete, None)
+        .await?;
     call.shared.calls.call(item.container);
     let outcome = Outcome {
         job: Some(changed.job.id),
@@ -197,7 +217,18 @@ pub(crate) async fn backup_now(call: &Call) -> ArmResult<Reply> {
 }
 
 fn path(vault: &Vault, item: &ItemRow) -> String {
-    vault.path.item(&container_name(&item.name), &item_name(&item.name))
+    vault
+        .path
+        .item(&container_name(&called(item)), &item_name(&called(item)))
+}
+
+/// What an item's machine is called in ids. One that was unregistered has left its name to others, and is called by the id of
+/// its item.
+pub(crate) fn called(item: &ItemRow) -> MachineName {
+    match item.unregistered {
+        None => item.name.clone(),
+        Some(_) => item.id.to_string().parse().expect("an id is a possible name"),
+    }
 }
 
 fn view(call: &Call, vault: &Vault, item: &ItemRow) -> Value {
@@ -215,7 +246,7 @@ fn view(call: &Call, vault: &Vault, item: &ItemRow) -> Value {
         "protectedItemType": "MabFileFolderProtectedItem",
         "backupManagementType": "MAB",
         "workloadType": "FileFolder",
-        "containerName": container_name(&item.name),
+        "containerName": container_name(&called(item)),
         "friendlyName": item.name,
         "computerName": item.name,
         "lastBackupStatus": last,
@@ -236,7 +267,7 @@ fn view(call: &Call, vault: &Vault, item: &ItemRow) -> Value {
     }
     json!({
         "id": path(vault, item),
-        "name": item_name(&item.name),
+        "name": item_name(&called(item)),
         "type": "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems",
         "properties": properties,
     })

@@ -80,16 +80,12 @@ const FABRIC: &str = fabric!("");
 const CONTAINER: &str = container!("");
 const ITEM: &str = item!("");
 
-const LATER: &str = "machines are not unregistered through this address yet";
 const NO_PRIVATE_ENDPOINTS: &str = "Strongroom listens where its administrator says; it has no private endpoints";
 const NO_EXPORT: &str = "jobs are not exported to a storage account: list them, which gives all that is known of them";
-const NO_PIN: &str = "nothing in Strongroom asks for a PIN yet";
-const NO_GUARD: &str = "Strongroom has no Resource Guard yet";
 const NO_ARCHIVE: &str = "Strongroom has no archive tier";
 const NO_DATA_MOVE: &str = "Strongroom does not move data between vaults";
 const NO_INTENTS: &str = "Strongroom does not protect databases by itself: there are no protection intents";
 const NO_SECOND_REGION: &str = "Strongroom does not restore from a second region yet";
-const NO_DELETED_VAULTS: &str = "Strongroom deletes only empty vaults, and for good: there are no soft-deleted vaults";
 const NO_ENGINES: &str = "backup servers do not register with a vault yet";
 const NO_WORKLOADS: &str = "databases and file shares are not discovered yet";
 const NO_MACHINES: &str = "virtual machines are not registered yet";
@@ -177,7 +173,7 @@ operations! {
     VaultStatus "GetOperationStatus" GET VAULT "operationStatus/{operationId}" 1 Served, "Vaults/read";
     VaultResult "GetOperationResult" GET VAULT "operationResults/{operationId}" 1 Served, "Vaults/read";
     CertificatesPut "VaultCertificates_Create" PUT VAULT "certificates/{certificateName}" 1 Served, "Vaults/certificates/write";
-    IdentitiesDelete "RegisteredIdentities_Delete" DELETE VAULT "registeredIdentities/{identityName}" 1 Absent(LATER), "Vaults/registeredIdentities/delete";
+    IdentitiesDelete "RegisteredIdentities_Delete" DELETE VAULT "registeredIdentities/{identityName}" 1 Served, "Vaults/registeredIdentities/delete";
     Usages "Usages_ListByVaults" GET VAULT "usages" 1 Served, "Vaults/usages/read";
     ExtendedGet "VaultExtendedInfo_Get" GET VAULT "extendedInformation/vaultExtendedInfo" 2 Served, "Vaults/extendedInformation/read";
     ExtendedPut "VaultExtendedInfo_CreateOrUpdate" PUT VAULT "extendedInformation/vaultExtendedInfo" 2 Served, "Vaults/extendedInformation/write";
@@ -185,10 +181,10 @@ operations! {
     LinksList "PrivateLinkResources_List" GET VAULT "privateLinkResources" 3 Empty(NO_PRIVATE_ENDPOINTS), "Vaults/read";
     LinksGet "PrivateLinkResources_Get" GET VAULT "privateLinkResources/{privateLinkResourceName}" 3 Empty(NO_PRIVATE_ENDPOINTS), "Vaults/read";
     ReplicationUsages "ReplicationUsages_List" GET VAULT "replicationUsages" 3 Empty(NO_SITE_RECOVERY), "Vaults/usages/read";
-    DeletedVaultsList "DeletedVaults_ListBySubscriptionId" GET PROVIDER "locations/{location}/deletedVaults" 3 Empty(NO_DELETED_VAULTS), "Vaults/read";
-    DeletedVaultsGet "DeletedVaults_Get" GET PROVIDER "locations/{location}/deletedVaults/{deletedVaultName}" 3 Empty(NO_DELETED_VAULTS), "Vaults/read";
-    DeletedVaultsUndelete "DeletedVaults_Undelete" POST PROVIDER "locations/{location}/deletedVaults/{deletedVaultName}/undelete" 3 Absent(NO_DELETED_VAULTS), "Vaults/write";
-    DeletedVaultsStatus "DeletedVaults_GetOperationStatus" GET PROVIDER "locations/{location}/deletedVaults/{deletedVaultName}/operations/{operationId}" 3 Empty(NO_DELETED_VAULTS), "Vaults/read";
+    DeletedVaultsList "DeletedVaults_ListBySubscriptionId" GET PROVIDER "locations/{location}/deletedVaults" 3 Served, "Vaults/read";
+    DeletedVaultsGet "DeletedVaults_Get" GET PROVIDER "locations/{location}/deletedVaults/{deletedVaultName}" 3 Served, "Vaults/read";
+    DeletedVaultsUndelete "DeletedVaults_Undelete" POST PROVIDER "locations/{location}/deletedVaults/{deletedVaultName}/undelete" 3 Served, "Vaults/write";
+    DeletedVaultsStatus "DeletedVaults_GetOperationStatus" GET PROVIDER "locations/{location}/deletedVaults/{deletedVaultName}/operations/{operationId}" 3 Served, "Vaults/read";
 
     // Settings, security and figures of a vault.
     StorageGet "BackupResourceStorageConfigsNonCRR_Get" GET VAULT "backupstorageconfig/vaultstorageconfig" 1 Served, "Vaults/backupstorageconfig/read";
@@ -199,13 +195,13 @@ operations! {
     ConfigPut "BackupResourceVaultConfigs_Put" PUT VAULT "backupconfig/vaultconfig" 1 Served, "Vaults/backupconfig/write";
     EncryptionGet "BackupResourceEncryptionConfigs_Get" GET VAULT "backupEncryptionConfigs/backupResourceEncryptionConfig" 1 Served, "Vaults/read";
     EncryptionPut "BackupResourceEncryptionConfigs_Update" PUT VAULT "backupEncryptionConfigs/backupResourceEncryptionConfig" 2 Absent(NO_KEYS), "Vaults/backupEncryptionConfigs/write";
-    GuardsList "ResourceGuardProxies_Get" GET VAULT "backupResourceGuardProxies" 1 Empty(NO_GUARD), "Vaults/read";
-    GuardGet "ResourceGuardProxy_Get" GET VAULT "backupResourceGuardProxies/{resourceGuardProxyName}" 3 Empty(NO_GUARD), "Vaults/read";
-    GuardPut "ResourceGuardProxy_Put" PUT VAULT "backupResourceGuardProxies/{resourceGuardProxyName}" 3 Absent(NO_GUARD), "Vaults/backupResourceGuardProxies/write";
-    GuardDelete "ResourceGuardProxy_Delete" DELETE VAULT "backupResourceGuardProxies/{resourceGuardProxyName}" 3 Absent(NO_GUARD), "Vaults/backupResourceGuardProxies/delete";
-    GuardUnlock "ResourceGuardProxy_UnlockDelete" POST VAULT "backupResourceGuardProxies/{resourceGuardProxyName}/unlockDelete" 3 Absent(NO_GUARD), "Vaults/backupResourceGuardProxies/unlockDelete/action";
+    GuardsList "ResourceGuardProxies_Get" GET VAULT "backupResourceGuardProxies" 1 Served, "Vaults/read";
+    GuardGet "ResourceGuardProxy_Get" GET VAULT "backupResourceGuardProxies/{resourceGuardProxyName}" 3 Served, "Vaults/read";
+    GuardPut "ResourceGuardProxy_Put" PUT VAULT "backupResourceGuardProxies/{resourceGuardProxyName}" 3 Served, "Vaults/backupResourceGuardProxies/write";
+    GuardDelete "ResourceGuardProxy_Delete" DELETE VAULT "backupResourceGuardProxies/{resourceGuardProxyName}" 3 Served, "Vaults/backupResourceGuardProxies/delete";
+    GuardUnlock "ResourceGuardProxy_UnlockDelete" POST VAULT "backupResourceGuardProxies/{resourceGuardProxyName}/unlockDelete" 3 Served, "Vaults/read";
     UsageSummaries "BackupUsageSummaries_List" GET VAULT "backupUsageSummaries" 2 Served, "Vaults/backupUsageSummaries/read";
-    SecurityPin "SecurityPINs_Get" POST VAULT "backupSecurityPIN" 2 Absent(NO_PIN), "Vaults/backupSecurityPIN/action";
+    SecurityPin "SecurityPINs_Get" POST VAULT "backupSecurityPIN" 2 Served, "Vaults/backupSecurityPIN/action";
     MoveStatus "GetDataMoveOperationStatus" GET VAULT "backupstorageconfig/vaultstorageconfig/operationStatus/{operationId}" 3 Empty(NO_DATA_MOVE), "Vaults/backupstorageconfig/read";
     MovePrepare "BMSPrepareDataMove" POST VAULT "backupstorageconfig/vaultstorageconfig/prepareDataMove" 3 Absent(NO_DATA_MOVE), "Vaults/backupstorageconfig/write";
     MoveResult "BMSPrepareDataMoveOperationResult_Get" GET VAULT "backupstorageconfig/vaultstorageconfig/operationResults/{operationId}" 3 Empty(NO_DATA_MOVE), "Vaults/backupstorageconfig/read";

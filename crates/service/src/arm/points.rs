@@ -6,10 +6,11 @@ use strongroom_vault::{ItemRow, PointRow};
 
 use super::call::Call;
 use super::error::{ArmError, ArmResult};
+use super::items::{self, called};
 use super::names::{container_name, item_name};
 use super::reply::Reply;
 use super::vault::{self, Vault};
-use super::{items, page, times};
+use super::{page, times};
 
 /// `GET …/recoveryPoints`, newest first.
 pub(crate) async fn list(call: &Call) -> ArmResult<Reply> {
@@ -70,7 +71,7 @@ fn view(vault: &Vault, item: &ItemRow, point: &PointRow, fates: &[(Kept, Verdict
         fates_properties["expiryTime"] = times::moment(*until).into();
     }
     json!({
-        "id": vault.path.point(&container_name(&item.name), &item_name(&item.name), &name),
+        "id": vault.path.point(&container_name(&called(item)), &item_name(&called(item)), &name),
         "name": name,
         "type": "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/recoveryPoints",
         "properties": {

@@ -12,7 +12,7 @@ use super::loose::Loose;
 use super::policy::{management_type, read, write};
 use super::reply::Reply;
 use super::vault::{self, Vault};
-use super::{page, tracked};
+use super::{access, page, tracked};
 
 /// `GET …/backupPolicies`.
 pub(crate) async fn list(call: &Call) -> ArmResult<Reply> {
@@ -63,7 +63,11 @@ pub(crate) async fn put(call: &Call) -> ArmResult<Reply> {
                 ),
             ));
         }
-        Ok(_) => vaults.change_policy(id, &name, &policy, None).await?,
+        Ok(_) => {
+            vaults
+                .change_policy(&access::actor(call)?, id, &name, &policy, None)
+                .await?
+        }
         Err(error) => return Err(error.into()),
     };
     Ok(Reply::ok(view(&vault, &row)))

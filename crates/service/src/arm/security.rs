@@ -68,7 +68,7 @@ pub(crate) fn soft_delete(settings: &VaultSettings) -> &'static str {
 }
 
 /// The `securitySettings` of a vault.
-pub(crate) fn view(settings: &VaultSettings) -> Value {
+pub(crate) fn view(settings: &VaultSettings, is_guarded: bool) -> Value {
     json!({
         "softDeleteSettings": {
             "softDeleteState": soft_delete(settings),
@@ -76,7 +76,7 @@ pub(crate) fn view(settings: &VaultSettings) -> Value {
             "enhancedSecurityState": ENHANCED,
         },
         "immutabilitySettings": { "state": settings.immutability.as_str() },
-        "multiUserAuthorization": "Disabled",
+        "multiUserAuthorization": if is_guarded { "Enabled" } else { "Disabled" },
     })
 }
 
@@ -96,7 +96,10 @@ mod tests {
             (settings.soft_delete_days, settings.immutability),
             (30, Immutability::Unlocked)
         );
-        assert_eq!(view(&settings)["softDeleteSettings"]["softDeleteState"], "AlwaysON");
+        assert_eq!(
+            view(&settings, false)["softDeleteSettings"]["softDeleteState"],
+            "AlwaysON"
+        );
         let same = taken(&settings, &Loose::new(&json!({ "tags": {} }))).unwrap();
         assert_eq!(same, settings);
         let wrong = json!({ "properties": { "securitySettings": { "immutabilitySettings": { "state": "Perhaps" } } } });

@@ -52,6 +52,12 @@ pub(crate) fn timespan(duration: SignedDuration) -> String {
     format!("{days}{hours:02}:{minutes:02}:{seconds:02}{decimals}")
 }
 
+/// A moment as .NET counts: ticks since the beginning of the year 1.
+pub(crate) fn ticks(at: Timestamp) -> i64 {
+    const UNTIL_1970: i64 = 621_355_968_000_000_000;
+    i64::try_from(at.as_nanosecond() / 100).unwrap_or(i64::MAX - UNTIL_1970) + UNTIL_1970
+}
+
 /// Whole seconds, and ticks of 100 nanoseconds. What is less than nothing is nothing.
 fn parts(duration: SignedDuration) -> (u64, u32) {
     let duration = duration.max(SignedDuration::ZERO);
@@ -73,6 +79,18 @@ mod tests {
             ("2020-12-18T15:48:07.000000099Z", "2020-12-18T15:48:07Z"),
         ] {
             assert_eq!(moment(given.parse().unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn ticks_begin_with_the_year_1() {
+        for (text, expected) in [
+            ("0001-01-01T00:00:00Z", 0),
+            ("1970-01-01T00:00:00Z", 621_355_968_000_000_000),
+            // Azure's own example of a PIN.
+            ("2017-12-22T04:50:13.7443121Z", 636_495_150_137_443_121),
+        ] {
+            assert_eq!(ticks(text.parse().unwrap()), expected, "{text}");
         }
     }
 

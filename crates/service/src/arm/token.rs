@@ -1,6 +1,7 @@
 //! Signing in as Azure's clients do: the form and the rules are those of all sign-ins here, the answer is one that MSAL
 //! can keep.
 
+use axum::http::Method;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -75,6 +76,7 @@ async fn granted(call: &Call) -> Result<Reply, Refused> {
     let audience = form.client_id.clone().unwrap_or_default();
     let asked = Asked {
         peer: call.peer.ip(),
+        method: Method::POST,
         path: call.path.clone(),
         request: RequestId(fresh_id()),
         access_seconds: ACCESS_SECONDS,

@@ -11,6 +11,7 @@ use strongroom_model::JobId;
 use uuid::Uuid;
 
 use super::call::Call;
+use super::deleted_vaults;
 use super::error::{ArmError, ArmResult};
 use super::names::{VaultPath, fresh_id};
 use super::reply::Reply;
@@ -90,9 +91,12 @@ pub(crate) async fn find(call: &Call) -> ArmResult<OperationRow> {
     let absent = || ArmError::not_found("OperationNotFound", format!("There is no operation '{name:.80}' here."));
     let id = Uuid::try_parse(name).map_err(|_| absent())?;
     let found = call.shared.db.operation(*id.as_bytes()).await;
-    let place = call
-        .tenancy
-        .vault_id(call.parameter("resourceGroupName"), call.parameter("vaultName"));
+    let place = match call.parameter("deletedVaultName") {
+        "" => call
+            .tenancy
+            .vault_id(call.parameter("resourceGroupName"), call.parameter("vaultName")),
+        _ => deleted_vaults::path(call),
+    };
     found
         .map_err(|error| refuse(error.into()))?
         .filter(|row| row.place == place.0.to_lowercase())

@@ -1,12 +1,14 @@
 //! The vault of a path: found, shown, and its record changed.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use strongroom_model::{VaultName, VaultSettings};
-use strongroom_vault::{VaultError, VaultInfo};
+use strongroom_vault::{GuardRow, VaultError, VaultInfo};
 
+use super::access;
 use super::call::Call;
 use super::error::{ArmError, ArmResult};
-use super::names::{Tenancy, VAULT_KIND, VaultPath};
+use super::names::{VAULT_KIND, VaultPath};
 use super::record::Record;
 use crate::refusal::Refusal;
 use crate::vault_refusal::refuse;
@@ -16,6 +18,8 @@ use crate::vault_refusal::refuse;
 pub(crate) struct Vault {
     pub(crate) info: VaultInfo,
     pub(crate) record: Record,
+    /// What it is under, and since when.
+    pub(crate) guard: Option<(GuardRow, Timestamp)>,
     version: i64,
     pub(crate) path: VaultPath,
 }
@@ -46,20 +50,21 @@ pub(crate) async fn with_record(call: &Call, info: VaultInfo) -> ArmResult<Vault
         Some(read) => serde_json::from_str(&read.document)
             .map_err(|error| Refusal::internal("read what was said about the vault", error))?,
     };
-    Ok(Vault::new(call.tenancy, info, record, version))
+    let guard = call.shared.db.guard_of(info.vault.id).await;
+    let guard = guard.map_err(|error| refuse(error.into()))?;
+    let path = call
+        .tenancy
+        .vault_id(info.vault.resource_group.as_str(), info.vault.name.as_str());
+    Ok(Vault {
+        info,
+        record,
+        guard,
+        version,
+        path,
+    })
 }
 
 impl Vault {
-    fn new(tenancy: Tenancy, info: VaultInfo, record: Record, version: i64) -> Vault {
-        let path = tenancy.vault_id(info.vault.resource_group.as_str(), info.vault.name.as_str());
-        Vault {
-            info,
-            record,
-            version,
-            path,
-        }
-    }
-
     /// Writes the record, if nobody else has meanwhile.
     pub(crate) async fn write_record(&mut self, call: &Call) -> ArmResult<()> {
         let text = self.record.text()?;
@@ -84,7 +89,8 @@ impl Vault {
     pub(crate) async fn change_settings(&mut self, call: &Call, next: VaultSettings) -> ArmResult<()> {
         let vault = &mut self.info.vault;
         if vault.settings != next {
-            let changed = call.shared.vaults.change_settings(vault.id, next, Some(vault.version));
+            let (by, version) = (access::actor(call)?, Some(vault.version));
+            let changed = call.shared.vaults.change_settings(&by, vault.id, next, version);
             *vault = changed.await?;
         }
         Ok(())
@@ -104,7 +110,10 @@ impl Vault {
                 "crossRegionRestore": "Disabled",
             }),
         );
-        properties.insert("securitySettings".into(), super::security::view(&vault.settings));
+        properties.insert(
+            "securitySettings".into(),
+            super::security::view(&vault.settings, self.guard.is_some()),
+        );
         json!({
             "id": self.path.0,
             "name": vault.name,

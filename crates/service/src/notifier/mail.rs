@@ -12,7 +12,6 @@ use lettre::transport::smtp::extension::ClientId;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
-use strongroom_db::NewDelivery;
 
 use crate::notify_options::{MailOptions, MailTls};
 
@@ -33,6 +32,15 @@ pub enum MailError {
     /// The sender's address is none that mails can come from.
     #[error("mails cannot come from {0}")]
     From(String),
+}
+
+/// A mail to one address.
+pub(crate) struct Mail<'a> {
+    /// Names it, so that a server that gets it twice can tell.
+    pub(crate) id: String,
+    pub(crate) to: &'a str,
+    pub(crate) subject: &'a str,
+    pub(crate) body: &'a str,
 }
 
 /// Sends mails.
@@ -73,21 +81,18 @@ impl Mailer {
         })
     }
 
-    /// Sends a mail. Its id is that of the delivery, so that a server that gets it twice can tell.
-    pub(crate) async fn send(&self, delivery: &NewDelivery, now: Timestamp) -> Result<(), String> {
-        let to: Address = delivery
-            .target
-            .parse()
-            .map_err(|_| format!("mails cannot go to {}", delivery.target))?;
-        let id = format!("<{}@{}>", delivery.id, self.from.domain());
+    /// Sends a mail.
+    pub(crate) async fn send(&self, mail: &Mail<'_>, now: Timestamp) -> Result<(), String> {
+        let to: Address = mail.to.parse().map_err(|_| format!("mails cannot go to {}", mail.to))?;
+        let id = format!("<{}@{}>", mail.id, self.from.domain());
         let message = Message::builder()
             .from(Mailbox::new(Some("Strongroom".to_owned()), self.from.clone()))
             .to(Mailbox::new(None, to))
-            .subject(&delivery.subject)
+            .subject(mail.subject)
             .date(SystemTime::from(now))
             .message_id(Some(id))
             .header(ContentType::TEXT_PLAIN)
-            .body(delivery.body.clone())
+            .body(mail.body.to_owned())
             .map_err(|error| format!("the mail cannot be written: {error}"))?;
         let sent = self.transport.send(message).await;
         sent.map(drop)
@@ -115,7 +120,7 @@ fn is_here(host: &str) -> bool {
 }
 
 /// An error and its causes, as far as they say something new.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

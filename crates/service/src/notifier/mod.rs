@@ -16,13 +16,13 @@ use futures_util::future::join_all;
 use jiff::SignedDuration;
 use strongroom_api::TestResult;
 use strongroom_db::{DbError, DeliveryRow, NewDelivery, Outcome};
-use strongroom_model::{Channel, DeliveryId, MailAddress, NotificationSettings, VaultId, next_try};
+use strongroom_model::{Channel, DeliveryId, MailAddress, NotificationSettings, Place, Role, VaultId, next_try};
 use strongroom_vault::VaultRow;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use uuid::Builder;
 
 pub use mail::MailError;
-pub(crate) use mail::Mailer;
+pub(crate) use mail::{Mail, Mailer, chain};
 pub(crate) use webhook::Webhooks;
 
 use crate::password::random_bytes;
@@ -87,7 +87,7 @@ async fn tell(shared: &Shared) -> Result<(), DbError> {
     for event in &events {
         let vault = event.alert.vault;
         if let std::collections::hash_map::Entry::Vacant(place) = owners.entry(vault) {
-            place.insert(owners_of(shared, vault).await);
+            place.insert(owners_of(shared, vault).await?);
         }
     }
     let telling = plan::plan(
@@ -102,9 +102,18 @@ async fn tell(shared: &Shared) -> Result<(), DbError> {
     shared.db.tell(&telling, now).await.map(drop)
 }
 
-/// Who owns a vault: those who are told of what takes its protection away, whatever its settings say.
-async fn owners_of(shared: &Shared, _vault: VaultId) -> Vec<MailAddress> {
-    shared.notify.owners.clone()
+/// Who owns a vault: those who are told of what takes its protection away, whatever its settings say. Whom the configuration
+/// names, and users who may delete its data: Owners and Backup Contributors of the vault, its group or the subscription.
+async fn owners_of(shared: &Shared, vault: VaultId) -> Result<Vec<MailAddress>, DbError> {
+    let mut owners = shared.notify.owners.clone();
+    if let Some(vault) = shared.db.vault(vault).await? {
+        let place = Place::vault(&vault.resource_group, vault.id);
+        let mails = shared
+            .db
+            .mails_of(&[Role::Owner, Role::BackupContributor], place.scopes());
+        owners.extend(mails.await?.iter().filter_map(|mail| mail.parse().ok()));
+    }
+    Ok(owners)
 }
 
 async fn deliver(shared: &Shared) -> Result<(), DbError> {
@@ -153,7 +162,13 @@ async fn send(shared: &Shared, delivery: &NewDelivery) -> Result<(), String> {
             let Some(mailer) = &shared.channels.mailer else {
                 return Err("the service knows no mail server: name one in its configuration file".to_owned());
             };
-            mailer.send(delivery, shared.clock.now()).await
+            let mail = Mail {
+                id: delivery.id.to_string(),
+                to: &delivery.target,
+                subject: &delivery.subject,
+                body: &delivery.body,
+            };
+            mailer.send(&mail, shared.clock.now()).await
         }
         Channel::Webhook => {
             let row = shared.db.notifications(delivery.vault).await;

@@ -1,20 +1,16 @@
 //! Webhooks: JSON, signed, over TLS, or to this machine.
 
-use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use jiff::Timestamp;
-use reqwest::{Client, Url, header};
-use rustls::ClientConfig;
-use rustls_platform_verifier::BuilderVerifierExt as _;
+use reqwest::{Client, header};
 use strongroom_api::{SIGNATURE_HEADER, Secret};
 use strongroom_db::NewDelivery;
 
 use super::mail::chain;
+use crate::outgoing;
 
-const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// The longest that a receiver may take. It should answer first, then work.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
@@ -27,7 +23,7 @@ pub(crate) struct Webhooks {
 impl Webhooks {
     /// Nothing is called yet.
     pub(crate) fn new() -> Self {
-        let client = client();
+        let client = outgoing::client(None, ANSWER_MAX);
         if let Err(error) = &client {
             tracing::warn!(error, "webhooks cannot be called");
         }
@@ -37,7 +33,8 @@ impl Webhooks {
     /// Calls a webhook. What it answers is not read, only whether it is content.
     pub(crate) async fn send(&self, delivery: &NewDelivery, secret: &Secret, now: Timestamp) -> Result<(), String> {
         let client = self.client.as_ref().map_err(Clone::clone)?;
-        let url = checked(&delivery.target)?;
+        let url = outgoing::checked(&delivery.target)
+            .ok_or("the address of the webhook is neither https nor on this machine")?;
         let request = client
             .post(url)
             .header(header::CONTENT_TYPE, "application/json")
@@ -49,38 +46,6 @@ impl Webhooks {
             true => Ok(()),
             false => Err(format!("the webhook answered {}", answer.status())),
         }
-    }
-}
-
-fn client() -> Result<Client, String> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_platform_verifier())
-        .map_err(|error| error.to_string())?
-        .with_no_client_auth();
-    Client::builder()
-        .tls_backend_preconfigured(tls)
-        .http1_only()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_MAX)
-        .timeout(ANSWER_MAX)
-        .pool_max_idle_per_host(0)
-        .user_agent(concat!("strongroom/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| error.to_string())
-}
-
-/// The address, once more by the parser that the call is made with: two parsers may see two hosts.
-fn checked(target: &str) -> Result<Url, String> {
-    let refused = || "the address of the webhook is neither https nor on this machine".to_owned();
-    let url = Url::parse(target).map_err(|_| refused())?;
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    match (url.scheme(), is_here, url.username().is_empty()) {
-        ("https", _, true) | ("http", true, true) => Ok(url),
-        _ => Err(refused()),
     }
 }
 
@@ -113,19 +78,5 @@ mod tests {
             signed,
             "t=1700000000,v1=e4f8e2ecae2295b2ddb2f0b5584c8275e226c0ebe9b3b819e70156bb67122e3e"
         );
-    }
-
-    #[test]
-    fn only_tls_or_this_machine() {
-        for (target, right) in [
-            ("https://hooks.example.org/x", true),
-            ("http://127.0.0.1:1/x", true),
-            ("http://[::1]:1/x", true),
-            ("http://hooks.example.org/x", false),
-            ("https://me@hooks.example.org/x", false),
-            ("file:///etc/passwd", false),
-        ] {
-            assert_eq!(checked(target).is_ok(), right, "{target}");
-        }
     }
 }

@@ -4,16 +4,17 @@
 use std::sync::Arc;
 
 use axum::extract::{Extension, RawQuery, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::SignedDuration;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use strongroom_api::routes::RouteId;
 use strongroom_api::{Code, Secret};
-use strongroom_db::AuthorizationCodeRow;
+use strongroom_db::{AuthorizationCodeRow, UserRow};
 
+use super::external::{self, Continues};
 use super::form::needed;
 use super::logins::{client_of, granted};
 use super::page::{FormToken, Page, escape, hidden, refusal_page, sign_in_fields};
@@ -21,7 +22,7 @@ use super::{Asked, Granted, Refused, TokenForm, person, redirect};
 use crate::gate::RequestId;
 use crate::incoming::{self, Incoming};
 use crate::listener::Peer;
-use crate::password::random_bytes;
+use crate::password::random_text;
 use crate::shared::Shared;
 use crate::vault_refusal::refuse;
 
@@ -31,17 +32,25 @@ const SECONDS: i64 = 60;
 /// The longest `state` that is handed back, in bytes.
 const STATE_BYTES_MAX: usize = 2000;
 
-/// What a program asks for, and what the person typed.
-#[derive(Default, Deserialize)]
+/// What a program asks for.
+#[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
-struct AuthorizeForm {
+pub(crate) struct Asking {
     response_type: String,
     client_id: String,
     redirect_uri: String,
     state: String,
     code_challenge: String,
     code_challenge_method: String,
+}
+
+/// What the person typed.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Typed {
     form_token: String,
+    /// The name of another provider to sign in with.
+    provider: Option<String>,
     username: Option<String>,
     password: Option<Secret>,
     one_time_password: Option<Secret>,
@@ -50,10 +59,10 @@ struct AuthorizeForm {
 /// `GET /authorize`.
 pub(crate) async fn page(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery, request: Request) -> Response {
     let token = FormToken::of(request.headers());
-    let form: AuthorizeForm = incoming::form(query.unwrap_or_default().as_bytes()).unwrap_or_default();
-    match form.check(&shared).await {
-        Ok(None) => form.page(&token, None),
-        Ok(Some(error)) => form.send_back(&shared, &[("error", error)]),
+    let asking: Asking = incoming::form(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    match asking.check(&shared).await {
+        Ok(None) => asking.page(&shared, &token, None),
+        Ok(Some(error)) => asking.send_back(&shared, &[("error", error)]),
         Err(refused) => refusal_page(refused),
     }
 }
@@ -67,6 +76,7 @@ pub(crate) async fn form(
 ) -> Response {
     let asked = Asked {
         peer: peer.ip(),
+        method: Method::POST,
         path: request.uri().path().to_owned(),
         request: request_id,
         access_seconds: 0,
@@ -77,34 +87,41 @@ pub(crate) async fn form(
 async fn answer(shared: &Shared, request: Request, asked: &Asked) -> Result<Response, Refused> {
     let headers = request.headers().clone();
     let body = Incoming::of(request)?.read(shared, RouteId::AuthorizeForm).await?;
-    let mut form: AuthorizeForm = incoming::form(&body)?;
-    let token = FormToken::check(&headers, &form.form_token)?;
-    if let Some(error) = form.check(shared).await? {
-        return Ok(form.send_back(shared, &[("error", error)]));
+    let asking: Asking = incoming::form(&body)?;
+    let typed: Typed = incoming::form(&body)?;
+    let token = FormToken::check(&headers, &typed.form_token)?;
+    if let Some(error) = asking.check(shared).await? {
+        return Ok(asking.send_back(shared, &[("error", error)]));
     }
-    let name = needed(form.username.take(), "username")?;
-    let password = needed(form.password.take(), "password")?;
-    let one_time_password = form.one_time_password.take();
-    let user = match person(shared, asked, &name, password, one_time_password).await {
-        Ok(user) => user,
-        Err(refused) => return Ok(form.page(&token, Some(&refused))),
-    };
-    let code = URL_SAFE_NO_PAD.encode(random_bytes::<32>());
+    if let Some(provider) = &typed.provider {
+        return external::begin(shared, &headers, provider, &Continues::Authorize(asking)).await;
+    }
+    let name = needed(typed.username, "username")?;
+    let password = needed(typed.password, "password")?;
+    match person(shared, asked, &name, password, typed.one_time_password).await {
+        Ok(user) => allow(shared, &asking, &user).await,
+        Err(refused) => Ok(asking.page(shared, &token, Some(&refused))),
+    }
+}
+
+/// Sends the browser back to the program with a code of the user.
+pub(crate) async fn allow(shared: &Shared, asking: &Asking, user: &UserRow) -> Result<Response, Refused> {
+    let code = random_text();
     let now = shared.clock.now();
     let life = SignedDuration::from_secs(SECONDS);
     let row = AuthorizationCodeRow {
         hash: *blake3::hash(code.as_bytes()).as_bytes(),
         user: user.id,
-        client: form.client_id.clone(),
-        redirect: form.redirect_uri.clone(),
-        challenge: form.code_challenge.clone(),
+        client: asking.client_id.clone(),
+        redirect: asking.redirect_uri.clone(),
+        challenge: asking.code_challenge.clone(),
         expires: now
             .saturating_add(life)
             .expect("a signed duration carries no calendar units"),
     };
     let inserted = shared.db.insert_authorization_code(&row, now).await;
     inserted.map_err(|error| refuse(error.into()))?;
-    Ok(form.send_back(shared, &[("code", &code)]))
+    Ok(asking.send_back(shared, &[("code", &code)]))
 }
 
 /// A program brings the code that the browser carried.
@@ -141,7 +158,7 @@ fn proves(verifier: &Secret, challenge: &str) -> bool {
     (43..=128).contains(&text.len()) && equal.is_ok()
 }
 
-impl AuthorizeForm {
+impl Asking {
     /// What is wrong with the request, as the program is told. A request that may not even lead back to a program is
     /// refused here and now.
     async fn check(&self, shared: &Shared) -> Result<Option<&'static str>, Refused> {
@@ -163,7 +180,13 @@ impl AuthorizeForm {
         )
     }
 
-    fn page(&self, token: &FormToken, wrong: Option<&Refused>) -> Response {
+    /// Where the program sent the browser with it.
+    pub(crate) fn address(&self) -> String {
+        let query = serde_urlencoded::to_string(self).expect("plain fields always serialise");
+        format!("/authorize?{query}")
+    }
+
+    fn page(&self, shared: &Shared, token: &FormToken, wrong: Option<&Refused>) -> Response {
         let kept = [
             ("response_type", &self.response_type),
             ("client_id", &self.client_id),
@@ -176,11 +199,12 @@ impl AuthorizeForm {
         let origin = redirect::origin(&self.redirect_uri);
         let body = format!(
             "<p>The program <b>{}</b> at {} wants to act for you here.</p>\
-             <form method=\"post\" action=\"/authorize\">{}{kept}{}<button>Sign in</button></form>",
+             <form method=\"post\" action=\"/authorize\">{}{kept}{}<button>Sign in</button>{}</form>",
             escape(&self.client_id),
             escape(&origin),
             token.field(),
             sign_in_fields(wrong),
+            shared.providers.buttons(),
         );
         let status = wrong.map_or(Ok(StatusCode::OK), |wrong| StatusCode::from_u16(wrong.status()));
         let page = Page {

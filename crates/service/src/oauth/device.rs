@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Extension, RawQuery, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::SignedDuration;
 use serde::Deserialize;
 use strongroom_api::routes::RouteId;
 use strongroom_api::{Code, DeviceAuthorization, Secret};
-use strongroom_db::{DeviceCodeRow, DevicePoll};
+use strongroom_db::{DeviceCodeRow, DevicePoll, UserRow};
 
+use super::external::{self, Continues};
 use super::form::needed;
 use super::logins::{begin_attempt, client_of, granted};
 use super::page::{FormToken, Page, escape, hidden, refusal_page, sign_in_fields};
@@ -23,7 +22,7 @@ use crate::attempts::Caller;
 use crate::gate::RequestId;
 use crate::incoming::{self, Incoming};
 use crate::listener::Peer;
-use crate::password::random_bytes;
+use crate::password::{random_bytes, random_text};
 use crate::shared::Shared;
 use crate::vault_refusal::refuse;
 
@@ -58,7 +57,7 @@ pub(crate) async fn authorization(
 pub(crate) async fn authorize(shared: &Shared, client: String) -> Result<DeviceAuthorization, Refused> {
     let client = client_of(Some(client))?;
     let now = shared.clock.now();
-    let device_code = Secret::new(URL_SAFE_NO_PAD.encode(random_bytes::<32>()));
+    let device_code = Secret::new(random_text());
     let user_code = random_user_code();
     let life = SignedDuration::from_secs(SECONDS as i64);
     let row = DeviceCodeRow {
@@ -130,6 +129,8 @@ struct PageForm {
     password: Option<Secret>,
     one_time_password: Option<Secret>,
     decision: String,
+    /// The name of another provider to sign in with.
+    provider: Option<String>,
 }
 
 /// `GET /device`.
@@ -148,6 +149,7 @@ pub(crate) async fn form(
 ) -> Response {
     let asked = Asked {
         peer: peer.ip(),
+        method: Method::POST,
         path: request.uri().path().to_owned(),
         request: request_id,
         access_seconds: 0,
@@ -177,20 +179,26 @@ async fn answer(shared: &Shared, request: Request, asked: &Asked) -> Result<Resp
         decide(shared, &code, None).await?;
         return Ok(done("Refused", "The program was told so. You can close this page"));
     }
+    if let Some(provider) = &form.provider {
+        return external::begin(shared, &headers, provider, &Continues::Device { code }).await;
+    }
     let (Some(name), Some(password)) = (form.username, form.password) else {
-        return Ok(sign_in_page(&token, &code, &client, None));
+        return Ok(sign_in_page(shared, &token, &code, &client, None));
     };
     match person(shared, asked, &name, password, form.one_time_password).await {
-        Ok(user) => {
-            decide(shared, &code, Some(user.id)).await?;
-            tracing::info!(user = user.name, client, "let a program sign in by a device code");
-            Ok(done(
-                "Signed in",
-                "The program goes on by itself. You can close this page",
-            ))
-        }
-        Err(refused) => Ok(sign_in_page(&token, &code, &client, Some(&refused))),
+        Ok(user) => allow(shared, &code, &user).await,
+        Err(refused) => Ok(sign_in_page(shared, &token, &code, &client, Some(&refused))),
     }
+}
+
+/// Lets the program go on as the user that waits under the code.
+pub(crate) async fn allow(shared: &Shared, code: &str, user: &UserRow) -> Result<Response, Refused> {
+    decide(shared, code, Some(user.id)).await?;
+    tracing::info!(user = user.name, "let a program sign in by a device code");
+    Ok(done(
+        "Signed in",
+        "The program goes on by itself. You can close this page",
+    ))
 }
 
 async fn decide(shared: &Shared, code: &str, user: Option<strongroom_model::UserId>) -> Result<(), Refused> {
@@ -221,16 +229,17 @@ fn code_page(token: &FormToken, code: &str, wrong: Option<&str>) -> Response {
     show(status, "Let a program sign in", body, Some(token))
 }
 
-fn sign_in_page(token: &FormToken, code: &str, client: &str, wrong: Option<&Refused>) -> Response {
+fn sign_in_page(shared: &Shared, token: &FormToken, code: &str, client: &str, wrong: Option<&Refused>) -> Response {
     let body = format!(
         "<p>The program <b>{}</b> wants to act for you here. Do not go on if you did not start it yourself.</p>\
          <form method=\"post\" action=\"/device\">{}{}{}\
          <button name=\"decision\" value=\"allow\">Sign in and allow</button>\
-         <button name=\"decision\" value=\"refuse\" formnovalidate>Refuse</button></form>",
+         <button name=\"decision\" value=\"refuse\" formnovalidate>Refuse</button>{}</form>",
         escape(client),
         token.field(),
         hidden("user_code", code),
         sign_in_fields(wrong),
+        shared.providers.buttons(),
     );
     let status = wrong.map_or(Ok(StatusCode::OK), |wrong| StatusCode::from_u16(wrong.status()));
     show(

@@ -7,10 +7,12 @@
 mod applications;
 pub(crate) mod authorize;
 pub(crate) mod device;
+pub(crate) mod external;
 mod form;
 pub(crate) mod logins;
 mod machines;
 mod page;
+pub(crate) mod password_link;
 mod redirect;
 mod refused;
 
@@ -19,7 +21,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Extension, Request, State};
-use axum::http::header;
+use axum::http::{Method, header};
 use axum::response::IntoResponse;
 use strongroom_api::routes::RouteId;
 use strongroom_api::{Secret, TokenResponse};
@@ -42,6 +44,8 @@ use crate::token::ACCESS_SECONDS;
 pub(crate) struct Asked {
     /// The address of the other side.
     pub(crate) peer: IpAddr,
+    /// How the endpoint was called, for the audit log.
+    pub(crate) method: Method,
     /// The path of the endpoint, for the audit log.
     pub(crate) path: String,
     /// The id of the request.
@@ -79,6 +83,7 @@ pub(crate) async fn token(
 ) -> Result<impl IntoResponse, Refused> {
     let asked = Asked {
         peer: peer.ip(),
+        method: Method::POST,
         path: request.uri().path().to_owned(),
         request: id,
         access_seconds: ACCESS_SECONDS,
@@ -95,9 +100,11 @@ pub(crate) async fn grant(shared: &Shared, form: TokenForm, asked: &Asked) -> Re
     let claimed = form.claimed_name();
     let result = decide(shared, form, asked).await;
     match &result {
-        Ok(granted) if granted.begun => write_down(shared, asked, granted.account.clone(), &claimed, 200).await,
+        Ok(granted) if granted.begun => {
+            write_down(shared, asked, SIGN_IN, granted.account.clone(), &claimed, 200).await
+        }
         Err(refused) if refused.is_worth_writing_down() => {
-            write_down(shared, asked, None, &claimed, refused.status()).await;
+            write_down(shared, asked, SIGN_IN, None, &claimed, refused.status()).await;
         }
         _ => {}
     }
@@ -133,17 +140,24 @@ pub(crate) async fn person(
     match &result {
         Ok(user) => {
             let (id, name) = (user.id.into(), user.name.clone());
-            write_down(shared, asked, Some(Signed::User { id, name }), "", 200).await;
+            write_down(shared, asked, SIGN_IN, Some(Signed::User { id, name }), "", 200).await;
         }
         Err(refused) if refused.is_worth_writing_down() => {
-            write_down(shared, asked, None, name, refused.status()).await;
+            write_down(shared, asked, SIGN_IN, None, name, refused.status()).await;
         }
         Err(_) => {}
     }
     result
 }
 
-async fn write_down(shared: &Shared, asked: &Asked, who: Option<Signed>, claimed: &str, status: u16) {
+pub(crate) async fn write_down(
+    shared: &Shared,
+    asked: &Asked,
+    action: &str,
+    who: Option<Signed>,
+    claimed: &str,
+    status: u16,
+) {
     let actor = match who {
         Some(Signed::User { id, name }) => Actor::User { id, name },
         Some(Signed::Application { id, name }) => Actor::Application { id, name },
@@ -154,8 +168,8 @@ async fn write_down(shared: &Shared, asked: &Asked, who: Option<Signed>, claimed
     let line = NewAuditRow {
         time: shared.clock.now(),
         actor,
-        action: SIGN_IN.to_owned(),
-        method: "POST".to_owned(),
+        action: action.to_owned(),
+        method: asked.method.to_string(),
         path: asked.path.clone(),
         scope: Scope::Subscription,
         status,

@@ -3,11 +3,11 @@
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use strongroom_api::Code;
 
 use super::Refused;
-use crate::password::random_bytes;
+use crate::password::random_text;
 
 /// The cookie that a form's hidden field must equal: another site can make a browser send a form, but can neither read nor
 /// set this. The prefix binds it to this very host.
@@ -17,22 +17,44 @@ const STYLE: &str = "body{font:16px/1.5 sans-serif;max-width:26em;margin:3em aut
 label{display:block;margin:1em 0}input{display:block;width:100%;font:inherit;padding:.4em;box-sizing:border-box}\
 button{font:inherit;padding:.4em 1.2em;margin-right:.6em}.bad{color:#a00}";
 
+/// What a browser has in a cookie of ours: 256 random bits, as 43 letters.
+#[derive(Debug, Clone)]
+pub(crate) struct CookieSecret(String);
+
+impl CookieSecret {
+    /// The one that the browser has, or a new one.
+    pub(crate) fn of(headers: &HeaderMap, name: &str) -> Self {
+        Self(cookie(headers, name).unwrap_or_else(random_text))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The header that has the browser keep it for so many seconds.
+    pub(crate) fn to_cookie(&self, name: &str, same_site: &str, seconds: i64) -> HeaderValue {
+        let secret = &self.0;
+        let text = format!("{name}={secret}; Path=/; Secure; HttpOnly; SameSite={same_site}; Max-Age={seconds}");
+        HeaderValue::from_str(&text).expect("headers of ours are plain")
+    }
+}
+
 /// What a browser proves that it got the form from us.
 #[derive(Debug, Clone)]
-pub(crate) struct FormToken(String);
+pub(crate) struct FormToken(CookieSecret);
 
 impl FormToken {
     /// The one that the browser has, or a new one.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        Self(cookie(headers).unwrap_or_else(|| URL_SAFE_NO_PAD.encode(random_bytes::<32>())))
+        Self(CookieSecret::of(headers, COOKIE))
     }
 
     /// Refuses a form whose hidden field is not what the browser's cookie says.
     pub(crate) fn check(headers: &HeaderMap, field: &str) -> Result<Self, Refused> {
-        let known = cookie(headers).unwrap_or_default();
+        let known = cookie(headers, COOKIE).unwrap_or_default();
         let equal = aws_lc_rs::constant_time::verify_slices_are_equal(known.as_bytes(), field.as_bytes()).is_ok();
         match equal && !known.is_empty() {
-            true => Ok(Self(known)),
+            true => Ok(Self(CookieSecret(known))),
             false => Err(Refused::new(
                 Code::InvalidRequest,
                 "The page is too old, or the browser keeps no cookies: open the page again",
@@ -42,11 +64,11 @@ impl FormToken {
 
     /// The hidden field of a form.
     pub(crate) fn field(&self) -> String {
-        hidden("form_token", &self.0)
+        hidden("form_token", self.0.as_str())
     }
 }
 
-fn cookie(headers: &HeaderMap) -> Option<String> {
+fn cookie(headers: &HeaderMap, wanted: &str) -> Option<String> {
     let all = headers.get_all(header::COOKIE);
     let pairs = all
         .iter()
@@ -54,7 +76,7 @@ fn cookie(headers: &HeaderMap) -> Option<String> {
         .flat_map(|value| value.split(';'));
     let found = pairs
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE);
+        .find(|(name, _)| *name == wanted);
     let text = found.map(|(_, value)| value)?;
     let ours = text.len() == 43
         && text
@@ -98,9 +120,9 @@ impl IntoResponse for Page<'_> {
         set(header::REFERRER_POLICY, "no-referrer");
         set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
         set(header::X_FRAME_OPTIONS, "DENY");
-        if let Some(FormToken(token)) = self.token {
-            let cookie = format!("{COOKIE}={token}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=3600");
-            set(header::SET_COOKIE, &cookie);
+        if let Some(FormToken(secret)) = self.token {
+            let cookie = secret.to_cookie(COOKIE, "Strict", 3600);
+            response.headers_mut().append(header::SET_COOKIE, cookie);
         }
         response
     }

@@ -2,6 +2,8 @@
 //! place of the virtual machine, a job, an operation.
 
 use serde_json::{Value, json};
+use strongroom_api::{CreateGuard, RequestApproval, SetVaultGuard};
+use strongroom_model::{GuardName, GuardedOperation, ResourceGroupName, Role};
 
 use crate::specification::{Example, Operation, specification};
 use crate::world::objects::{add_key_set, back_up};
@@ -129,6 +131,65 @@ impl Stage {
         if template.contains("{containerName}") || template.contains("{jobName}") {
             self.machine(vault, parameters, replaced).await;
         }
+        if template.contains("/backupResourceGuardProxies") {
+            self.guard(vault, template, parameters, replaced).await;
+        }
+    }
+
+    /// The resource guard of the examples, which the vault is under; and the approval of a second person for what takes it
+    /// off, or deletes an item.
+    async fn guard(
+        &self,
+        vault: &str,
+        template: &str,
+        parameters: &mut serde_json::Map<String, Value>,
+        replaced: &mut Vec<(String, String)>,
+    ) {
+        let (group, guard): (ResourceGroupName, GuardName) =
+            ("vaultguardRGNew".parse().unwrap(), "VaultGuardTestNew".parse().unwrap());
+        let administrator = self.world.administrator().await;
+        if administrator.resource_group(&group).await.is_err() {
+            let id = format!("/subscriptions/{}/resourceGroups/{group}", self.subscription);
+            self.arranged("PUT", &id, json!({ "location": "westus" })).await;
+            let create = CreateGuard {
+                name: guard.clone(),
+                except: vec![],
+            };
+            administrator.create_guard(&group, &create).await.unwrap();
+            let scope = format!("resource-group/{group}");
+            self.world.user("second", &[(Role::Owner, &scope)]).await;
+        }
+        // Another subscription's guard, to Azure; here there is one subscription.
+        replaced.push((
+            "c999d45b-944f-418c-a0d8-c3fcfd1802c8".to_owned(),
+            self.subscription.clone(),
+        ));
+        let mut request = RequestApproval {
+            operation: GuardedOperation::RemoveGuard,
+            item: None,
+            policy: None,
+            reason: String::new(),
+        };
+        if template.ends_with("/unlockDelete") {
+            self.machine(vault, &mut serde_json::Map::new(), replaced).await;
+            request.operation = GuardedOperation::DeleteData;
+            request.item = Some("server1".parse().unwrap());
+            let theirs = parameters["parameters"]["resourceToBeDeleted"]
+                .as_str()
+                .unwrap()
+                .to_owned();
+            let ours = "backupFabrics/Azure/protectionContainers/Windows;server1/protectedItems/FileFolder;server1";
+            replaced.push((theirs, format!("{vault}/{ours}")));
+        }
+        let name = vault_name(vault.rsplit('/').next().unwrap());
+        let set = SetVaultGuard {
+            resource_group: group.clone(),
+            guard: guard.clone(),
+        };
+        administrator.set_vault_guard(&name, &set).await.unwrap();
+        let asked = administrator.request_approval(&name, &request).await.unwrap();
+        let second = self.world.client_of("second").await;
+        second.approve(&group, &guard, asked.id).await.unwrap();
     }
 
     /// A machine with a recovery point and a job, under the policy for files.

@@ -1,12 +1,16 @@
 //! A service in this process, over real TLS on a free port, with a data folder and a clock of its own.
 #![allow(dead_code)] // Each test file uses a part of it.
 
+pub mod browser;
 pub mod forms;
+pub mod issuer;
 pub mod objects;
 pub mod people;
 pub mod raw;
+pub mod real_provider;
 pub mod receivers;
 pub mod scene;
+pub mod two_people;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -50,6 +54,7 @@ pub fn options(data: &Path) -> ServeOptions {
             ..Upkeep::default()
         },
         notify: NotifyOptions::default(),
+        providers: Vec::new(),
     }
 }
 
@@ -87,8 +92,13 @@ impl World {
 
     /// A world of a service with other options.
     pub async fn with(change: impl FnOnce(&mut ServeOptions)) -> Self {
+        Self::at(START.parse().unwrap(), change).await
+    }
+
+    /// As [`World::with`], at another time.
+    pub async fn at(start: Timestamp, change: impl FnOnce(&mut ServeOptions)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (clock, time) = Clock::simulated(START.parse().unwrap());
+        let (clock, time) = Clock::simulated(start);
         let mut options = options(&folder.path().join("data"));
         change(&mut options);
         let service = Service::start(options, clock.clone()).await.unwrap();

@@ -97,7 +97,7 @@ pub async fn add_key_set(machine: &Machine) {
     let id = key_set_id(machine.registered.container.as_bytes()[15]);
     machine
         .client
-        .add_key_set(id, key_set(id, machine.registered.salt))
+        .add_key_set(id, key_set(id, machine.registered.salt), None)
         .await
         .unwrap();
 }

@@ -8,6 +8,16 @@ use super::World;
 /// What every user of the tests has for a password.
 pub const PASSWORD: &str = "a password of a test";
 
+/// What an authenticator shows.
+pub fn totp(secret: &Secret, now: i64) -> String {
+    let bytes = data_encoding::BASE32_NOPAD.decode(secret.reveal().as_bytes()).unwrap();
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &bytes);
+    let tag = aws_lc_rs::hmac::sign(&key, &(now / 30).to_be_bytes());
+    let offset = usize::from(tag.as_ref()[19] & 15);
+    let number = u32::from_be_bytes(tag.as_ref()[offset..offset + 4].try_into().unwrap()) & 0x7fff_ffff;
+    format!("{:06}", number % 1_000_000)
+}
+
 impl World {
     /// Makes a user with roles, each with its scope as people write it; gives an access token.
     pub async fn user(&self, name: &str, roles: &[(Role, &str)]) -> String {
@@ -15,7 +25,7 @@ impl World {
         let create = CreateUser {
             name: name.parse().unwrap(),
             email: String::new(),
-            password: Secret::new(PASSWORD),
+            password: Some(Secret::new(PASSWORD)),
         };
         administrator.create_user(&create).await.unwrap();
         for (role, scope) in roles {

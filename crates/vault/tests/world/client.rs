@@ -131,7 +131,7 @@ impl Client {
         world.acting("add the key set", key_set_key(key_set));
         match world
             .vaults
-            .add_key_set(container.id, key_set, self::key_set(key_set))
+            .add_key_set(container.id, key_set, self::key_set(key_set), None)
             .await
         {
             Ok(()) => {}
