@@ -243,7 +243,7 @@ routes! {
     DeleteUser: DELETE "/api/v1/users/{user}", UsersManage, Body::Empty => 204 Body::Empty, "Deletes a user, with the user's roles", refuses [LastOwner];
     InviteUser: POST "/api/v1/users/{user}/invitation", UsersManage, Body::Empty => 201 json::<Invitation>(), "Makes a link by which a user sets a password, once, and mails it if that is possible", refuses [AccountDisabled];
     LinkIdentity: POST "/api/v1/users/{user}/identities", UsersManage, json::<LinkIdentity>() => 201 json::<IdentityView>(), "Lets a person whom another provider vouches for sign in as the user", refuses [ProviderNotFound, IdentityExists];
-    UnlinkIdentity: DELETE "/api/v1/users/{user}/identities/{identity}", UsersManage, Body::Empty => 204 Body::Empty, "Takes an identity off a user, and ends the user's sessions";
+    UnlinkIdentity: DELETE "/api/v1/users/{user}/identities/{identity}", UsersManage, Body::Empty => 204 Body::Empty, "Takes an identity off a user, and ends the user's sessions", refuses [LastOwner];
     ResetOneTimePasswords: DELETE "/api/v1/users/{user}/one-time-passwords", UsersManage, Body::Empty => 204 Body::Empty, "Takes the one-time passwords off a user who lost the authenticator and all recovery codes";
     ListServicePrincipals: GET "/api/v1/service-principals", UsersManage, Body::Empty => 200 json::<ServicePrincipalList>(), "Lists the service principals";
     CreateServicePrincipal: POST "/api/v1/service-principals", UsersManage, json::<CreateServicePrincipal>() => 201 json::<ServicePrincipalView>(), "Creates a service principal, which can neither sign in nor do anything yet", with [Location], refuses [PrincipalExists];
