@@ -42,7 +42,10 @@ async fn what_people_change_and_are_refused_is_written_down() {
         .await
         .unwrap();
 
-    let all = AuditQuery { limit: Some(1000), ..AuditQuery::default() };
+    let all = AuditQuery {
+        limit: Some(1000),
+        ..AuditQuery::default()
+    };
     let lines = world.audit(all).await;
     let mut lines: Vec<&AuditLine> = lines.iter().collect();
     lines.retain(|line| line.name != "admin" || !line.action.contains("signIn"));
@@ -149,7 +152,10 @@ async fn a_stranger_cannot_flood_the_log() {
     for _ in 0..150 {
         assert_eq!(world.call("POST", "/api/v1/vaults", None, b"").await.status, 401);
     }
-    let all = AuditQuery { limit: Some(1000), ..AuditQuery::default() };
+    let all = AuditQuery {
+        limit: Some(1000),
+        ..AuditQuery::default()
+    };
     let lines = world.audit(all).await;
     assert_eq!(lines.iter().filter(|line| line.status == 401).count(), 120);
 }

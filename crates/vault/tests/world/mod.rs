@@ -60,9 +60,9 @@ impl World {
 
     async fn over(store: Arc<dyn Store>, sim: Sim, seed: u64, steps: Steps, tune: Tune) -> World {
         let start: Timestamp = "2026-11-21T04:00:00Z".parse().unwrap();
-        let (clock, time) = Clock::simulated(start);
+        let time = Clock::simulated(start);
         let rng = Arc::new(Mutex::new(Rng::new(seed)));
-        World::start(folder(), store, sim, steps, clock, time, rng, tune).await
+        World::start(folder(), store, sim, steps, time, rng, tune).await
     }
 
     async fn start(
@@ -70,8 +70,7 @@ impl World {
         store: Arc<dyn Store>,
         sim: Sim,
         steps: Steps,
-        clock: Clock,
-        time: SimulatedTime,
+        (clock, time): (Clock, SimulatedTime),
         rng: Arc<Mutex<Rng>>,
         tune: Tune,
     ) -> World {
@@ -111,9 +110,9 @@ impl World {
     pub async fn restart(&self, sim: Sim, steps: Steps) -> World {
         let copy = folder();
         copy_database(self.folder.path(), copy.path());
-        let (clock, time) = Clock::simulated(self.time.now());
+        let time = Clock::simulated(self.time.now());
         let rng = Arc::new(Mutex::new(self.rng.lock().unwrap().clone()));
-        let world = World::start(copy, Arc::new(sim.clone()), sim, steps, clock, time, rng, self.tune).await;
+        let world = World::start(copy, Arc::new(sim.clone()), sim, steps, time, rng, self.tune).await;
         world.log_rows().await;
         world
     }
