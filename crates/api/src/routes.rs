@@ -1,5 +1,5 @@
 //! The one table of routes. A route that is not here does not exist; a route here cannot lack a permission, nor a description:
-//! [`crate::openapi`] is made from these rows.
+//! [`crate::openapi()`] is made from these rows.
 
 use std::fmt::Display;
 
@@ -17,7 +17,7 @@ pub struct Route {
     pub id: RouteId,
     /// The HTTP method.
     pub method: Method,
-    /// The path, with parameters in braces: those of [`crate::openapi`].
+    /// The path, with parameters in braces: those of [`crate::openapi()`].
     pub path: &'static str,
     /// What a caller must hold.
     pub permission: Permission,
