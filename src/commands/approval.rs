@@ -20,8 +20,14 @@ pub(crate) enum Approval {
     Request(Request),
     List(List),
     /// Allow what somebody else asked for
+    #[command(after_long_help = "\
+Example:
+  strongroom approval approve 01a1fe98-c62c-71b5-b60b-5ba65b1ba09d --guard two-people --resource-group security")]
     Approve(Decide),
     /// Do not allow it
+    #[command(after_long_help = "\
+Example:
+  strongroom approval deny 01a1fe98-c62c-71b5-b60b-5ba65b1ba09d --guard two-people --resource-group security")]
     Deny(Decide),
 }
 
@@ -52,6 +58,10 @@ pub(crate) struct Request {
 ///
 /// Those for a vault, or with --guard those that are asked of a guard.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  strongroom approval list --vault main
+  strongroom approval list --guard two-people --resource-group security")]
 pub(crate) struct List {
     #[command(flatten)]
     vault: WhichVault,

@@ -20,8 +20,15 @@ use crate::terminal::{Table, Terminal, moment};
 pub(crate) enum Guard {
     Create(Create),
     List(List),
+    /// Show one resource guard
+    #[command(after_long_help = "\
+Example:
+  strongroom guard show two-people --resource-group security")]
     Show(Named),
     /// Delete a resource guard that no vault is under
+    #[command(after_long_help = "\
+Example:
+  strongroom guard delete two-people --resource-group security")]
     Delete(Named),
 }
 
@@ -47,13 +54,16 @@ pub(crate) struct Create {
 
 /// List the resource guards of a resource group
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom guard list --resource-group security")]
 pub(crate) struct List {
     /// The resource group
     #[arg(long, value_name = "NAME", default_value_t = ResourceGroupName::default())]
     resource_group: ResourceGroupName,
 }
 
-/// Show one resource guard
+/// One resource guard.
 #[derive(Debug, Args)]
 pub(crate) struct Named {
     /// Its name

@@ -130,6 +130,9 @@ pub(crate) struct Create {
 
 /// List the vaults
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom vault list --deleted")]
 pub(crate) struct List {
     /// Only those that were deleted and can be brought back
     #[arg(long)]

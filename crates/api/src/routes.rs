@@ -273,7 +273,7 @@ routes! {
     ListVaults: GET "/api/v1/vaults", VaultsRead, Body::Empty => 200 json::<VaultList>(), "Lists the vaults that the caller may see";
     CreateVault: POST "/api/v1/vaults", VaultsWrite, json::<CreateVault>() => 201 json::<VaultView>(), "Creates a vault", with [Location], refuses [VaultExists, ResourceGroupNotFound];
     ShowVault: GET "/api/v1/vaults/{vault}", VaultsRead, Body::Empty => 200 json::<VaultView>(), "Shows one vault";
-    DeleteVault: DELETE "/api/v1/vaults/{vault}", VaultsDelete, Body::Empty => 200 json::<VaultDeletion>(), "Deletes a vault that holds nothing but soft-deleted items; with such, softly", refuses [VaultNotEmpty];
+    DeleteVault: DELETE "/api/v1/vaults/{vault}", VaultsDelete, Body::Empty => 200 json::<VaultDeletion>(), "Deletes a vault that holds nothing but soft-deleted items; with such, softly", refuses [Immutable, VaultNotEmpty];
     ListDeletedVaults: GET "/api/v1/deleted-vaults", VaultsRead, Body::Empty => 200 json::<DeletedVaultList>(), "Lists the soft-deleted vaults that the caller may see";
     ShowDeletedVault: GET "/api/v1/deleted-vaults/{deleted_vault}", VaultsRead, Body::Empty => 200 json::<DeletedVaultView>(), "Shows one soft-deleted vault, by id";
     UndeleteVault: POST "/api/v1/deleted-vaults/{deleted_vault}/undelete", VaultsWrite, Body::Empty => 200 json::<VaultView>(), "Brings a soft-deleted vault back, if nobody has its name", refuses [VaultExists, ResourceGroupNotFound];
@@ -313,8 +313,8 @@ routes! {
     IssueCredentials: POST "/api/v1/vaults/{vault}/credentials", CredentialsIssue, Body::Empty => 201 json::<VaultCredentials>(), "Issues a vault credentials file, valid 10 days and only for registering";
     Register: POST "/api/v1/register", MachineRegister, json::<RegisterRequest>() => 201 json::<Registered>(), "Registers a machine with the key that it made", with [Location], refuses [VaultNotFound];
     ShowMachine: GET "/api/v1/machine", Restore, Body::Empty => 200 json::<MachineView>(), "Shows the calling machine as the service knows it";
-    DeleteOwnData: POST "/api/v1/machine/delete-data", RemoveOwn, Body::Empty => 200 json::<ItemChange>(), "Stops the protection of the calling machine and deletes its data, with a security PIN", with [SecurityPin], refuses [ItemNotFound, ItemState, OperationInProgress, Immutable];
-    UnregisterMachine: DELETE "/api/v1/machine", RemoveOwn, Body::Empty => 200 json::<ItemChange>(), "Unregisters the calling machine, with a security PIN", with [SecurityPin], refuses [ItemNotFound, ItemState, OperationInProgress, Immutable];
+    DeleteOwnData: POST "/api/v1/machine/delete-data", RemoveOwn, Body::Empty => 200 json::<ItemChange>(), "Stops the protection of the calling machine and deletes its data, with a security PIN", with [SecurityPin], refuses [ApprovalNeeded, ItemNotFound, ItemState, OperationInProgress, Immutable];
+    UnregisterMachine: DELETE "/api/v1/machine", RemoveOwn, Body::Empty => 200 json::<ItemChange>(), "Unregisters the calling machine, with a security PIN", with [SecurityPin], refuses [ApprovalNeeded, ItemNotFound, ItemState, OperationInProgress, Immutable];
     ListKeySets: GET "/api/v1/key-sets", Backup, Body::Empty => 200 json::<KeySetList>(), "Lists the key sets of the machine's vault";
     AddKeySet: PUT "/api/v1/key-sets/{key_set}", Backup, Body::Octets { bytes_max: KEY_SET_BYTES_MAX } => 204 Body::Empty, "Adds a key set that the machine made; another one than the first needs a security PIN", with [SecurityPin], refuses [InvalidKeySet, KeySetExists];
     JoinKeySet: POST "/api/v1/key-sets/{key_set}/join", Backup, json::<JoinRequest>() => 204 Body::Empty, "Joins a key set by proving that the machine opened it", refuses [MembershipRefused];
