@@ -10,7 +10,7 @@ use strongroom_api::{
 use strongroom_model::{
     AlertKind, Immutability, ItemId, ItemState, JobState, MachineName, Operation, Role, SoftDelete, VaultSettings,
 };
-use world::objects::{MEMBERSHIP, back_up, key_set_id};
+use world::objects::{MEMBERSHIP, back_up, key_set, key_set_id};
 use world::scene::{Scene, code, daily, under, vault, web};
 use world::{Machine, World, machine_name};
 
@@ -29,10 +29,8 @@ async fn successor(scene: &Scene) -> Machine {
     let people = scene.fresh_people().await;
     let credentials = people.issue_credentials(&vault()).await.unwrap();
     let machine = scene.world.machine(&credentials, "web").await;
-    // Its own first: another one than the first would need a PIN, and opening one does not.
-    world::objects::add_key_set(&machine).await;
-    let key_set = key_set_id(scene.machine.registered.container.as_bytes()[15]);
-    machine.client.join_key_set(key_set, MEMBERSHIP).await.unwrap();
+    let old = key_set_id(scene.machine.registered.container.as_bytes()[15]);
+    machine.client.join_key_set(old, MEMBERSHIP).await.unwrap();
     machine
 }
 
@@ -136,6 +134,11 @@ async fn what_a_machine_left_is_brought_back_and_read_by_the_next_of_its_name() 
     scene.people.unregister_container(&vault(), &web()).await.unwrap();
     let next = successor(&scene).await;
     assert_ne!(next.registered.item, old);
+    // It has opened the old key set: one of its own is another passphrase.
+    let id = key_set_id(next.registered.container.as_bytes()[15]);
+    let pin = scene.fresh_people().await.security_pin(&vault()).await.unwrap().pin;
+    let object = key_set(id, next.registered.salt);
+    next.client.add_key_set(id, object, Some(&pin)).await.unwrap();
     let second = back_up(&next.client, &next.registered, 2, b"of the second").await;
     let readable = async || {
         let filter = PointFilter::Machine(web());
