@@ -76,27 +76,27 @@ async fn tick(shared: &Shared) -> Result<(), VaultError> {
 /// Looks after what is over. What fails does not keep the rest from being done.
 async fn round(shared: &Shared, listening: &mut Listening) -> Result<(), VaultError> {
     let now = shared.clock.now();
-    let may_expire = look_at_clock(shared).await?;
+    let believed = look_at_clock(shared).await?;
     if listening.lasts(now, shared.upkeep.job_silence) {
         report("end silent jobs", end_silent_jobs(shared).await);
     }
     report("raise alerts", raise_alerts(shared).await);
-    let forgotten = shared.vaults.forget_jobs(shared.upkeep.job_history).await;
-    report("forget old jobs", forgotten.map(drop));
-    let forgotten = shared.vaults.forget_alerts(shared.upkeep.job_history).await;
-    report("forget old alerts", forgotten);
-    if may_expire {
-        report("let recovery points expire", expire(shared).await);
-        report("purge soft-deleted items", purge(shared).await);
-        report("purge soft-deleted vaults", purge_vaults(shared).await);
+    if let Some(believed) = believed {
+        let forgotten = shared.vaults.forget_jobs(believed, shared.upkeep.job_history).await;
+        report("forget old jobs", forgotten.map(drop));
+        let forgotten = shared.vaults.forget_alerts(believed, shared.upkeep.job_history).await;
+        report("forget old alerts", forgotten);
+        report("let recovery points expire", expire(shared, believed).await);
+        report("purge soft-deleted items", purge(shared, believed).await);
+        report("purge soft-deleted vaults", purge_vaults(shared, believed).await);
     }
     let figures = shared.db.state_figures(now).await?;
     shared.metrics.state.set(&figures, now);
     Ok(())
 }
 
-/// Whether recovery points may expire.
-async fn look_at_clock(shared: &Shared) -> Result<bool, VaultError> {
+/// The time, when it is believed: what was over then may go.
+async fn look_at_clock(shared: &Shared) -> Result<Option<Timestamp>, VaultError> {
     let look = shared.vaults.look_at_clock().await?;
     match look.step {
         ClockStep::Steady => {}
@@ -109,7 +109,7 @@ async fn look_at_clock(shared: &Shared) -> Result<bool, VaultError> {
             step.as_mins()
         ),
     }
-    Ok(look.expire_from.is_none())
+    Ok(look.believed)
 }
 
 async fn raise_alerts(shared: &Shared) -> Result<(), VaultError> {
@@ -131,8 +131,8 @@ async fn end_silent_jobs(shared: &Shared) -> Result<(), VaultError> {
     Ok(())
 }
 
-async fn expire(shared: &Shared) -> Result<(), VaultError> {
-    let expired = shared.vaults.expire().await?;
+async fn expire(shared: &Shared, believed: Timestamp) -> Result<(), VaultError> {
+    let expired = shared.vaults.expire(believed).await?;
     for (item, point) in &expired.points {
         tracing::info!(%item, %point, "a recovery point has expired");
     }
@@ -140,15 +140,15 @@ async fn expire(shared: &Shared) -> Result<(), VaultError> {
     Ok(())
 }
 
-async fn purge_vaults(shared: &Shared) -> Result<(), VaultError> {
-    for vault in shared.vaults.purge_vaults().await? {
+async fn purge_vaults(shared: &Shared, believed: Timestamp) -> Result<(), VaultError> {
+    for vault in shared.vaults.purge_vaults(believed).await? {
         tracing::warn!(id = %vault.id, name = %vault.name, "a soft-deleted vault is gone: its days are over");
     }
     Ok(())
 }
 
-async fn purge(shared: &Shared) -> Result<(), VaultError> {
-    for item in shared.vaults.purge().await? {
+async fn purge(shared: &Shared, believed: Timestamp) -> Result<(), VaultError> {
+    for item in shared.vaults.purge(believed).await? {
         tracing::warn!(item = %item.id, name = %item.name, "a soft-deleted item is gone: its days are over");
     }
     Ok(())

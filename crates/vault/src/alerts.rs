@@ -108,9 +108,10 @@ impl Vaults {
         Ok(self.db().deliver_anew(self.now()).await?)
     }
 
-    /// Forgets alerts that have not stood for so long, and deliveries that were over a week ago.
-    pub async fn forget_alerts(&self, kept: SignedDuration) -> Result<(), VaultError> {
-        let before = |kept| self.now().checked_sub(kept).unwrap_or(Timestamp::MIN);
+    /// Forgets alerts that had not stood for so long at that moment, which is believed, and deliveries that were over a
+    /// week before.
+    pub async fn forget_alerts(&self, now: Timestamp, kept: SignedDuration) -> Result<(), VaultError> {
+        let before = |kept| now.checked_sub(kept).unwrap_or(Timestamp::MIN);
         while self.db().prune_alerts(before(kept), BATCH).await? == u64::from(BATCH) {}
         while self.db().prune_deliveries(before(DELIVERIES_KEPT), BATCH).await? == u64::from(BATCH) {}
         Ok(())

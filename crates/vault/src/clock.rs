@@ -32,8 +32,9 @@ pub enum ClockStep {
 pub struct ClockLook {
     /// What became of the time since the last look.
     pub step: ClockStep,
-    /// Before that moment nothing may expire. `None`: it may.
-    pub expire_from: Option<Timestamp>,
+    /// The time that it showed, when that can be believed: what was over then may go. `None`: nothing may. Whoever
+    /// lets things go looks no second time, as the clock may jump between the two.
+    pub believed: Option<Timestamp>,
 }
 
 impl Vaults {
@@ -57,11 +58,11 @@ impl Vaults {
         }
         self.note_moment(SEEN, now).await?;
         let from = self.moment(EXPIRE_FROM).await?;
-        let expire_from = from.filter(|from| *from > now);
-        if from.is_some() && expire_from.is_none() {
+        let believed = from.is_none_or(|from| from <= now).then_some(now);
+        if from.is_some() && believed.is_some() {
             self.resolve_clock_jumped().await?;
         }
-        Ok(ClockLook { step, expire_from })
+        Ok(ClockLook { step, believed })
     }
 
     async fn moment(&self, name: &str) -> Result<Option<Timestamp>, VaultError> {

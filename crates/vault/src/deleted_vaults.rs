@@ -3,6 +3,7 @@
 //! Nothing happens in one: no machine is registered in it, its items are not found, none of them goes before the vault. So
 //! none of the other modules has to know of them.
 
+use jiff::Timestamp;
 use strongroom_db::{ItemQuery, VaultRow, VaultSoftDeleted, VaultUndeleted};
 use strongroom_model::{SoftDelete, VaultId};
 
@@ -82,12 +83,12 @@ impl Vaults {
         }
     }
 
-    /// Deletes soft-deleted vaults whose days are over: what is in them, their objects, and then the vaults. A crash between
-    /// leaves the rest to the next call. Whoever calls this knows that the clock is right.
-    pub async fn purge_vaults(&self) -> Result<Vec<VaultRow>, VaultError> {
+    /// Deletes soft-deleted vaults whose days were over at that moment, which is believed: what is in them, their
+    /// objects, and then the vaults. A crash between leaves the rest to the next call.
+    pub async fn purge_vaults(&self, now: Timestamp) -> Result<Vec<VaultRow>, VaultError> {
         let mut purged = Vec::new();
-        for vault in self.db().vaults_to_purge(self.now(), BATCH).await? {
-            if self.db().empty_vault(vault.id, self.now()).await? {
+        for vault in self.db().vaults_to_purge(now, BATCH).await? {
+            if self.db().empty_vault(vault.id, now).await? {
                 self.delete_objects(&vault).await?;
                 self.db().forget_purged_vault(vault.id).await?;
                 purged.push(vault);

@@ -20,11 +20,11 @@ pub struct Expired {
 const BATCH: u32 = 200;
 
 impl Vaults {
-    /// Lets all recovery points go whose time has come. Whoever calls this knows that the clock is right.
-    pub async fn expire(&self) -> Result<Expired, VaultError> {
+    /// Lets all recovery points go whose time had come at that moment, which is believed
+    /// ([`crate::ClockLook::believed`]).
+    pub async fn expire(&self, now: Timestamp) -> Result<Expired, VaultError> {
         let mut expired = Expired::default();
         loop {
-            let now = self.now();
             let items = self.db().items_to_look_at(now, BATCH).await?;
             if items.is_empty() {
                 return Ok(expired);
@@ -37,11 +37,11 @@ impl Vaults {
         }
     }
 
-    /// Deletes soft-deleted items whose days are over, with all their recovery points.
-    pub async fn purge(&self) -> Result<Vec<ItemRow>, VaultError> {
+    /// Deletes soft-deleted items whose days were over at that moment, which is believed, with all their recovery
+    /// points.
+    pub async fn purge(&self, now: Timestamp) -> Result<Vec<ItemRow>, VaultError> {
         let mut purged = Vec::new();
         loop {
-            let now = self.now();
             let items = self.db().items_to_purge(now, BATCH).await?;
             if items.is_empty() {
                 return Ok(purged);

@@ -211,9 +211,9 @@ impl Vaults {
         Ok(ended)
     }
 
-    /// Forgets jobs that were over so long ago.
-    pub async fn forget_jobs(&self, kept: SignedDuration) -> Result<u64, VaultError> {
-        let before = self.now().checked_sub(kept).unwrap_or(Timestamp::MIN);
+    /// Forgets jobs that were over for so long at that moment, which is believed.
+    pub async fn forget_jobs(&self, now: Timestamp, kept: SignedDuration) -> Result<u64, VaultError> {
+        let before = now.checked_sub(kept).unwrap_or(Timestamp::MIN);
         let mut forgotten = 0;
         loop {
             let gone = self.db().prune_jobs(before, 1000).await?;

@@ -145,7 +145,7 @@ impl Life {
         let now = self.now();
         let look = self.world.vaults.look_at_clock().await.unwrap();
         let may_expire = self.expected.look(now);
-        assert_eq!(look.expire_from.is_none(), may_expire, "at {now}");
+        assert_eq!(look.believed, may_expire.then_some(now), "at {now}");
         may_expire
     }
 
@@ -157,14 +157,17 @@ impl Life {
         if may_expire {
             let before = self.expected.kept.clone();
             self.expected.expire(now);
+            // A clock that jumps just now has not been believed.
+            self.world.time.set(now.checked_add(DAY * 2000).unwrap());
             let mut gone: Vec<PointId> = vaults
-                .expire()
+                .expire(now)
                 .await
                 .unwrap()
                 .points
                 .into_iter()
                 .map(|(_, point)| point)
                 .collect();
+            self.world.time.set(now);
             gone.sort();
             let should: Vec<PointId> = before
                 .into_keys()
@@ -198,7 +201,7 @@ impl Life {
             "at {}",
             self.now()
         );
-        vaults.forget_jobs(DAY * 90).await.unwrap();
+        vaults.forget_jobs(self.now(), DAY * 90).await.unwrap();
     }
 
     /// Time passes while the service looks, up to a moment: whenever a backup is due, and at the end.
