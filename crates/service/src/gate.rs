@@ -23,7 +23,7 @@ use crate::refusal::{Answer, Refusal};
 use crate::shared::Shared;
 use crate::target::Target;
 use crate::token::{Bearer, TokenRefusal};
-use crate::{accounts, audit, incoming, machines};
+use crate::{accounts, audit, machines};
 
 /// One route's gate.
 #[derive(Clone)]
@@ -49,10 +49,7 @@ pub(crate) async fn pass(State(gate): State<Gate>, mut request: Request, next: N
     let Passage { caller, place, outcome } = gate.examine(&mut request, id).await;
     let mut response = match outcome {
         Ok(()) => next.run(request).await,
-        Err(refusal) => {
-            incoming::pass_over(request.into_body(), gate.shared.limits).await;
-            refusal.into_response()
-        }
+        Err(refusal) => refusal.into_response(),
     };
     debug_assert_eq!(
         undescribed(gate.route, &response),

@@ -13,7 +13,6 @@ use strongroom_api::routes::RouteId;
 use strongroom_model::ContainerId;
 use tokio::time::timeout;
 
-use crate::limits::Limits;
 use crate::memory::Buffer;
 use crate::principal::Principal;
 use crate::refusal::{Answer, Refusal};
@@ -69,7 +68,6 @@ impl Incoming {
     pub(crate) async fn read_up_to(self, shared: &Shared, bytes_max: usize) -> Answer<Bytes> {
         let length = self.announced.unwrap_or(bytes_max as u64);
         let Some(length) = usize::try_from(length).ok().filter(|&length| length <= bytes_max) else {
-            pass_over(self.body, shared.limits).await;
             return Err(too_large(bytes_max));
         };
         let mut buffer = shared.memory.take(length, self.sender).await;
@@ -101,25 +99,6 @@ impl Incoming {
             Refusal::new(Code::InvalidRequest, detail)
         })
     }
-}
-
-/// The longest body, in bytes, that is read to its end although nobody wants it.
-const PASSED_OVER_BYTES_MAX: usize = 1 << 20;
-
-/// Reads a short body that nobody wants: who still sends when the answer is there finds the connection closed, and no
-/// answer. Of a longer body, or one that comes slowly, the rest is left.
-pub(crate) async fn pass_over(body: Body, limits: Limits) {
-    let pass = async {
-        let mut pieces = body.into_data_stream();
-        let mut length = 0;
-        while let Some(Ok(piece)) = pieces.next().await {
-            length += piece.len();
-            if length > PASSED_OVER_BYTES_MAX {
-                return;
-            }
-        }
-    };
-    let _ = timeout(limits.silence, pass).await;
 }
 
 /// Reads a form, or the query of an address.

@@ -37,6 +37,7 @@ mod invitations;
 mod items;
 mod jobs;
 mod key_sets;
+mod leftover;
 mod limits;
 mod link;
 mod listener;

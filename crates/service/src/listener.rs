@@ -1,6 +1,8 @@
 //! Connections: accepted within a bound, given TLS and HTTP/1.1 within a time, and ended in good order.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +13,14 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use crate::leftover::lend;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 
@@ -100,27 +103,39 @@ impl Listener {
     async fn requests(mut self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: SocketAddr) {
         // Beside the router and not in it: a layer would make a copy of every route for every connection.
         let router = TowerToHyperService::new(self.router);
+        let limits = self.limits;
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
-            router.call(request)
+            let (request, leftover) = lend(request);
+            let answer = router.call(request);
+            async move {
+                let mut answer = answer.await?;
+                leftover.pass_over(limits, &mut answer).await;
+                Ok::<_, Infallible>(answer)
+            }
         });
-        let connection = http1::Builder::new()
+        let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head)
             .max_buf_size(BUFFER_BYTES)
             .max_header_size(HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), service);
-        tokio::pin!(connection);
         let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = stopped(&mut self.stop) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+            ended = &mut connection => Some(ended),
+            () = stopped(&mut self.stop) => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                Pin::new(&mut connection).graceful_shutdown();
+                (&mut connection).await
             }
         };
-        if let Err(error) = ended {
-            tracing::debug!(%peer, %error, "connection ended early");
-        }
+        let Err(error) = ended else { return };
+        tracing::debug!(%peer, %error, "connection ended early");
+        // No client takes an idle connection that ends for one that was cut.
+        let mut stream = connection.into_parts().io.into_inner();
+        let _ = timeout(HANDSHAKE, stream.shutdown()).await;
     }
 }
 

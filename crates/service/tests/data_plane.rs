@@ -9,7 +9,7 @@ use strongroom_api::{Client, ClientError, Code, Fetched, PACK_BYTES_MAX, PointFi
 use strongroom_format::pack::BlobKind;
 use strongroom_model::{BlobId, PackId, SessionId};
 use strongroom_service::Limits;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use world::objects::{add_key_set, back_up, leaf, pack, point};
 use world::raw::read_reply;
 use world::{Machine, World, machine_name};
@@ -254,12 +254,19 @@ async fn slow_clients_are_cut_off() {
     let mut stream = world.connect().await;
     stream.write_all(b"GET /healthz HTTP/1.1\r\nhost:").await.unwrap();
     let mut rest = Vec::new();
-    let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut rest).await;
+    let _ = stream.read_to_end(&mut rest).await;
     assert!(
         rest.is_empty() || rest.starts_with(b"HTTP/1.1 408"),
         "{}",
         String::from_utf8_lossy(&rest)
     );
+    // One that asks for nothing more ends with TLS's farewell: otherwise it looks like one that was cut.
+    let mut stream = world.connect().await;
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+    stream.read_to_end(&mut rest).await.unwrap();
 
     let mut stream = world.connect().await;
     stream
@@ -269,6 +276,46 @@ async fn slow_clients_are_cut_off() {
     let reply = read_reply(&mut stream).await;
     assert_eq!((reply.status, reply.code().as_deref()), (408, Some("RequestTimeout")));
     world.administrator().await.vaults().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_goes_on_after_a_body_that_nobody_read() {
+    let world = World::new().await;
+    for (line, status) in [
+        ("POST /nowhere", 404),
+        ("POST /healthz", 405),
+        ("POST /api/v1/sessions", 401),
+        ("GET /api/v1/vaults", 401),
+        ("GET /healthz", 200),
+    ] {
+        let mut stream = world.connect().await;
+        let head = format!("{line} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+        // Time enough for an answer that does not wait for the body.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        stream
+            .write_all(b"helloGET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        let reply = read_reply(&mut stream).await;
+        assert_eq!(reply.status, status, "{line}");
+        assert!(reply.body.ends_with(b"\r\n\r\nready\n"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_says_that_the_connection_ends_with_it() {
+    let world = World::new().await;
+    for more in ["content-length: 2000000", "content-length: 5\r\nexpect: 100-continue"] {
+        let head = format!("POST /api/v1/sessions HTTP/1.1\r\nhost: x\r\n{more}\r\n\r\n");
+        let reply = world.exchange(head.as_bytes()).await;
+        assert_eq!(
+            (reply.status, reply.header("connection").as_deref()),
+            (401, Some("close")),
+            "{more}"
+        );
+    }
 }
 
 #[tokio::test]
