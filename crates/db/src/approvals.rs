@@ -83,7 +83,7 @@ pub enum ApprovalsOf<'a> {
 macro_rules! select_approvals {
     ($rest:literal) => {
         concat!(
-            "select approvals.id as id, vaults.name as vault, operation, subject_name, reason, state, requester, \
+            "select approvals.id as id, approvals.vault as vault_key, vaults.name as vault, operation, subject_name, reason, state, requester, \
              requester_id, requester_name, requested, ends, decided, decided_by, used \
              from approvals join vaults on vaults.key = approvals.vault ",
             $rest
@@ -305,14 +305,9 @@ async fn find(
     let query = sqlx::query(select_approvals!("where approvals.id = $1 and guard = $2"))
         .bind(id.as_bytes().to_vec())
         .bind(guard);
-    let row = query
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(DbError::sql(action))?;
-    let Some(row) = row else { return Ok(None) };
-    let query = sqlx::query("select vault from approvals where id = $1").bind(id.as_bytes().to_vec());
-    let vault = query.fetch_one(connection).await.map_err(DbError::sql(action))?;
-    Ok(Some((vault.number("vault")?, approval_row(&row)?)))
+    let row = query.fetch_optional(connection).await.map_err(DbError::sql(action))?;
+    row.map(|row| Ok((row.number("vault_key")?, approval_row(&row)?)))
+        .transpose()
 }
 
 fn approval_row(row: &AnyRow) -> Result<ApprovalRow, DbError> {

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Extension, RawQuery, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::extract::{RawQuery, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,9 +19,7 @@ use super::form::needed;
 use super::logins::{client_of, granted};
 use super::page::{FormToken, Page, escape, hidden, refusal_page, sign_in_fields};
 use super::{Asked, Granted, Refused, TokenForm, person, redirect};
-use crate::gate::RequestId;
 use crate::incoming::{self, Incoming};
-use crate::listener::Peer;
 use crate::password::random_text;
 use crate::shared::Shared;
 use crate::vault_refusal::refuse;
@@ -68,19 +66,7 @@ pub(crate) async fn page(State(shared): State<Arc<Shared>>, RawQuery(query): Raw
 }
 
 /// `POST /authorize`.
-pub(crate) async fn form(
-    State(shared): State<Arc<Shared>>,
-    Extension(Peer(peer)): Extension<Peer>,
-    Extension(request_id): Extension<RequestId>,
-    request: Request,
-) -> Response {
-    let asked = Asked {
-        peer: peer.ip(),
-        method: Method::POST,
-        path: request.uri().path().to_owned(),
-        request: request_id,
-        access_seconds: 0,
-    };
+pub(crate) async fn form(State(shared): State<Arc<Shared>>, asked: Asked, request: Request) -> Response {
     answer(&shared, request, &asked).await.unwrap_or_else(refusal_page)
 }
 

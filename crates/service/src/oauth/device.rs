@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Extension, RawQuery, Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::extract::{RawQuery, Request, State};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::SignedDuration;
 use serde::Deserialize;
@@ -19,9 +19,7 @@ use super::logins::{begin_attempt, client_of, granted};
 use super::page::{FormToken, Page, escape, hidden, refusal_page, sign_in_fields};
 use super::{Asked, Granted, Refused, TokenForm, person};
 use crate::attempts::Caller;
-use crate::gate::RequestId;
 use crate::incoming::{self, Incoming};
-use crate::listener::Peer;
 use crate::password::{random_bytes, random_text};
 use crate::shared::Shared;
 use crate::vault_refusal::refuse;
@@ -141,19 +139,7 @@ pub(crate) async fn page(RawQuery(query): RawQuery, request: Request) -> Respons
 }
 
 /// `POST /device`.
-pub(crate) async fn form(
-    State(shared): State<Arc<Shared>>,
-    Extension(Peer(peer)): Extension<Peer>,
-    Extension(request_id): Extension<RequestId>,
-    request: Request,
-) -> Response {
-    let asked = Asked {
-        peer: peer.ip(),
-        method: Method::POST,
-        path: request.uri().path().to_owned(),
-        request: request_id,
-        access_seconds: 0,
-    };
+pub(crate) async fn form(State(shared): State<Arc<Shared>>, asked: Asked, request: Request) -> Response {
     answer(&shared, request, &asked).await.unwrap_or_else(refusal_page)
 }
 

@@ -20,7 +20,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Extension, Request, State};
+use axum::extract::rejection::ExtensionRejection;
+use axum::extract::{Extension, FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{Method, header};
 use axum::response::IntoResponse;
 use strongroom_api::routes::RouteId;
@@ -54,6 +56,23 @@ pub(crate) struct Asked {
     pub(crate) access_seconds: u64,
 }
 
+/// Of a request to an endpoint of ours, past its gate.
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = ExtensionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let Extension(Peer(peer)) = Extension::from_request_parts(parts, state).await?;
+        let Extension(request) = Extension::from_request_parts(parts, state).await?;
+        Ok(Self {
+            peer: peer.ip(),
+            method: parts.method.clone(),
+            path: parts.uri.path().to_owned(),
+            request,
+            access_seconds: ACCESS_SECONDS,
+        })
+    }
+}
+
 /// A sign-in that succeeded.
 #[derive(Debug, Clone)]
 pub(crate) struct Granted {
@@ -77,17 +96,9 @@ pub(crate) enum Signed {
 /// `POST /api/v1/token`.
 pub(crate) async fn token(
     State(shared): State<Arc<Shared>>,
-    Extension(Peer(peer)): Extension<Peer>,
-    Extension(id): Extension<RequestId>,
+    asked: Asked,
     request: Request,
 ) -> Result<impl IntoResponse, Refused> {
-    let asked = Asked {
-        peer: peer.ip(),
-        method: Method::POST,
-        path: request.uri().path().to_owned(),
-        request: id,
-        access_seconds: ACCESS_SECONDS,
-    };
     let basic = request.headers().get(header::AUTHORIZATION).cloned();
     let body = Incoming::of(request)?.read(&shared, RouteId::Token).await?;
     let form = TokenForm::parse(&body, basic.as_ref())?;

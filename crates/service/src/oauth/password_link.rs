@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Extension, RawQuery, Request, State};
-use axum::http::{Method, StatusCode};
+use axum::extract::{RawQuery, Request, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use strongroom_api::routes::RouteId;
@@ -13,10 +13,8 @@ use strongroom_db::UserRow;
 use super::page::{FormToken, Page, escape, hidden, refusal_page};
 use super::{Asked, Refused, Signed, write_down};
 use crate::audit::OWN_ACCOUNT;
-use crate::gate::RequestId;
 use crate::incoming::{self, Incoming};
 use crate::invitations::hash;
-use crate::listener::Peer;
 use crate::refusal::sentence;
 use crate::shared::Shared;
 use crate::vault_refusal::refuse;
@@ -40,19 +38,7 @@ pub(crate) async fn page(State(shared): State<Arc<Shared>>, RawQuery(query): Raw
 }
 
 /// `POST /welcome`.
-pub(crate) async fn form(
-    State(shared): State<Arc<Shared>>,
-    Extension(Peer(peer)): Extension<Peer>,
-    Extension(id): Extension<RequestId>,
-    request: Request,
-) -> Response {
-    let asked = Asked {
-        peer: peer.ip(),
-        method: Method::POST,
-        path: request.uri().path().to_owned(),
-        request: id,
-        access_seconds: 0,
-    };
+pub(crate) async fn form(State(shared): State<Arc<Shared>>, asked: Asked, request: Request) -> Response {
     answer(&shared, request, &asked).await.unwrap_or_else(refusal_page)
 }
 

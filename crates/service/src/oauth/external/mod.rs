@@ -10,8 +10,8 @@ mod provider;
 
 use std::sync::Arc;
 
-use axum::extract::{Extension, Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -26,8 +26,6 @@ use super::page::{CookieSecret, Page, escape};
 use super::{Asked, Refused, Signed, device, write_down};
 use crate::attempts::Caller;
 use crate::audit::SIGN_IN;
-use crate::gate::RequestId;
-use crate::listener::Peer;
 use crate::password::random_text;
 use crate::provider_options::{ProviderError, ProviderOptions};
 use crate::shared::Shared;
@@ -168,18 +166,14 @@ fn send_on(provider: &Provider, address: &str, browser: &CookieSecret) -> Respon
 /// `GET /external/{provider}`: a browser comes back.
 pub(crate) async fn back(
     State(shared): State<Arc<Shared>>,
-    Extension(Peer(peer)): Extension<Peer>,
-    Extension(request): Extension<RequestId>,
+    asked: Asked,
     Path(provider): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
     let asked = Asked {
-        peer: peer.ip(),
-        method: Method::GET,
-        path: format!("/external/{}", crate::audit::short(&provider)),
-        request,
-        access_seconds: 0,
+        path: crate::audit::short(&asked.path),
+        ..asked
     };
     let back: Back = crate::incoming::form(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let mut way_out = None;

@@ -100,9 +100,16 @@ fn newcomer(shared: &Shared, provider: &ProviderOptions, vouched: &Vouched) -> R
 fn nobody(provider: &ProviderOptions, vouched: &Vouched) -> String {
     format!(
         "Nobody here is linked with who you are at {}. Whoever manages the users can do that: `strongroom user link USER \
-         --provider {} --subject '{}'`",
-        provider.title, provider.name, vouched.subject
+         --provider {} --subject {}`",
+        provider.title,
+        provider.name,
+        in_a_shell(&vouched.subject)
     )
+}
+
+/// As one word of a shell, whatever is in it: somebody will copy the command.
+fn in_a_shell(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Why the provider's settings keep this person out, as a sentence.
@@ -176,6 +183,12 @@ mod tests {
             }),
             authority: None,
         }
+    }
+
+    #[test]
+    fn a_command_to_copy_is_one_command() {
+        assert_eq!(in_a_shell("auth0|5f"), "'auth0|5f'");
+        assert_eq!(in_a_shell("a'b"), r"'a'\''b'");
     }
 
     #[test]
