@@ -1,13 +1,12 @@
-//! What is left of a request's body when the answer is there: it is read to its end, or the answer says that the connection
-//! ends. Otherwise a client that still sends, or uses the connection again, finds it closed and has no answer.
+//! What is left of a request's body when the answer is there. It is read to its end, or the connection has to end with the
+//! answer: a client that uses it again would find it closed.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::http::header::{CONNECTION, EXPECT};
-use axum::http::{HeaderValue, Request};
-use axum::response::Response;
+use axum::http::Request;
+use axum::http::header::EXPECT;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::sync::oneshot;
@@ -19,7 +18,7 @@ use crate::limits::Limits;
 const PASSED_OVER_BYTES_MAX: u64 = 1 << 20;
 
 /// How long the next piece of it may take: whoever sends what was announced is doing so.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A request's body, which comes back when whoever was to read it lets it go before its end.
 pub(crate) struct Lent {
@@ -58,20 +57,15 @@ pub(crate) fn lend(request: Request<Incoming>) -> (Request<Lent>, Leftover) {
 }
 
 impl Leftover {
-    /// Reads what is left, if that is short and comes in time; otherwise the answer says that the connection ends.
-    pub(crate) async fn pass_over(mut self, limits: Limits, answer: &mut Response) {
+    /// Reads what is left, if that is short and comes in time; `false` when something stays.
+    pub(crate) async fn pass_over(mut self, limits: Limits) -> bool {
         // Nothing came back: it was read to its end, or the answer is made while it is read.
         let Ok(Returned { body, was_read }) = self.back.try_recv() else {
-            return;
+            return true;
         };
-        let ends = match self.waits && !was_read {
+        match self.waits && !was_read {
             true => false,
             false => timeout(limits.silence, is_short(body)).await.unwrap_or(false),
-        };
-        if !ends {
-            answer
-                .headers_mut()
-                .insert(CONNECTION, HeaderValue::from_static("close"));
         }
     }
 }

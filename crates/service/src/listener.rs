@@ -1,26 +1,30 @@
 //! Connections: accepted within a bound, given TLS and HTTP/1.1 within a time, and ended in good order.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use crate::leftover::lend;
+use crate::leftover::{PATIENCE, lend};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 
@@ -34,6 +38,9 @@ pub(crate) const FAREWELL: Duration = Duration::from_secs(10);
 const BUFFER_BYTES: usize = 256 << 10;
 
 type Accepted = std::io::Result<(TcpStream, SocketAddr)>;
+
+/// How much at a time is read of what nobody wants, in bytes.
+const FAREWELL_BYTES: usize = 16 << 10;
 
 /// The longest head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 16 << 10;
@@ -104,15 +111,23 @@ impl Listener {
         // Beside the router and not in it: a layer would make a copy of every route for every connection.
         let router = TowerToHyperService::new(self.router);
         let limits = self.limits;
+        let is_left = Arc::new(AtomicBool::new(false));
+        let left = is_left.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
             let (request, leftover) = lend(request);
             let answer = router.call(request);
-            async move {
+            let left = left.clone();
+            Box::pin(async move {
                 let mut answer = answer.await?;
-                leftover.pass_over(limits, &mut answer).await;
+                if !leftover.pass_over(limits).await {
+                    left.store(true, Ordering::Relaxed);
+                    answer
+                        .headers_mut()
+                        .insert(CONNECTION, HeaderValue::from_static("close"));
+                }
                 Ok::<_, Infallible>(answer)
-            }
+            })
         });
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -121,22 +136,33 @@ impl Listener {
             .max_header_size(HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), service);
         let ended = tokio::select! {
-            ended = &mut connection => Some(ended),
+            ended = poll_fn(|context| connection.poll_without_shutdown(context)) => Some(ended),
             () = stopped(&mut self.stop) => None,
         };
         let ended = match ended {
             Some(ended) => ended,
             None => {
                 Pin::new(&mut connection).graceful_shutdown();
-                (&mut connection).await
+                poll_fn(|context| connection.poll_without_shutdown(context)).await
             }
         };
-        let Err(error) = ended else { return };
-        tracing::debug!(%peer, %error, "connection ended early");
-        // No client takes an idle connection that ends for one that was cut.
-        let mut stream = connection.into_parts().io.into_inner();
-        let _ = timeout(HANDSHAKE, stream.shutdown()).await;
+        if let Err(error) = &ended {
+            tracing::debug!(%peer, %error, "connection ended early");
+        }
+        let is_left = ended.is_err() || is_left.load(Ordering::Relaxed);
+        let stream = connection.into_parts().io.into_inner();
+        let _ = timeout(limits.silence, farewell(stream, is_left)).await;
     }
+}
+
+/// Ends a connection. What its client may still be sending is read for a while: to close at once would reset the
+/// connection, and with it the answer that is on its way.
+async fn farewell(mut stream: impl AsyncRead + AsyncWrite + Unpin, is_left: bool) {
+    if stream.shutdown().await.is_err() || !is_left {
+        return;
+    }
+    let mut nowhere = vec![0; FAREWELL_BYTES];
+    while matches!(timeout(PATIENCE, stream.read(&mut nowhere)).await, Ok(Ok(1..))) {}
 }
 
 /// The next connection, as soon as there is a place for one.

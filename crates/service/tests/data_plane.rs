@@ -319,6 +319,18 @@ async fn an_answer_says_that_the_connection_ends_with_it() {
 }
 
 #[tokio::test]
+async fn an_answer_arrives_at_whoever_is_still_sending() {
+    let world = World::new().await;
+    let mut stream = world.connect().await;
+    let length = 20 << 20;
+    let head = format!("POST /api/v1/sessions HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&vec![0; length]).await.unwrap();
+    stream.flush().await.unwrap();
+    assert_eq!(read_reply(&mut stream).await.status, 401);
+}
+
+#[tokio::test]
 async fn health_and_figures() {
     let world = World::new().await;
     let machine = machine(&world).await;
