@@ -88,11 +88,14 @@ impl Incoming {
         }
     }
 
-    /// Reads a body of JSON.
+    /// Reads a body of JSON, which is an object: serde would take the list of a struct's members for it.
     pub(crate) async fn read_json<T: DeserializeOwned>(self, shared: &Shared, route: RouteId) -> Answer<T> {
         let bytes = self.read(shared, route).await?;
         if has_nul(&bytes) {
             return Err(nul());
+        }
+        if bytes.trim_ascii_start().first().is_some_and(|&first| first != b'{') {
+            return Err(Refusal::new(Code::InvalidRequest, "The request is no JSON object"));
         }
         serde_json::from_slice(&bytes).map_err(|error| {
             let detail = format!("The request is not what is expected here: {error}");

@@ -158,6 +158,10 @@ fn tidy(value: &mut Value) {
             if is_text(members) {
                 tidy_text(members);
             }
+            if let Some((least, most)) = bounds(members) {
+                members.entry("minimum").or_insert(least.into());
+                members.entry("maximum").or_insert(most.into());
+            }
             if let Some(Value::String(text)) = members.get_mut("description") {
                 *text = text
                     .replace("[`", "`")
@@ -178,6 +182,21 @@ fn is_text(schema: &Map<String, Value>) -> bool {
         Some(Value::Array(kinds)) => kinds.contains(&text),
         kind => kind == Some(&text),
     }
+}
+
+/// What a whole number can be, from the name of its type: validators do not know these names.
+fn bounds(schema: &Map<String, Value>) -> Option<(i64, u64)> {
+    Some(match schema.get("format")?.as_str()? {
+        "uint8" => (0, u8::MAX.into()),
+        "uint16" => (0, u16::MAX.into()),
+        "uint32" => (0, u32::MAX.into()),
+        "uint64" => (0, u64::MAX),
+        "int8" => (i8::MIN.into(), i8::MAX as u64),
+        "int16" => (i16::MIN.into(), i16::MAX as u64),
+        "int32" => (i32::MIN.into(), i32::MAX as u64),
+        "int64" => (i64::MIN, i64::MAX as u64),
+        _ => return None,
+    })
 }
 
 /// Says what every text must be like, and moves what is said of a text that may be null to the text.
