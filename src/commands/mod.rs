@@ -12,6 +12,7 @@ pub(crate) mod job;
 pub(crate) mod login;
 pub(crate) mod ls;
 pub(crate) mod machine;
+pub(crate) mod manual;
 pub(crate) mod openapi;
 pub(crate) mod password;
 pub(crate) mod points;
@@ -31,8 +32,8 @@ use std::time::Duration;
 
 use crate::cli::{Cli, Command};
 use crate::failure::{Failure, Outcome};
-use crate::logging;
 use crate::terminal::Terminal;
+use crate::{folders, logging, state_owner};
 
 /// How long work that nobody waits for may delay the end.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -42,6 +43,9 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
     let Cli { global, command } = cli;
     if let Command::Serve(serve) = command {
         return serve.run(&global, terminal);
+    }
+    if command.keeps_state() {
+        state_owner::become_owner_of(&folders::state(&global)?)?;
     }
     // A service's log tells what it does, a command only what is amiss.
     let usual = if command.is_service() { "info" } else { "warn" };
@@ -74,6 +78,7 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
         Command::Rescue(rescue) => rescue.run(terminal),
         Command::OpenApi(openapi) => openapi.run(),
         Command::Completions(completions) => completions.run(),
+        Command::Manual(manual) => manual.run(),
     }
 }
 
