@@ -96,7 +96,10 @@ impl Drop for Root {
 /// The packages of the program that is tested: the .deb and the tarball.
 fn build(folder: &Path) -> (PathBuf, PathBuf) {
     let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/build"));
-    command.arg(folder).env("STRONGROOM", env!("CARGO_BIN_EXE_strongroom"));
+    command
+        .arg(folder)
+        .env("STRONGROOM", env!("CARGO_BIN_EXE_strongroom"))
+        .env("COMPRESSION", "gzip");
     let built = run(command);
     built.with_status(0);
     let mut paths = built.stdout.lines().map(PathBuf::from);

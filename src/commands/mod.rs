@@ -40,12 +40,15 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Runs the command that was given.
 pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
-    let Cli { global, command } = cli;
+    let Cli { mut global, command } = cli;
     if let Command::Serve(serve) = command {
         return serve.run(&global, terminal);
     }
     if command.keeps_state() {
-        state_owner::become_owner_of(&folders::state(&global)?)?;
+        // Root's default, though it is not root that goes on.
+        let state = folders::state(&global)?;
+        state_owner::become_owner_of(&state)?;
+        global.state = Some(state);
     }
     // A service's log tells what it does, a command only what is amiss.
     let usual = if command.is_service() { "info" } else { "warn" };
