@@ -79,6 +79,14 @@ impl Machine {
         })
     }
 
+    pub(crate) fn folder(&self) -> &StateFolder {
+        &self.folder
+    }
+
+    pub(crate) fn keys(&self) -> &Arc<DataKeys> {
+        &self.keys
+    }
+
     /// Who it is.
     pub fn state(&self) -> &MachineState {
         &self.state
@@ -153,7 +161,7 @@ impl Machine {
         }
     }
 
-    fn scratch(&self) -> Result<Arc<Scratch>, AgentError> {
+    pub(crate) fn scratch(&self) -> Result<Arc<Scratch>, AgentError> {
         Ok(Arc::new(Scratch::open(&self.folder.scratch())?))
     }
 
@@ -233,9 +241,12 @@ impl Machine {
         })
     }
 
-    /// Its recovery points, or those of others that it may read, newest last.
+    /// Its recovery points, or those of others that it may read, newest last: by the moments that they are of, which for
+    /// imported ones lie before they came.
     pub async fn points(&self, filter: &PointFilter) -> Result<Vec<PointView>, AgentError> {
-        Ok(self.client.points(filter).await?.points)
+        let mut points = self.client.points(filter).await?.points;
+        points.sort_by_key(|point| point.created);
+        Ok(points)
     }
 
     /// The point that a person means: an id, a unique beginning of one, or `latest` (of this machine, or of another one

@@ -64,14 +64,31 @@ pub struct BackupOptions {
     pub program: String,
     /// The machine's clock.
     pub clock: Clock,
-    /// The moment that the recovery point is of, if it is not of now: the source was made then, and does not change.
-    pub past: Option<Timestamp>,
+    /// If the source is not as it is now, but a state of the past.
+    pub past: Option<Past>,
     /// Reads every file, whatever size and times say.
     pub force_rehash: bool,
     /// Threads that compress and seal.
     pub workers: usize,
     /// BLAKE3 of the last recovery point that this machine made, as far as it remembers.
     pub remembered: Option<Digest>,
+}
+
+impl BackupOptions {
+    /// The moment that the recovery point is of: `now`, or that of the past.
+    fn moment(&self, now: Timestamp) -> Timestamp {
+        self.past.map_or(now, |past| past.moment)
+    }
+}
+
+/// A state of the past that is made a recovery point.
+#[derive(Clone, Copy, Debug)]
+pub struct Past {
+    /// Its moment.
+    pub moment: Timestamp,
+    /// The recovery point with which the source compares itself. What it says then counts only if the vault's newest point
+    /// is still that.
+    pub compared_with: Option<Digest>,
 }
 
 /// The parts that a backup works with.
@@ -180,7 +197,7 @@ async fn passes<S: Source>(
                     Committed {
                         point,
                         digest,
-                        created: options.past.unwrap_or(begun.now),
+                        created: options.moment(begun.now),
                         sent,
                     },
                 ));
@@ -298,7 +315,7 @@ fn point_object(
         point: moments.point,
         key_set: options.key_set,
         root: outcome.root,
-        created: options.past.unwrap_or(begun.now),
+        created: options.moment(begun.now),
         consistency: Consistency::FileByFile,
         total_bytes: outcome.sums.bytes,
         new_bytes: moments.new_bytes,
@@ -317,8 +334,8 @@ fn point_body(source: &impl Source, options: &BackupOptions, outcome: &PassOutco
     PointBody {
         machine: options.machine.clone(),
         program: options.program.clone(),
-        started: nanoseconds(options.past.unwrap_or(started)),
-        finished: nanoseconds(options.past.unwrap_or_else(|| options.clock.now())),
+        started: nanoseconds(options.moment(started)),
+        finished: nanoseconds(options.moment(options.clock.now())),
         paths: source.paths(),
         exclusions: source.exclusions(),
         issues: outcome.issues.clone(),

@@ -112,6 +112,11 @@ impl<S: Source> Pass<'_, S> {
         }
     }
 
+    fn is_comparable(&self) -> bool {
+        let compared_with = self.options.past.and_then(|past| past.compared_with);
+        self.last.is_some_and(|last| Some(last.digest) == compared_with)
+    }
+
     fn stages(&self, sealed: mpsc::Sender<super::upload::SealedBlob>) -> Result<Stages<S>, EngineError> {
         let mut contents = self.scratch.contents()?;
         let mut pages = self.scratch.pages()?;
@@ -127,6 +132,7 @@ impl<S: Source> Pass<'_, S> {
             options: self.options.clone(),
             progress: self.parts.progress.clone(),
             previous: Previous::new(self.last, self.scratch),
+            is_comparable: self.is_comparable(),
             log: self.scratch.new_page_log()?,
             unusable,
             contents,
@@ -142,6 +148,7 @@ struct Stages<S> {
     options: BackupOptions,
     progress: crate::progress::Progress,
     previous: Previous,
+    is_comparable: bool,
     log: PageLog,
     unusable: std::collections::HashSet<BlobId>,
     contents: FingerprintMap,
@@ -167,6 +174,7 @@ impl<S: Source> Stages<S> {
             options: self.options.clone(),
             progress: self.progress,
             previous: self.previous,
+            is_comparable: self.is_comparable,
             unusable: self.unusable,
             contents: self.contents,
             jobs,

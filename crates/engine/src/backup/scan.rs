@@ -56,6 +56,8 @@ pub struct ScanParts {
     pub options: BackupOptions,
     pub progress: Progress,
     pub previous: Previous,
+    /// Whether `previous` is what the source compares itself with.
+    pub is_comparable: bool,
     /// Chunks that no record may go on pointing to.
     pub unusable: HashSet<BlobId>,
     pub contents: FingerprintMap,
@@ -69,6 +71,7 @@ pub struct Scan {
     options: BackupOptions,
     progress: Progress,
     previous: Previous,
+    is_comparable: bool,
     unusable: HashSet<BlobId>,
     contents: FingerprintMap,
     bundle: Bundle,
@@ -101,6 +104,7 @@ impl Scan {
             issues: Issues::new(parts.progress.clone()),
             progress: parts.progress,
             previous: parts.previous,
+            is_comparable: parts.is_comparable,
             unusable: parts.unusable,
             contents: parts.contents,
             bundle: Bundle::new(parts.jobs),
@@ -187,7 +191,7 @@ impl Scan {
         };
         let same = match found.comparison() {
             Comparison::ByFacts => has_facts(node, found.meta()),
-            Comparison::Same => true,
+            Comparison::Same => self.is_comparable,
             Comparison::Different => false,
         };
         same_kind && same && !self.uses_unusable(records)
@@ -596,8 +600,7 @@ impl Scan {
     /// The ctime, or 0, which no file has, if the file may change again within the same tick of the clock.
     fn lasting_ctime(&self, meta: &Meta) -> i64 {
         let ctime = nanoseconds(meta.ctime);
-        let read = self.options.past.unwrap_or_else(|| self.options.clock.now());
-        let now = super::nanoseconds(read);
+        let now = super::nanoseconds(self.options.moment(self.options.clock.now()));
         if ctime.saturating_add(RECENT_NS) > now {
             0
         } else {
