@@ -10,7 +10,7 @@ use strongroom_agent::{AgentError, AgentSettings, Choice, Import as Running, Mac
 use strongroom_api::{RetryPolicy, Secret};
 use strongroom_engine::{EngineError, Progress};
 use strongroom_model::PointId;
-use strongroom_restic::{Repository, Snapshot, Snapshots};
+use strongroom_restic::{Repository, Snapshot};
 use strongroom_seal::Level;
 
 use crate::cli::Global;
