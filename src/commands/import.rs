@@ -256,7 +256,7 @@ impl SnapshotView {
         let (short, time) = (self.short(), moment(*time));
         match (&self.imported, self.point) {
             (Some(imported), Some(point)) => format!(
-                "Snapshot {short} of {time} is recovery point {point}: {} entries, {} in all; {} files read, {} added to the vault",
+                "Snapshot {short} of {time} is recovery point {point}: {} entries, {} in all, {} of its files read; {} added to the vault",
                 imported.entries,
                 bytes(imported.bytes),
                 imported.files_read,
@@ -277,10 +277,10 @@ impl ImportView {
                 eprintln!("strongroom: warning: {warning}");
             }
         }
-        terminal.done(self, |view| match view.dry_run {
-            true => view.table(),
-            false => view.summary(),
-        })?;
+        match self.dry_run {
+            true => terminal.result(self, Self::table)?,
+            false => terminal.done(self, Self::summary)?,
+        }
         Ok(self.outcome())
     }
 

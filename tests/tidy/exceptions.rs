@@ -41,7 +41,10 @@ pub const FILE_SYSTEM: &[Exception] = &[
     may("crates/engine/src/scratch/map.rs", "scratch: the map of fingerprints"),
     may("crates/engine/src/scratch/mod.rs", "scratch: the folder and its lock"),
     may("crates/engine/src/scratch/segment.rs", "scratch: one file of the map"),
-    may("crates/restic/src/blobs.rs", "a source: reads packs of a restic repository"),
+    may(
+        "crates/restic/src/blobs.rs",
+        "a source: reads packs of a restic repository",
+    ),
     may(
         "crates/restic/src/index.rs",
         "a source: where blobs lie, sorted in a file without a name",

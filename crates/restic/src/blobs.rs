@@ -24,7 +24,7 @@ const OPEN_PACKS: usize = 8;
 /// restic cuts zeros into pieces of this size, the smallest it makes.
 const ZEROS_BYTES: u32 = 512 << 10;
 
-/// Everything that lies in the packs of a repository.
+/// Everything that lies in the packs of a repository. Memory is 32 bytes for each pack, and what is being read.
 pub struct Blobs {
     repository: Repository,
     index: Index,

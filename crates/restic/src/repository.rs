@@ -13,7 +13,7 @@ use crate::id::Id;
 use crate::keys::KeyFile;
 
 /// No key, configuration, snapshot or index file is larger, also when decompressed. restic keeps index files below 8 MiB.
-const FILE_BYTES_MAX: u64 = 256 << 20;
+const FILE_BYTES_MAX: u64 = 64 << 20;
 /// So many keys are tried. A person has a handful.
 const KEYS_MAX: usize = 256;
 /// A file that begins with this is compressed; others are JSON as they are.
