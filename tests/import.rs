@@ -298,9 +298,7 @@ fn an_import_changes_nothing_for_the_backups_that_are_made_already() {
 #[test]
 fn an_import_is_no_backup() {
     let once = Once::new();
-    once.world
-        .admin(&["item", "protect", "first", "--policy", "DefaultPolicy"])
-        .done();
+    once.world.admin(&["item", "protect", "first"]).done();
     once.restic.import(&once.machine, &[]).done();
     let item = once.world.admin(&["item", "show", "first"]).done();
     assert_eq!(item["state"], "IRPending", "{item}");
