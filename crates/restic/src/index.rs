@@ -167,7 +167,7 @@ mod tests {
             pack,
             offset: seed,
             length: 40,
-            plain_length: (seed % 2 == 0).then_some(seed + 1),
+            plain_length: seed.is_multiple_of(2).then_some(seed + 1),
         };
         for run in 0..3 {
             for seed in 0..5000 {

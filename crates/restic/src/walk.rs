@@ -104,7 +104,7 @@ enum Before {
     /// The same, all the way down.
     Same,
     /// These, sorted by name.
-    Nodes(Peekable<IntoIter<Node>>),
+    Nodes(Box<Peekable<IntoIter<Node>>>),
 }
 
 /// What the snapshot before has at a folder's place.
@@ -249,7 +249,7 @@ impl SnapshotWalk {
     /// What the snapshot before has. If it cannot be read, everything counts as new.
     fn before(&self, tree: Id) -> Before {
         match self.load(tree) {
-            Ok(nodes) => Before::Nodes(nodes.into_iter().peekable()),
+            Ok(nodes) => Before::Nodes(Box::new(nodes.into_iter().peekable())),
             Err(why) => {
                 tracing::info!(%why, "a folder of the snapshot before cannot be read");
                 Before::Unknown
