@@ -19,5 +19,5 @@ pub use error::AgentError;
 pub use machine::{Backup, Machine, no_points};
 pub use register::{Registration, register};
 pub use run::{Event, run};
-pub use settings::AgentSettings;
+pub use settings::Wanted;
 pub use state::{MachineState, StateFolder};

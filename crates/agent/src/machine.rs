@@ -11,14 +11,14 @@ use strongroom_engine::restore::{RestoreOptions, RestoreParts, RestoreReport, re
 use strongroom_engine::verify::{VerifyReport, verify};
 use strongroom_engine::{OpenPoint, Progress, Scratch};
 use strongroom_format::point::Issue;
-use strongroom_model::{Clock, JobId, Operation, PointId};
+use strongroom_model::{Clock, JobId, MachineSettings, Operation, PointId};
 use strongroom_seal::{DataKeys, Level};
 use strongroom_sources::files::Selection;
 
 use crate::error::AgentError;
 use crate::job::Job;
 use crate::service_vault::ServiceVault;
-use crate::settings::AgentSettings;
+use crate::settings::Wanted;
 use crate::state::{LastMade, MachineState, StateFolder};
 
 /// What Azure calls the parts of a backup and of a restore.
@@ -101,6 +101,7 @@ impl Machine {
 
     /// Makes a backup now. The service knows of it as a job.
     pub async fn back_up(&self, backup: Backup, progress: Progress) -> Result<BackupReport, AgentError> {
+        backup.selection.check_volumes()?;
         // Before the service is told: whoever else backs up this machine just now goes on with his job.
         let scratch = self.scratch()?;
         let id = self.client.begin_job(Operation::Backup).await?.id;
@@ -111,7 +112,11 @@ impl Machine {
     pub(crate) async fn back_up_as_set(&self, id: JobId, progress: Progress) -> Result<String, AgentError> {
         let prepared = self
             .settings()
-            .and_then(|settings| Ok((settings.backup()?, self.scratch()?)));
+            .and_then(|settings| Wanted::from(settings).backup())
+            .and_then(|backup| {
+                backup.selection.check_volumes()?;
+                Ok((backup, self.scratch()?))
+            });
         let (backup, scratch) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -155,12 +160,12 @@ impl Machine {
     }
 
     /// What it backs up when nobody says what.
-    pub fn settings(&self) -> Result<AgentSettings, AgentError> {
+    pub fn settings(&self) -> Result<MachineSettings, AgentError> {
         Ok(self.folder.settings()?.unwrap_or_default())
     }
 
     /// Remembers what it backs up when nobody says what.
-    pub fn keep_settings(&self, settings: &AgentSettings) -> Result<(), AgentError> {
+    pub fn keep_settings(&self, settings: &MachineSettings) -> Result<(), AgentError> {
         self.folder.keep_settings(settings)
     }
 

@@ -16,12 +16,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use strongroom_api::MachineKey;
-use strongroom_model::{ContainerId, Digest, ItemId, KeySetId, MachineName, PointId, VaultId, VaultName};
+use strongroom_model::{
+    ContainerId, Digest, ItemId, KeySetId, MachineName, MachineSettings, PointId, VaultId, VaultName,
+};
 use strongroom_seal::MasterKey;
 use zeroize::Zeroizing;
 
 use crate::error::AgentError;
-use crate::settings::AgentSettings;
 
 /// Who a machine is. No secret is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,12 +101,12 @@ impl StateFolder {
     }
 
     /// What the machine backs up when nobody says what, if somebody has set that.
-    pub fn settings(&self) -> Result<Option<AgentSettings>, AgentError> {
+    pub fn settings(&self) -> Result<Option<MachineSettings>, AgentError> {
         self.read_json("settings.json")
     }
 
     /// Keeps what the machine backs up when nobody says what.
-    pub fn keep_settings(&self, settings: &AgentSettings) -> Result<(), AgentError> {
+    pub fn keep_settings(&self, settings: &MachineSettings) -> Result<(), AgentError> {
         self.write("settings.json", &to_json(settings))
     }
 

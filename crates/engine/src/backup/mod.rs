@@ -321,7 +321,7 @@ fn point_body(options: &BackupOptions, outcome: &PassOutcome, started: Timestamp
         started: nanoseconds(started),
         finished: nanoseconds(options.clock.now()),
         paths: paths.collect(),
-        exclusions: options.selection.rules().patterns().to_vec(),
+        exclusions: options.selection.rules().exclude.texts().map(str::to_owned).collect(),
         issues: outcome.issues.clone(),
         issues_omitted: outcome.issues_omitted,
     }
