@@ -54,8 +54,13 @@ pub const FILE_SYSTEM: &[Exception] = &[
         "a source: which file system a file is on",
     ),
     may("crates/sources/src/files/found.rs", "a source: opens what was found"),
+    may(
+        "crates/sources/src/files/fstab.rs",
+        "a source: which volumes ought to be mounted",
+    ),
     may("crates/sources/src/files/listing.rs", "a source: lists a directory"),
     may("crates/sources/src/files/meta.rs", "a source: what statx says"),
+    may("crates/sources/src/files/mounts.rs", "a source: what is mounted where"),
     may(
         "crates/sources/src/files/reading.rs",
         "a source: reads contents and holes",
@@ -80,6 +85,7 @@ pub const FILE_SYSTEM: &[Exception] = &[
         "crates/sources/src/files/target/writer.rs",
         "a target: contents and holes",
     ),
+    may("crates/sources/src/files/volume.rs", "a source: of which kind a volume is"),
     may("crates/sources/src/files/walk.rs", "a source: walks trees"),
     may("crates/sources/src/files/xattrs.rs", "a source: extended attributes"),
     may(
