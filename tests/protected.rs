@@ -258,7 +258,7 @@ fn a_volume_of_a_program_or_of_another_computer_must_be_allowed() {
     );
     let machine = world.machine("machine");
     run(machine.backup_command(&program)).refused(&["a program makes up (FUSE)", "--allow fuse"]);
-    run(machine.backup_command(&network)).refused(&["network volume", "elsewhere:/folder", "--allow network"]);
+    run(machine.backup_command(&network)).refused(&["network volume (fuse.sshfs of ", "--allow network"]);
     dry_run(&[network.to_str().unwrap()]).refused(&["--allow network"]);
     let path = network.to_str().unwrap();
     machine

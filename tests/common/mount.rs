@@ -40,7 +40,7 @@ impl Mount {
     /// What is in a folder, made up by a program (FUSE) of this name.
     pub fn of_program(program: &str, folder: &Path, at: &Path) -> Self {
         std::fs::create_dir_all(at).unwrap();
-        let options = format!("fsname=elsewhere:/folder,subtype={program}");
+        let options = format!("subtype={program}");
         let mounted = Command::new("bindfs")
             .args(["-o", &options])
             .arg(folder)

@@ -40,6 +40,10 @@ pub const FILE_SYSTEM: &[Exception] = &[
     ),
     may("crates/engine/src/scratch/map.rs", "scratch: the map of fingerprints"),
     may("crates/engine/src/scratch/mod.rs", "scratch: the folder and its lock"),
+    may(
+        "crates/engine/src/scratch/place.rs",
+        "scratch: where it may be, how much room it has, and its move",
+    ),
     may("crates/engine/src/scratch/segment.rs", "scratch: one file of the map"),
     may(
         "crates/service/src/data_dir.rs",
@@ -85,7 +89,10 @@ pub const FILE_SYSTEM: &[Exception] = &[
         "crates/sources/src/files/target/writer.rs",
         "a target: contents and holes",
     ),
-    may("crates/sources/src/files/volume.rs", "a source: of which kind a volume is"),
+    may(
+        "crates/sources/src/files/volume.rs",
+        "a source: of which kind a volume is",
+    ),
     may("crates/sources/src/files/walk.rs", "a source: walks trees"),
     may("crates/sources/src/files/xattrs.rs", "a source: extended attributes"),
     may(

@@ -20,4 +20,4 @@ pub use machine::{Backup, Machine, no_points};
 pub use register::{Registration, register};
 pub use run::{Event, run};
 pub use settings::Wanted;
-pub use state::{MachineState, StateFolder};
+pub use state::{MachineState, ScratchPlace, StateFolder};

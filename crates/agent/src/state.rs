@@ -6,6 +6,7 @@
 //! master.key     the master key of its key set, 32 bytes
 //! last.json      the last recovery point that it made, to notice a vault that withholds it
 //! settings.json  what it backs up when nobody says what
+//! scratch.json   where the cache is, if it was moved
 //! scratch/       the cache
 //! ```
 
@@ -54,6 +55,16 @@ pub struct LastMade {
     pub digest: Digest,
 }
 
+/// Where the scratch folder of a machine is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScratchPlace {
+    /// The folder. It is this machine's own business: nobody else may have a program write somewhere.
+    pub path: PathBuf,
+    /// The folder that it was moved from, until that is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaving: Option<PathBuf>,
+}
+
 /// The state folder of one machine.
 #[derive(Clone, Debug)]
 pub struct StateFolder(PathBuf);
@@ -69,9 +80,18 @@ impl StateFolder {
         &self.0
     }
 
-    /// Where the scratch folder is.
-    pub fn scratch(&self) -> PathBuf {
-        self.0.join("scratch")
+    /// Where the scratch folder is, and where it was if that is not gone yet.
+    pub fn scratch(&self) -> Result<ScratchPlace, AgentError> {
+        let usual = || ScratchPlace {
+            path: self.0.join("scratch"),
+            leaving: None,
+        };
+        Ok(self.read_json("scratch.json")?.unwrap_or_else(usual))
+    }
+
+    /// Keeps where the scratch folder is from now on.
+    pub fn keep_scratch(&self, place: &ScratchPlace) -> Result<(), AgentError> {
+        self.write("scratch.json", &to_json(place))
     }
 
     /// Who the machine is; `None` if none is registered here.

@@ -41,6 +41,6 @@ pub use rules::Rules;
 pub use selection::{Selection, SelectionError};
 pub use shown::ShownPath;
 pub use target::{Attributes, FileWriter, RestoreError, RestoreOptions, Target, Warning};
-pub use volume::VolumeError;
+pub use volume::{VolumeError, volume_to_allow};
 pub use walk::{IssueKind, Step, WalkIssue, Walker};
 pub use xattrs::Xattrs;

@@ -127,6 +127,14 @@ impl Selection {
     }
 }
 
+/// The volume that something lies on, in words, if it is of a kind that has to be allowed: network, removable, FUSE.
+pub fn volume_to_allow(path: &Path) -> Option<String> {
+    let handle = openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mounts = Mounts::load();
+    let mount = mounts.of(&handle)?;
+    Some(in_words(kind(mount)?, mount))
+}
+
 /// Of which kind a mount is, if it is of one that has to be allowed.
 pub(super) fn kind(mount: &Mount) -> Option<VolumeKind> {
     let file_system = mount.file_system.as_str();
