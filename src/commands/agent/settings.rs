@@ -64,8 +64,8 @@ pub(crate) struct Settings {
     one_file_system: Option<bool>,
     /// Move the scratch folder there: a folder of its own, on a disk of this machine
     ///
-    /// It is what this machine remembers between backups: per million files some 300 MB, and 2 MB for each GiB of large
-    /// ones, twice while a backup ends. Its loss costs one slower backup.
+    /// It is what this machine remembers between backups: some 150 MB for a million files and 1 MB for each GiB of large
+    /// ones, twice that while a backup ends. Its loss costs one slower backup.
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
     /// How hard to compress: -7 (fast) to 19 (small)
