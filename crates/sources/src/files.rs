@@ -24,6 +24,7 @@ mod reading;
 mod rules;
 mod selection;
 mod shown;
+mod step;
 mod target;
 mod volume;
 mod walk;
@@ -40,7 +41,8 @@ pub use reading::{OpenFile, ReadError, ReadErrorKind, Segment, Segments, SmallFi
 pub use rules::Rules;
 pub use selection::{Selection, SelectionError};
 pub use shown::ShownPath;
+pub use step::{IssueKind, Step, WalkIssue};
 pub use target::{Attributes, FileWriter, RestoreError, RestoreOptions, Target, Warning};
 pub use volume::{VolumeError, volume_to_allow};
-pub use walk::{IssueKind, Step, WalkIssue, Walker};
+pub use walk::Walker;
 pub use xattrs::Xattrs;
