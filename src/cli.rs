@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use strongroom_api::RetryPolicy;
 
 use crate::commands::{
-    agent, alert, approval, audit, backup, completions, guard, item, job, login, ls, machine, openapi, password,
-    points, policy, principal, quickstart, rescue, resource_group, restore, role, serve, user, vault, verify,
+    agent, alert, approval, audit, backup, completions, guard, item, job, login, ls, machine, manual, openapi,
+    password, points, policy, principal, quickstart, rescue, resource_group, restore, role, serve, user, vault, verify,
 };
 
 /// Backup into vaults that cannot read what they keep.
@@ -141,9 +141,15 @@ pub(crate) enum Command {
     #[command(name = "openapi")]
     OpenApi(openapi::OpenApi),
     Completions(completions::Completions),
+    Manual(manual::Manual),
 }
 
 impl Command {
+    /// Whether it writes into the state folder of this machine.
+    pub(crate) fn keeps_state(&self) -> bool {
+        matches!(self, Self::Backup(_) | Self::Agent(_))
+    }
+
     /// Whether it runs until somebody stops it.
     pub(crate) fn is_service(&self) -> bool {
         matches!(self, Self::Serve(_) | Self::Agent(agent::Agent::Run(_)))

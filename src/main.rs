@@ -22,6 +22,8 @@ mod progress;
 mod rule_flags;
 mod security_pin;
 mod shown_path;
+mod state_owner;
+mod systemd;
 mod terminal;
 mod usage;
 mod waiting;
