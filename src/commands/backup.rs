@@ -5,17 +5,20 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
-use strongroom_agent::{AgentSettings, Backup as Plan, Machine};
+use strongroom_agent::{Backup as Plan, Wanted};
 use strongroom_api::RetryPolicy;
 use strongroom_engine::Progress;
 use strongroom_engine::backup::BackupReport;
-use strongroom_sources::files::Rules;
+use strongroom_model::MachineSettings;
+use strongroom_sources::files::{Pattern, Patterns};
 
 use crate::cli::Global;
 use crate::commands::{agent, block_on};
 use crate::failure::{Failure, Outcome};
 use crate::issues;
+use crate::preview::preview;
 use crate::progress::watch;
+use crate::rule_flags::RuleFlags;
 use crate::shown_path::absolute;
 use crate::terminal::{Terminal, bytes};
 use crate::waiting::{Waiting, first_calls};
@@ -31,26 +34,36 @@ use crate::waiting::{Waiting, first_calls};
 Patterns are those of .gitignore files: `*.o`, `cache/`, `/home/*/tmp`, `!keep.o`. One that begins with a slash is meant
 from the root of the file system, others below each PATH. Folders with a valid CACHEDIR.TAG are left out but for the tag.
 
+File systems that only show the state of the kernel, such as /proc and /sys, are never entered. Volumes on the network,
+removable ones and those that a program makes up (FUSE) are taken only with --allow. A volume that /etc/fstab mounts below
+a PATH, and that is not mounted, is warned of.
+
 Examples:
+  strongroom backup --dry-run /home --preset caches
   strongroom backup /etc /home
   strongroom backup /home --exclude '*.iso' --exclude '.cache/'
-  strongroom backup / --one-file-system")]
+  strongroom backup / --preset caches,system --exclude-larger-than 4G
+  strongroom backup /home --include '*.odt' --include 'pictures/'")]
 pub(crate) struct Backup {
     /// Files and folders [default: what `strongroom agent settings` selects]
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Leave out what fits this pattern; may be given several times
-    #[arg(long, value_name = "PATTERN")]
-    exclude: Vec<String>,
+    #[command(flatten)]
+    rules: RuleFlags,
     /// Leave out what fits a pattern of this file, one on each line
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Rules")]
     exclude_from: Vec<PathBuf>,
     /// Take the contents of folders with a CACHEDIR.TAG too
-    #[arg(long)]
+    #[arg(long, help_heading = "Rules")]
     include_caches: bool,
     /// Do not enter other file systems
-    #[arg(long)]
+    #[arg(long, help_heading = "Rules")]
     one_file_system: bool,
+    /// Only list what would be taken, and what would be left out and by which rule
+    ///
+    /// No contents are read (but the beginnings of files that mark a folder), nothing is sent, and no job begins.
+    #[arg(long, conflicts_with_all = ["force_rehash", "compression"])]
+    dry_run: bool,
     /// Read every file again, whatever its size and times say
     #[arg(long)]
     force_rehash: bool,
@@ -75,8 +88,14 @@ struct BackupView {
 
 impl Backup {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
+        if self.dry_run {
+            return self.dry_run(global, terminal);
+        }
         let machine = agent::open(global, RetryPolicy::PATIENT)?;
-        let backup = self.plan(&machine)?;
+        let backup = Plan {
+            force_rehash: self.force_rehash,
+            ..self.wanted(|| Ok(machine.settings()?))?.backup()?
+        };
         let progress = Progress::default();
         let (report, time) = block_on(async {
             first_calls(machine.client(), terminal, machine.reach()).await?;
@@ -97,33 +116,44 @@ impl Backup {
         Ok(outcome)
     }
 
+    /// With paths it needs no machine that is registered.
+    fn dry_run(&self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
+        let settings = || Ok(agent::open(global, RetryPolicy::NONE)?.settings()?);
+        let selection = self.wanted(settings)?.selection()?;
+        selection.check_volumes()?;
+        preview(selection, terminal)
+    }
+
     /// What to take: what the command says, or if it names no path, what the machine's settings say and the command adds.
-    fn plan(&self, machine: &Machine) -> Result<Plan, Failure> {
-        let mut settings = match self.paths.is_empty() {
-            true => machine.settings()?,
-            false => AgentSettings::default(),
+    fn wanted(&self, settings: impl FnOnce() -> Result<MachineSettings, Failure>) -> Result<Wanted, Failure> {
+        let mut wanted = match self.paths.is_empty() {
+            true => Wanted::from(settings()?),
+            false => Wanted::default(),
         };
-        settings.exclude.extend(self.patterns()?);
+        for path in &self.paths {
+            wanted.paths.push(absolute(path)?);
+        }
+        refuse_nothing(&wanted.paths)?;
+        let settings = &mut wanted.settings;
+        self.rules.add_to(settings);
         settings.include_caches |= self.include_caches;
         settings.one_file_system |= self.one_file_system;
         settings.compression = self.compression.or(settings.compression);
-        if !self.paths.is_empty() {
-            let roots = self.paths.iter().map(|path| absolute(path));
-            settings.paths = roots.collect::<Result<Vec<_>, _>>()?;
-        }
-        refuse_nothing(&settings.paths)?;
-        Ok(Plan {
-            force_rehash: self.force_rehash,
-            ..settings.backup()?
-        })
+        let include = self.rules.include.iter();
+        wanted.include = include.map(|text| Pattern::new(text, "--include")).collect();
+        wanted.exclude = self.exclude()?;
+        Ok(wanted)
     }
 
-    fn patterns(&self) -> Result<Vec<String>, Failure> {
-        let mut patterns = self.exclude.clone();
+    fn exclude(&self) -> Result<Vec<Pattern>, Failure> {
+        let given = self.rules.exclude.iter();
+        let mut patterns: Vec<Pattern> = given.map(|text| Pattern::new(text, "--exclude")).collect();
         for file in &self.exclude_from {
+            let shown = file.display();
             let text = std::fs::read_to_string(file)
-                .map_err(|error| Failure::new(format!("cannot read the patterns in {}: {error}", file.display())))?;
-            patterns.extend(Rules::lines_of_file(&text).map(str::to_owned));
+                .map_err(|error| Failure::new(format!("cannot read the patterns in {shown}: {error}")))?;
+            let lines = Patterns::lines_of_file(&text);
+            patterns.extend(lines.map(|(number, line)| Pattern::new(line, format!("{shown}, line {number}"))));
         }
         Ok(patterns)
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde::Serialize;
-use strongroom_agent::{AgentError, AgentSettings, Choice, Import as Running, Machine, Planned};
+use strongroom_agent::{AgentError, Choice, Import as Running, Machine, Planned, Wanted};
 use strongroom_api::{RetryPolicy, Secret};
 use strongroom_engine::{EngineError, Progress};
 use strongroom_model::PointId;
@@ -170,12 +170,9 @@ impl Restic {
     }
 
     fn level(&self, machine: &Machine) -> Result<Level, Failure> {
-        let settings = machine.settings()?;
-        Ok(AgentSettings {
-            compression: self.compression.or(settings.compression),
-            ..AgentSettings::default()
-        }
-        .level()?)
+        let mut settings = machine.settings()?;
+        settings.compression = self.compression.or(settings.compression);
+        Ok(Wanted::from(settings).level()?)
     }
 }
 

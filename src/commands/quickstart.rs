@@ -13,7 +13,7 @@ use strongroom_engine::restore::RestoreReport;
 use strongroom_model::{Redundancy, Region, VaultName};
 use strongroom_seal::{Level, Passphrase};
 use strongroom_service::{Limits, NotifyOptions, ServeOptions, Service, Upkeep};
-use strongroom_sources::files::{Rules, Selection};
+use strongroom_sources::files::{Pattern, Rules, Selection};
 
 use crate::clock;
 use crate::commands::backup::pace;
@@ -232,7 +232,8 @@ async fn try_out(machine: &Machine, folder: &Path, keep: &Path, terminal: &Termi
 }
 
 fn without_our_own(keep: &Path) -> Result<Rules, Failure> {
-    Ok(Rules::new([format!("{}/", keep.display())])?)
+    let pattern = Pattern::new(format!("{}/", keep.display()), "quickstart's own folder");
+    Ok(Rules::without([pattern])?)
 }
 
 fn view(service: &Service, folder: &Path, keep: &Path, done: Done, terminal: &Terminal) -> (QuickstartView, Outcome) {

@@ -1,4 +1,4 @@
-//! Small file systems that are full soon. Only root can mount them.
+//! Small file systems, real ones: full soon, read-only, or made up by a program. Only root can mount them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,6 +14,41 @@ impl Mount {
             &["-t", "tmpfs", "-o", &format!("size={size},mode=755"), "strongroom-test"],
             at,
         );
+        Self(at.to_owned())
+    }
+
+    /// Makes a file system of a kind (such as `btrfs`) in a new file of this size, and mounts it.
+    pub fn image(kind: &str, file: &Path, bytes: u64, at: &Path, options: &str) -> Self {
+        std::fs::File::create_new(file).unwrap().set_len(bytes).unwrap();
+        let quiet: &[&str] = if kind == "ext4" { &["-q", "-F"] } else { &["-q"] };
+        let made = Command::new(format!("mkfs.{kind}"))
+            .args(quiet)
+            .arg(file)
+            .output()
+            .unwrap();
+        assert!(
+            made.status.success(),
+            "mkfs.{kind}: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        std::fs::create_dir_all(at).unwrap();
+        let options = format!("loop,{options}");
+        mount(&["-o", &options, file.to_str().unwrap()], at);
+        Self(at.to_owned())
+    }
+
+    /// What is in a folder, made up by a program (FUSE) of this name.
+    pub fn of_program(program: &str, folder: &Path, at: &Path) -> Self {
+        std::fs::create_dir_all(at).unwrap();
+        let options = format!("subtype={program}");
+        let mounted = Command::new("bindfs")
+            .args(["-o", &options])
+            .arg(folder)
+            .arg(at)
+            .output();
+        let mounted = mounted.expect("bindfs is there; ./scripts/test installs it");
+        let why = String::from_utf8_lossy(&mounted.stderr);
+        assert!(mounted.status.success(), "these tests need root and /dev/fuse: {why}");
         Self(at.to_owned())
     }
 

@@ -40,6 +40,10 @@ pub const FILE_SYSTEM: &[Exception] = &[
     ),
     may("crates/engine/src/scratch/map.rs", "scratch: the map of fingerprints"),
     may("crates/engine/src/scratch/mod.rs", "scratch: the folder and its lock"),
+    may(
+        "crates/engine/src/scratch/place.rs",
+        "scratch: where it may be, how much room it has, and its move",
+    ),
     may("crates/engine/src/scratch/segment.rs", "scratch: one file of the map"),
     may(
         "crates/restic/src/blobs.rs",
@@ -71,8 +75,13 @@ pub const FILE_SYSTEM: &[Exception] = &[
         "a source: which file system a file is on",
     ),
     may("crates/sources/src/files/found.rs", "a source: opens what was found"),
+    may(
+        "crates/sources/src/files/fstab.rs",
+        "a source: which volumes ought to be mounted",
+    ),
     may("crates/sources/src/files/listing.rs", "a source: lists a directory"),
     may("crates/sources/src/files/meta.rs", "a source: what statx says"),
+    may("crates/sources/src/files/mounts.rs", "a source: what is mounted where"),
     may(
         "crates/sources/src/files/reading.rs",
         "a source: reads contents and holes",
@@ -96,6 +105,10 @@ pub const FILE_SYSTEM: &[Exception] = &[
     may(
         "crates/sources/src/files/target/writer.rs",
         "a target: contents and holes",
+    ),
+    may(
+        "crates/sources/src/files/volume.rs",
+        "a source: of which kind a volume is",
     ),
     may("crates/sources/src/files/walk.rs", "a source: walks trees"),
     may("crates/sources/src/files/xattrs.rs", "a source: extended attributes"),

@@ -6,6 +6,7 @@ use strongroom_api::ClientError;
 use strongroom_engine::EngineError;
 use strongroom_model::{Operation, PointId};
 use strongroom_restic::ResticError;
+use strongroom_sources::files::VolumeError;
 
 /// Why the agent cannot do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +66,9 @@ pub enum AgentError {
     /// The machine's settings cannot be used.
     #[error("the settings of this machine cannot be used: {0}")]
     Settings(String),
+    /// What is selected lies on a volume that is not backed up.
+    #[error("{0}")]
+    Volume(#[from] VolumeError),
     /// Somebody stopped the job at the service.
     #[error("the job was stopped at the service; what was sent is not sent again")]
     StoppedByService,

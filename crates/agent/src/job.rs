@@ -186,6 +186,11 @@ fn failure(error: &AgentError) -> JobError {
         AgentError::Client(ClientError::Refused(problem)) => (problem.code.as_str(), problem.detail.clone()),
         AgentError::Client(_) => ("ServiceUnreachable", "The service could not be reached".to_owned()),
         AgentError::NothingSelected => ("NothingSelected", error.to_string()),
+        AgentError::Volume(_) => (
+            "VolumeNotAllowed",
+            "What is selected lies on a volume that is absent, or not backed up unless somebody allows it; the machine's log says which"
+                .to_owned(),
+        ),
         // What else there is may name files.
         _ => (
             "OperationFailed",

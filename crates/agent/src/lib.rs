@@ -21,5 +21,5 @@ pub use import::{Choice, Import, Planned};
 pub use machine::{Backup, Machine, no_points};
 pub use register::{Registration, register};
 pub use run::{Event, run};
-pub use settings::AgentSettings;
-pub use state::{MachineState, StateFolder};
+pub use settings::Wanted;
+pub use state::{MachineState, ScratchPlace, StateFolder};

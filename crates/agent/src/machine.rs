@@ -9,17 +9,18 @@ use strongroom_engine::backup::{BackupOptions, BackupParts, BackupReport, back_u
 use strongroom_engine::listing::{Listed, list};
 use strongroom_engine::restore::{RestoreOptions, RestoreParts, RestoreReport, restore};
 use strongroom_engine::verify::{VerifyReport, verify};
-use strongroom_engine::{OpenPoint, Progress, Scratch};
+use strongroom_engine::{EngineError, OpenPoint, Progress, Scratch};
 use strongroom_format::point::Issue;
-use strongroom_model::{Clock, JobId, Operation, PointId};
+use strongroom_model::{Clock, JobId, MachineSettings, Operation, PointId};
 use strongroom_seal::{DataKeys, Level};
-use strongroom_sources::files::Selection;
+use strongroom_sources::files::{Kind, Selection, Walker};
+use tokio::task::spawn_blocking;
 
 use crate::error::AgentError;
 use crate::job::Job;
 use crate::service_vault::ServiceVault;
-use crate::settings::AgentSettings;
-use crate::state::{LastMade, MachineState, StateFolder};
+use crate::settings::Wanted;
+use crate::state::{LastMade, MachineState, ScratchPlace, StateFolder};
 
 /// What Azure calls the parts of a backup and of a restore.
 const TRANSFER: &str = "Transfer data to vault";
@@ -112,6 +113,7 @@ impl Machine {
 
     /// Makes a backup now. The service knows of it as a job.
     pub async fn back_up(&self, backup: Backup, progress: Progress) -> Result<BackupReport, AgentError> {
+        backup.selection.check_volumes()?;
         // Before the service is told: whoever else backs up this machine just now goes on with his job.
         let scratch = self.scratch()?;
         let id = self.client.begin_job(Operation::Backup).await?.id;
@@ -122,7 +124,11 @@ impl Machine {
     pub(crate) async fn back_up_as_set(&self, id: JobId, progress: Progress) -> Result<String, AgentError> {
         let prepared = self
             .settings()
-            .and_then(|settings| Ok((settings.backup()?, self.scratch()?)));
+            .and_then(|settings| Wanted::from(settings).backup())
+            .and_then(|backup| {
+                backup.selection.check_volumes()?;
+                Ok((backup, self.scratch()?))
+            });
         let (backup, scratch) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -162,16 +168,88 @@ impl Machine {
     }
 
     pub(crate) fn scratch(&self) -> Result<Arc<Scratch>, AgentError> {
-        Ok(Arc::new(Scratch::open(&self.folder.scratch())?))
+        let place = self.folder.scratch()?;
+        let scratch = Scratch::open(&place.path)?;
+        self.leave_scratch(place)?;
+        Ok(Arc::new(scratch))
+    }
+
+    /// Where its scratch folder is.
+    pub fn scratch_path(&self) -> Result<PathBuf, AgentError> {
+        Ok(self.folder.scratch()?.path)
+    }
+
+    /// Moves its scratch folder. From one moment on the copy counts, and until then the old one: an interruption leaves one
+    /// that is whole.
+    pub fn move_scratch(&self, path: PathBuf) -> Result<(), AgentError> {
+        let place = self.folder.scratch()?;
+        if place.path == path {
+            return Ok(());
+        }
+        match Scratch::open(&place.path) {
+            Ok(scratch) => drop(scratch.copy_to(&path)?),
+            // Whoever moves away from such a place has lost what it knew: one slower run.
+            Err(EngineError::ScratchPlace { .. }) => drop(Scratch::begin(&path)?),
+            Err(error) => return Err(error.into()),
+        }
+        let place = ScratchPlace {
+            path,
+            leaving: Some(place.path),
+        };
+        self.folder.keep_scratch(&place)?;
+        self.leave_scratch(place)
+    }
+
+    /// Removes the folder that the scratch folder was moved from.
+    fn leave_scratch(&self, place: ScratchPlace) -> Result<(), AgentError> {
+        let Some(left) = &place.leaving else { return Ok(()) };
+        match Scratch::remove(left) {
+            Ok(()) => {}
+            Err(error @ EngineError::ScratchPlace { .. }) => tracing::warn!("{error}. What was left in it stays there"),
+            Err(error) => {
+                tracing::warn!("{error}; the former scratch folder is removed another time");
+                return Ok(());
+            }
+        }
+        self.folder.keep_scratch(&ScratchPlace { leaving: None, ..place })
+    }
+
+    /// Whether the scratch folder has room for a backup, told as an issue if it has not: the recovery point is whole all the
+    /// same. The first time, what there is to back up is counted; later the last recovery point tells.
+    async fn room(
+        &self,
+        scratch: &Scratch,
+        selection: &Selection,
+        progress: &Progress,
+    ) -> Result<Option<Issue>, AgentError> {
+        let (entries, bytes) = match scratch.last_size() {
+            Some(size) => size,
+            None => {
+                let (selection, progress) = (selection.clone(), progress.clone());
+                let counted = spawn_blocking(move || count(selection, &progress));
+                counted.await.expect("counting does not panic")
+            }
+        };
+        let lacking = scratch.lacks(entries, bytes)?;
+        let path = self.scratch_path()?;
+        Ok(lacking.map(|lacking| Issue {
+            path: Vec::new(),
+            why: format!(
+                "the scratch folder {} may lack {} MiB of room for {entries} entries: free it there, or move it with \
+                 `strongroom agent settings --scratch DIR`; without it the next backup reads more than what changed",
+                path.display(),
+                lacking.div_ceil(1 << 20)
+            ),
+        }))
     }
 
     /// What it backs up when nobody says what.
-    pub fn settings(&self) -> Result<AgentSettings, AgentError> {
+    pub fn settings(&self) -> Result<MachineSettings, AgentError> {
         Ok(self.folder.settings()?.unwrap_or_default())
     }
 
     /// Remembers what it backs up when nobody says what.
-    pub fn keep_settings(&self, settings: &AgentSettings) -> Result<(), AgentError> {
+    pub fn keep_settings(&self, settings: &MachineSettings) -> Result<(), AgentError> {
         self.folder.keep_settings(settings)
     }
 
@@ -182,13 +260,16 @@ impl Machine {
         scratch: Arc<Scratch>,
         progress: Progress,
     ) -> Result<BackupReport, AgentError> {
+        let no_room = self.room(&scratch, &backup.selection, &progress).await?;
         let options = BackupOptions {
             force_rehash: backup.force_rehash,
             ..self.backup_options(backup.level)?
         };
         let parts = self.writing(Some(job), progress);
         let report = back_up(&parts, scratch, backup.selection, &options).await?;
-        Ok(self.remembered(report))
+        let mut report = self.remembered(report);
+        report.issues.extend(no_room);
+        Ok(report)
     }
 
     /// How it makes recovery points of its own files.
@@ -356,6 +437,20 @@ pub(crate) fn match_point(text: &str, points: impl Iterator<Item = PointId>) -> 
             Err(AgentError::NoSuchPoint(why))
         }
     }
+}
+
+/// How many names and bytes there are; what cannot be looked at does not count.
+fn count(selection: Selection, progress: &Progress) -> (u64, u64) {
+    let walker = Walker::new(selection).into_iter().flatten();
+    let found = walker.take_while(|_| !progress.is_cancelled()).filter_map(Result::ok);
+    found.fold((0, 0), |(entries, bytes), found| {
+        let size = if found.meta.kind == Kind::File {
+            found.meta.size
+        } else {
+            0
+        };
+        (entries + 1, bytes + size)
+    })
 }
 
 /// One thread for each processor.

@@ -1,50 +1,81 @@
-//! What a machine backs up when nobody says what: kept on the machine, for the names are nobody else's business.
+//! From settings and wishes to a backup.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use strongroom_model::MachineSettings;
 use strongroom_seal::Level;
-use strongroom_sources::files::{Rules, Selection};
+use strongroom_sources::files::{Marker, Pattern, Patterns, Rules, Selection, preset};
 
 use crate::error::AgentError;
 use crate::machine::Backup;
 
-/// What a machine backs up, and how.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct AgentSettings {
-    /// Files and folders, by absolute paths.
-    pub paths: Vec<PathBuf>,
-    /// Patterns of what is left out.
-    pub exclude: Vec<String>,
-    /// Takes the contents of folders with a CACHEDIR.TAG too.
-    pub include_caches: bool,
-    /// Does not enter other file systems.
-    pub one_file_system: bool,
-    /// How hard to compress, if not as usual.
-    pub compression: Option<i32>,
-}
+/// Where the patterns of settings come from, for people.
+const SETTINGS: &str = "the settings";
 
 /// How hard contents are compressed if nobody says otherwise.
 const COMPRESSION: i32 = 3;
 
-impl AgentSettings {
-    /// The backup that they describe.
+/// What somebody wants to be backed up: settings, and patterns that come from elsewhere.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Files and folders, by absolute paths: instead of those of the settings.
+    pub paths: Vec<PathBuf>,
+    /// What to leave out.
+    pub settings: MachineSettings,
+    /// More patterns of what is taken, with their origins.
+    pub include: Vec<Pattern>,
+    /// More patterns of what is left out; they win over those of the settings.
+    pub exclude: Vec<Pattern>,
+}
+
+impl From<MachineSettings> for Wanted {
+    fn from(settings: MachineSettings) -> Self {
+        Self {
+            paths: settings.paths.iter().map(PathBuf::from).collect(),
+            settings,
+            ..Self::default()
+        }
+    }
+}
+
+impl Wanted {
+    /// What that selects.
     ///
     /// # Errors
-    /// When nothing is selected, or a pattern is none.
-    pub fn backup(&self) -> Result<Backup, AgentError> {
-        if self.paths.is_empty() {
+    /// When nothing is selected, or a pattern or a marker is none.
+    pub fn selection(self) -> Result<Selection, AgentError> {
+        let Self {
+            paths,
+            settings,
+            include,
+            exclude,
+        } = self;
+        if paths.is_empty() {
             return Err(AgentError::NothingSelected);
         }
-        let refused = |error: &dyn std::fmt::Display| AgentError::Settings(error.to_string());
-        let mut rules = Rules::new(&self.exclude).map_err(|error| refused(&error))?;
-        rules.skip_caches = !self.include_caches;
-        rules.one_file_system = self.one_file_system;
-        let selection = Selection::new(self.paths.clone(), rules).map_err(|error| refused(&error))?;
+        let presets = settings.presets.iter().copied().flat_map(preset);
+        let rules = Rules {
+            exclude: Patterns::new(presets.chain(of_settings(settings.exclude)).chain(exclude)).map_err(refused)?,
+            include: Patterns::new(of_settings(settings.include).chain(include)).map_err(refused)?,
+            larger_than: settings.exclude_larger_than,
+            types: BTreeSet::from_iter(settings.exclude_types),
+            markers: markers(&settings.exclude_if_present, settings.include_caches)?,
+            one_file_system: settings.one_file_system,
+            allowed: BTreeSet::from_iter(settings.allow),
+        };
+        Selection::new(paths, rules).map_err(refused)
+    }
+
+    /// The backup that does that.
+    ///
+    /// # Errors
+    /// As [`Wanted::selection`] does, and when there is no such compression.
+    pub fn backup(self) -> Result<Backup, AgentError> {
+        let level = self.level()?;
         Ok(Backup {
-            selection,
-            level: self.level()?,
+            selection: self.selection()?,
+            level,
             force_rehash: false,
         })
     }
@@ -54,26 +85,60 @@ impl AgentSettings {
     /// # Errors
     /// When there is no such level.
     pub fn level(&self) -> Result<Level, AgentError> {
-        let level = Level::new(self.compression.unwrap_or(COMPRESSION));
-        level.map_err(|error| AgentError::Settings(error.to_string()))
+        Level::new(self.settings.compression.unwrap_or(COMPRESSION)).map_err(refused)
     }
+}
+
+fn of_settings(patterns: Vec<String>) -> impl Iterator<Item = Pattern> {
+    patterns.into_iter().map(|text| Pattern::new(text, SETTINGS))
+}
+
+fn markers(texts: &[String], include_caches: bool) -> Result<Vec<Marker>, AgentError> {
+    let caches = (!include_caches).then(Marker::cache_tag);
+    let named = texts.iter().map(|text| Marker::parse(text).map_err(refused));
+    named.chain(caches.map(Ok)).collect()
+}
+
+fn refused(error: impl std::fmt::Display) -> AgentError {
+    AgentError::Settings(error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    use strongroom_model::Preset;
+
     use super::*;
 
     #[test]
     fn settings_become_a_backup_or_a_sentence() {
-        let nothing = AgentSettings::default().backup().unwrap_err();
+        let nothing = Wanted::default().backup().unwrap_err();
         assert!(nothing.to_string().contains("agent settings"), "{nothing}");
-        let mut settings = AgentSettings {
-            paths: vec!["/etc".into()],
+        let settings = MachineSettings {
+            paths: vec!["/etc".to_owned()],
             exclude: vec!["*.o".to_owned()],
-            ..AgentSettings::default()
+            presets: vec![Preset::System],
+            ..MachineSettings::default()
         };
-        assert_eq!(settings.backup().unwrap().selection.roots(), [PathBuf::from("/etc")]);
-        settings.compression = Some(99);
-        assert!(settings.backup().is_err());
+        let selection = Wanted::from(settings.clone()).backup().unwrap().selection;
+        assert_eq!(selection.roots(), [PathBuf::from("/etc")]);
+        // Presets first, so that a pattern of the user's can take something in again.
+        let patterns: Vec<&str> = selection.rules().exclude.texts().collect();
+        assert_eq!((patterns[0], patterns.last()), ("/proc/*", Some(&"*.o")));
+        for wrong in [
+            MachineSettings {
+                compression: Some(99),
+                ..settings.clone()
+            },
+            MachineSettings {
+                include: vec!["a{b".to_owned()],
+                ..settings.clone()
+            },
+            MachineSettings {
+                exclude_if_present: vec!["a/b".to_owned()],
+                ..settings.clone()
+            },
+        ] {
+            assert!(Wanted::from(wrong).backup().is_err());
+        }
     }
 }

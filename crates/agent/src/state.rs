@@ -6,6 +6,7 @@
 //! master.key     the master key of its key set, 32 bytes
 //! last.json      the last recovery point that it made, to notice a vault that withholds it
 //! settings.json  what it backs up when nobody says what
+//! scratch.json   where the cache is, if it was moved
 //! scratch/       the cache
 //! import/        the cache of an import, which ends with it
 //! ```
@@ -17,12 +18,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use strongroom_api::MachineKey;
-use strongroom_model::{ContainerId, Digest, ItemId, KeySetId, MachineName, PointId, VaultId, VaultName};
+use strongroom_model::{
+    ContainerId, Digest, ItemId, KeySetId, MachineName, MachineSettings, PointId, VaultId, VaultName,
+};
 use strongroom_seal::MasterKey;
 use zeroize::Zeroizing;
 
 use crate::error::AgentError;
-use crate::settings::AgentSettings;
 
 /// Who a machine is. No secret is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +56,16 @@ pub struct LastMade {
     pub digest: Digest,
 }
 
+/// Where the scratch folder of a machine is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScratchPlace {
+    /// The folder. It is this machine's own business: nobody else may have a program write somewhere.
+    pub path: PathBuf,
+    /// The folder that it was moved from, until that is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaving: Option<PathBuf>,
+}
+
 /// The state folder of one machine.
 #[derive(Clone, Debug)]
 pub struct StateFolder(PathBuf);
@@ -69,9 +81,18 @@ impl StateFolder {
         &self.0
     }
 
-    /// Where the scratch folder is.
-    pub fn scratch(&self) -> PathBuf {
-        self.0.join("scratch")
+    /// Where the scratch folder is, and where it was if that is not gone yet.
+    pub fn scratch(&self) -> Result<ScratchPlace, AgentError> {
+        let usual = || ScratchPlace {
+            path: self.0.join("scratch"),
+            leaving: None,
+        };
+        Ok(self.read_json("scratch.json")?.unwrap_or_else(usual))
+    }
+
+    /// Keeps where the scratch folder is from now on.
+    pub fn keep_scratch(&self, place: &ScratchPlace) -> Result<(), AgentError> {
+        self.write("scratch.json", &to_json(place))
     }
 
     /// Where the scratch folder of an import is: what the machine knows of its own files is not touched by one.
@@ -106,12 +127,12 @@ impl StateFolder {
     }
 
     /// What the machine backs up when nobody says what, if somebody has set that.
-    pub fn settings(&self) -> Result<Option<AgentSettings>, AgentError> {
+    pub fn settings(&self) -> Result<Option<MachineSettings>, AgentError> {
         self.read_json("settings.json")
     }
 
     /// Keeps what the machine backs up when nobody says what.
-    pub fn keep_settings(&self, settings: &AgentSettings) -> Result<(), AgentError> {
+    pub fn keep_settings(&self, settings: &MachineSettings) -> Result<(), AgentError> {
         self.write("settings.json", &to_json(settings))
     }
 

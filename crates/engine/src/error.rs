@@ -20,6 +20,14 @@ pub enum EngineError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The scratch folder is where none can be.
+    #[error("{} cannot be the scratch folder: {why}. Choose another with `strongroom agent settings --scratch DIR`", path.display())]
+    ScratchPlace {
+        /// Where.
+        path: PathBuf,
+        /// Why, as a clause.
+        why: String,
+    },
     /// Another backup of this machine is running.
     #[error("another backup of this machine is running; wait for it, or stop it")]
     Busy,

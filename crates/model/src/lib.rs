@@ -12,6 +12,7 @@ mod hash;
 mod id;
 mod item;
 mod job;
+mod machine_settings;
 mod name;
 mod notice;
 mod notification;
@@ -34,6 +35,7 @@ pub use id::{
 };
 pub use item::{ItemChange, ItemState, POINTS_PER_ITEM_MAX};
 pub use job::{JobError, JobProgress, JobState, Operation, Task, TaskState, Trigger};
+pub use machine_settings::{EntryType, MachineSettings, Preset, VolumeKind};
 pub use name::{
     GuardName, MachineName, NameError, PolicyName, PrincipalName, ProviderName, Region, ResourceGroupName, UserName,
     VaultName,

@@ -26,7 +26,7 @@ use crate::terminal::Terminal;
 pub(crate) enum Agent {
     Register(Register),
     Run(run::Run),
-    Settings(settings::Settings),
+    Settings(Box<settings::Settings>),
     Status(Status),
     StopProtection(stop_protection::StopProtection),
     Unregister(unregister::Unregister),

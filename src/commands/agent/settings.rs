@@ -1,16 +1,21 @@
 //! `strongroom agent settings`: what this machine backs up when nobody says what.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use strongroom_agent::AgentSettings;
+use serde::Serialize;
+use strongroom_agent::{AgentError, Wanted};
 use strongroom_api::RetryPolicy;
+use strongroom_model::{EntryType, MachineSettings, Preset, VolumeKind};
+use strongroom_sources::files::VolumeError;
 
 use crate::cli::Global;
 use crate::commands::agent;
 use crate::failure::{Failure, Outcome};
+use crate::rule_flags::{RuleFlags, add};
 use crate::shown_path::absolute;
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, bytes};
 
 /// Show or change what this machine backs up on schedule
 ///
@@ -19,8 +24,10 @@ use crate::terminal::Terminal;
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
-  strongroom agent settings --path /etc --path /home --exclude '*.iso'
+  strongroom agent settings --path /etc --path /home --exclude '*.iso' --preset caches
+  strongroom agent settings --path / --preset caches,system --exclude-larger-than 4G
   strongroom agent settings --remove-path /home
+  strongroom agent settings --scratch /srv/strongroom-scratch
   strongroom agent settings")]
 pub(crate) struct Settings {
     /// Select a file or folder; may be given several times
@@ -29,54 +36,98 @@ pub(crate) struct Settings {
     /// Do not select it any more
     #[arg(long, value_name = "PATH")]
     remove_path: Vec<PathBuf>,
-    /// Leave out what fits this pattern; may be given several times
+    #[command(flatten)]
+    rules: RuleFlags,
+    /// Forget this pattern of what is taken
     #[arg(long, value_name = "PATTERN")]
-    exclude: Vec<String>,
-    /// Do not leave it out any more
+    remove_include: Vec<String>,
+    /// Do not leave out any more what fits this pattern
     #[arg(long, value_name = "PATTERN")]
     remove_exclude: Vec<String>,
+    /// Do not leave out these types any more
+    #[arg(long, value_name = "TYPES", value_delimiter = ',')]
+    remove_exclude_type: Vec<EntryType>,
+    /// Take folders with such a file again
+    #[arg(long, value_name = "NAME[:HEADER]")]
+    remove_exclude_if_present: Vec<String>,
+    /// Do not leave out any more what this preset does
+    #[arg(long, value_name = "PRESETS", value_delimiter = ',')]
+    remove_preset: Vec<Preset>,
+    /// Do not take volumes of these kinds any more
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    remove_allow: Vec<VolumeKind>,
     /// Whether to take the contents of folders with a CACHEDIR.TAG too
     #[arg(long, value_name = "true|false")]
     include_caches: Option<bool>,
     /// Whether to stay on the file systems of the selected folders
     #[arg(long, value_name = "true|false")]
     one_file_system: Option<bool>,
+    /// Move the scratch folder there: a folder of its own, on a disk of this machine
+    ///
+    /// It is what this machine remembers between backups: some 150 MB for a million files and 1 MB for each GiB of large
+    /// ones, twice that while a backup ends. Its loss costs one slower backup.
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
     /// How hard to compress: -7 (fast) to 19 (small)
     #[arg(long, value_name = "LEVEL", allow_negative_numbers = true)]
     compression: Option<i32>,
 }
 
+#[derive(Serialize)]
+struct View {
+    #[serde(flatten)]
+    settings: MachineSettings,
+    scratch: PathBuf,
+}
+
 impl Settings {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
         let machine = agent::open(global, RetryPolicy::NONE)?;
+        if let Some(scratch) = &self.scratch {
+            machine.move_scratch(text(scratch)?.into())?;
+        }
+        let view = |settings| -> Result<View, Failure> {
+            let scratch = machine.scratch_path()?;
+            Ok(View { settings, scratch })
+        };
         let before = machine.settings()?;
         let after = self.over(before.clone())?;
         if after == before {
-            terminal.result(&after, shown)?;
+            terminal.result(&view(after)?, shown)?;
             return Ok(Outcome::Done);
         }
+        if let Some(why) = after.refused() {
+            return Err(AgentError::Settings(why).into());
+        }
         if !after.paths.is_empty() {
-            // Refused now, rather than at night.
-            after.backup()?;
+            // Refused now, rather than at night. What is absent now may be there then.
+            let backup = Wanted::from(after.clone()).backup()?;
+            match backup.selection.check_volumes() {
+                Ok(()) | Err(VolumeError::Absent(_)) => {}
+                Err(refused) => return Err(refused.into()),
+            }
         }
         machine.keep_settings(&after)?;
-        terminal.done(&after, shown)?;
+        terminal.done(&view(after)?, shown)?;
         Ok(Outcome::Done)
     }
 
-    fn over(self, mut settings: AgentSettings) -> Result<AgentSettings, Failure> {
+    fn over(self, mut settings: MachineSettings) -> Result<MachineSettings, Failure> {
         for path in &self.path {
-            add(&mut settings.paths, absolute(path)?);
+            add(&mut settings.paths, &[text(path)?]);
         }
+        self.rules.add_to(&mut settings);
+        add(&mut settings.include, &self.rules.include);
+        add(&mut settings.exclude, &self.rules.exclude);
         for path in &self.remove_path {
-            remove(&mut settings.paths, &absolute(path)?, |path| path.display().to_string())?;
+            remove(&mut settings.paths, &[text(path)?])?;
         }
-        for pattern in self.exclude {
-            add(&mut settings.exclude, pattern);
-        }
-        for pattern in &self.remove_exclude {
-            remove(&mut settings.exclude, pattern, Clone::clone)?;
-        }
+        remove(&mut settings.include, &self.remove_include)?;
+        remove(&mut settings.exclude, &self.remove_exclude)?;
+        remove(&mut settings.exclude_types, &self.remove_exclude_type)?;
+        remove(&mut settings.exclude_if_present, &self.remove_exclude_if_present)?;
+        remove(&mut settings.presets, &self.remove_preset)?;
+        remove(&mut settings.allow, &self.remove_allow)?;
         settings.include_caches = self.include_caches.unwrap_or(settings.include_caches);
         settings.one_file_system = self.one_file_system.unwrap_or(settings.one_file_system);
         settings.compression = self.compression.or(settings.compression);
@@ -84,39 +135,55 @@ impl Settings {
     }
 }
 
-fn add<T: PartialEq>(list: &mut Vec<T>, value: T) {
-    if !list.contains(&value) {
-        list.push(value);
-    }
+/// Settings are text; a backup by hand takes any name.
+fn text(path: &Path) -> Result<String, Failure> {
+    absolute(path)?.into_os_string().into_string().map_err(|path| {
+        let shown = path.display();
+        Failure::new(format!(
+            "{shown} cannot be in the settings, for its name is no UTF-8: select the folder that it is in"
+        ))
+    })
 }
 
-fn remove<T: PartialEq>(list: &mut Vec<T>, value: &T, name: impl Fn(&T) -> String) -> Result<(), Failure> {
-    let before = list.len();
-    list.retain(|member| member != value);
-    match list.len() < before {
-        true => Ok(()),
-        false => {
-            let why = format!(
-                "\"{}\" is not among the settings: `strongroom agent settings` shows them",
-                name(value)
-            );
-            Err(Failure::new(why))
-        }
+fn remove<T: PartialEq + Display>(list: &mut Vec<T>, values: &[T]) -> Result<(), Failure> {
+    for value in values {
+        let place = list.iter().position(|member| member == value).ok_or_else(|| {
+            Failure::new(format!(
+                "\"{value}\" is not among the settings: `strongroom agent settings` shows them"
+            ))
+        })?;
+        list.remove(place);
     }
+    Ok(())
 }
 
-fn shown(settings: &AgentSettings) -> String {
+fn shown(View { settings, scratch }: &View) -> String {
+    let scratch = line("scratch", scratch.display());
     if settings.paths.is_empty() {
-        return "Nothing is selected: `strongroom agent settings --path PATH` selects something.".to_owned();
-    }
-    let path = |path: &PathBuf| Path::display(path).to_string();
-    let paths: Vec<String> = settings.paths.iter().map(path).collect();
-    let mut text = format!("backs up      {}\n", paths.join("\n              "));
-    if !settings.exclude.is_empty() {
-        text += &format!("leaves out    {}\n", settings.exclude.join("\n              "));
+        return format!("Nothing is selected: `strongroom agent settings --path PATH` selects something.\n{scratch}");
     }
     let yes_no = |yes: bool| if yes { "yes" } else { "no" };
-    text += &format!("caches        {}\n", yes_no(settings.include_caches));
-    text += &format!("one volume    {}\n", yes_no(settings.one_file_system));
-    text
+    let mut text = several("backs up", &settings.paths);
+    text += &several("only", &settings.include);
+    text += &several("leaves out", &settings.exclude);
+    text += &several("presets", &settings.presets);
+    if let Some(most) = settings.exclude_larger_than {
+        text += &line("no more than", bytes(most));
+    }
+    text += &several("no", &settings.exclude_types);
+    text += &several("not beside", &settings.exclude_if_present);
+    text += &several("allows", &settings.allow);
+    text += &line("caches", yes_no(settings.include_caches));
+    text += &line("one volume", yes_no(settings.one_file_system));
+    text + &scratch
+}
+
+fn line(name: &str, value: impl Display) -> String {
+    format!("{name:<14}{value}\n")
+}
+
+/// One line each; nothing if there are none.
+fn several<T: Display>(name: &str, values: &[T]) -> String {
+    let names = std::iter::once(name).chain(std::iter::repeat(""));
+    names.zip(values).map(|(name, value)| line(name, value)).collect()
 }

@@ -151,7 +151,7 @@ impl Scan {
     fn walk_issue(&mut self, issue: &WalkIssue) {
         let why = match issue.kind {
             IssueKind::Vanished => "it vanished during the backup",
-            IssueKind::Unreadable => &issue.why,
+            IssueKind::Unreadable | IssueKind::NotMounted | IssueKind::NotAllowed => &issue.why,
         };
         self.issues.add(&issue.path, why);
     }

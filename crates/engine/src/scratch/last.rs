@@ -69,6 +69,11 @@ impl LastPoint {
         serde_json::from_slice(&fs::read(root.join(DESCRIPTION)).ok()?).ok()
     }
 
+    /// Whether a file of the folder is the one that says that the others count.
+    pub(super) fn describes(name: &Path) -> bool {
+        name == Path::new(DESCRIPTION)
+    }
+
     pub(super) fn remove(root: &Path) {
         let _ = fs::remove_file(root.join(DESCRIPTION));
         remove_logs(root, None);

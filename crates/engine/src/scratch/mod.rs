@@ -5,6 +5,7 @@
 
 mod last;
 mod map;
+mod place;
 mod segment;
 
 use std::fs::{self, File};
@@ -27,7 +28,8 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Opens the folder, making it if needed, and locks it.
+    /// Opens the folder, making it if needed, and locks it. Refuses one that is not this user's alone, or not on a disk of
+    /// this machine.
     pub fn open(root: &Path) -> Result<Self, EngineError> {
         let scratch = |action| {
             move |source| EngineError::Scratch {
@@ -37,6 +39,7 @@ impl Scratch {
             }
         };
         make_private(root).map_err(scratch("make"))?;
+        place::check_place(root)?;
         let lock = File::create(root.join("lock")).map_err(scratch("write to"))?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self {

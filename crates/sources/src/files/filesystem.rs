@@ -1,9 +1,12 @@
-//! Which file systems hold no data.
+//! Which mount points a walk does not cross.
 
+use super::mounts::Mounts;
+use super::volume;
 use rustix::fd::AsFd;
 use rustix::fs::{Mode, OFlags, fstatfs, openat};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::CStr;
+use strongroom_model::VolumeKind;
 
 /// Magic numbers of file systems that only show the state of the kernel: linux/magic.h and the
 /// sources of the file systems. Backing them up would be wrong (endless, dangerous or pointless).
@@ -39,39 +42,80 @@ const PSEUDO: [u32; 28] = [
     0x5a3c_69f0, // apparmorfs
 ];
 
-/// Remembers which devices are pseudo file systems, so that each is asked about once.
-#[derive(Debug, Default)]
+/// Whether a walk goes into what is mounted at a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Crossing {
+    /// It does.
+    Enter,
+    /// It holds no data.
+    Pseudo,
+    /// It is of a kind that has to be allowed; and the volume in words.
+    Volume(VolumeKind, String),
+}
+
+/// Remembers what is known of each device, so that each is asked about once.
+#[derive(Debug)]
 pub(super) struct FileSystems {
-    pseudo_by_device: HashMap<u64, bool>,
+    mounts: Mounts,
+    allowed: BTreeSet<VolumeKind>,
+    by_device: HashMap<u64, Crossing>,
 }
 
 impl FileSystems {
-    /// Whether the directory `name`, on which `device` is mounted, belongs to a pseudo file system.
-    /// One that cannot be asked counts as real: the attempt to read it will tell.
-    pub(super) fn is_pseudo(&mut self, device: u64, parent: impl AsFd, name: &CStr) -> bool {
-        let ask = || pseudo(parent, name).unwrap_or(false);
-        *self.pseudo_by_device.entry(device).or_insert_with(ask)
+    /// Nothing is known yet.
+    pub(super) fn new(mounts: Mounts, allowed: BTreeSet<VolumeKind>) -> FileSystems {
+        FileSystems {
+            mounts,
+            allowed,
+            by_device: HashMap::new(),
+        }
+    }
+
+    /// Whether to enter the directory `name`, on which `device` is mounted. One that cannot be asked is entered: the attempt
+    /// to read it will tell.
+    pub(super) fn crossing(&mut self, device: u64, parent: impl AsFd, name: &CStr) -> Crossing {
+        let ask = || crossing(&self.mounts, &self.allowed, parent, name).unwrap_or(Crossing::Enter);
+        self.by_device.entry(device).or_insert_with(ask).clone()
     }
 }
 
-fn pseudo(parent: impl AsFd, name: &CStr) -> rustix::io::Result<bool> {
+fn crossing(
+    mounts: &Mounts,
+    allowed: &BTreeSet<VolumeKind>,
+    parent: impl AsFd,
+    name: &CStr,
+) -> rustix::io::Result<Crossing> {
     // With PATH alone an automount is not triggered.
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = openat(parent, name, flags, Mode::empty())?;
+    let directory = openat(parent, name, flags, Mode::empty())?;
+    let mount = mounts.of(&directory);
+    // To statfs, devtmpfs is a tmpfs.
+    if is_pseudo(&directory)? || mount.is_some_and(|mount| mount.file_system == "devtmpfs") {
+        return Ok(Crossing::Pseudo);
+    }
+    let of_kind = mount.and_then(|mount| Some((volume::kind(mount)?, mount)));
+    Ok(match of_kind {
+        Some((kind, mount)) if !allowed.contains(&kind) => Crossing::Volume(kind, volume::in_words(kind, mount)),
+        _ => Crossing::Enter,
+    })
+}
+
+/// Whether something open, if only by its path, lies on a file system that only shows the state of the kernel.
+pub(super) fn is_pseudo(fd: impl AsFd) -> rustix::io::Result<bool> {
     // The kernel keeps the magic in 32 bits; the field is wider on some architectures.
-    Ok(PSEUDO.contains(&(fstatfs(&fd)?.f_type as u32)))
+    Ok(PSEUDO.contains(&(fstatfs(fd)?.f_type as u32)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::pseudo;
+    use super::is_pseudo;
     use rustix::fs::{CWD, Mode, OFlags, openat};
 
     #[test]
     fn proc_and_sys_are_pseudo_and_tmp_is_not() {
-        let root = openat(CWD, c"/", OFlags::PATH, Mode::empty()).unwrap();
-        for (name, expected) in [(c"proc", true), (c"sys", true), (c"etc", false), (c"tmp", false)] {
-            assert_eq!(pseudo(&root, name), Ok(expected), "{name:?}");
+        for (name, expected) in [(c"/proc", true), (c"/sys", true), (c"/etc", false), (c"/tmp", false)] {
+            let handle = openat(CWD, name, OFlags::PATH, Mode::empty()).unwrap();
+            assert_eq!(is_pseudo(&handle), Ok(expected), "{name:?}");
         }
     }
 }

@@ -24,7 +24,7 @@ impl Source for Selection {
     }
 
     fn exclusions(&self) -> Vec<String> {
-        self.rules().patterns().to_vec()
+        self.rules().exclude.texts().map(str::to_owned).collect()
     }
 }
 

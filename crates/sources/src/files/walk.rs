@@ -1,22 +1,28 @@
 //! The walk over a selection, in path order.
 
-use super::filesystem::FileSystems;
+use super::filesystem::{Crossing, FileSystems};
 use super::found::Found;
+use super::fstab::Absences;
+use super::left_out::{LeftOut, Rule};
 use super::listing::{Hint, Listing};
+use super::marker::Marker;
 use super::meta::{Kind, Meta};
-use super::reading::{open_entry, open_quietly};
-use super::rules::{CACHE_TAG_NAME, CACHE_TAG_SIGNATURE, Rules};
+use super::mounts::Mounts;
+use super::reading::open_quietly;
+use super::rules::Rules;
 use super::selection::Selection;
 use super::shown::ShownPath;
+use super::step::{IssueKind, Step, WalkIssue};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
-use rustix::io::{Errno, pread};
+use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
+use strongroom_model::VolumeKind;
 
 /// How many directories of the path to the present place stay open. In deeper trees those above
 /// are closed and opened again on the way back.
@@ -33,41 +39,8 @@ const LISTABLE: OFlags = OFlags::RDONLY
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
 
-/// Something that the walk could not look at. The walk goes on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("/{}: {why}", ShownPath(path))]
-pub struct WalkIssue {
-    /// Path relative to `/`.
-    pub path: Vec<u8>,
-    /// What a caller may decide by.
-    pub kind: IssueKind,
-    /// For the operator.
-    pub why: String,
-}
-
-/// What is wrong with an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IssueKind {
-    /// It was listed, but was gone when it was looked at; or a selected root does not exist.
-    Vanished,
-    /// It cannot be looked at, or a directory cannot be listed. A directory's own entry has come.
-    Unreadable,
-}
-
-/// What was left out on purpose.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SkipCounts {
-    /// Entries that patterns left out; what lies in a left-out directory is not counted.
-    pub excluded: u64,
-    /// Entries right inside directories with a valid cache tag.
-    pub cached: u64,
-    /// Directories on another file system, whose contents were left out.
-    pub other_file_systems: u64,
-    /// Directories of pseudo file systems such as `/proc`, whose contents were left out.
-    pub pseudo_file_systems: u64,
-}
-
-/// Walks a selection: an iterator over entries, each right before what lies in it.
+/// Walks a selection: an iterator over entries, each right before what lies in it. Whoever wants to know what is left out
+/// asks for each [`Walker::step`] instead.
 ///
 /// The directories above the roots come too, once each, without their other contents, so that a
 /// restore can make them again; `/` itself is not an entry. Memory is bounded by the directories on
@@ -82,10 +55,10 @@ pub struct Walker {
     /// Path of the directory on top of the stack, or of the one to be entered.
     path: Vec<u8>,
     to_enter: Option<Entrance>,
-    /// What went wrong and has not been handed out yet.
-    issues: VecDeque<WalkIssue>,
-    skipped: SkipCounts,
+    /// What has not been handed out yet.
+    ready: VecDeque<Step>,
     file_systems: FileSystems,
+    absences: Absences,
     buffer: Box<[MaybeUninit<u8>]>,
 }
 
@@ -99,6 +72,8 @@ struct Level {
     /// How many names of the listing have been passed; the last of them is the present one.
     passed: usize,
     scope: Scope,
+    /// The directory itself, while nothing in it is known to be included.
+    unannounced: Option<Found>,
 }
 
 /// How a directory relates to the roots.
@@ -116,6 +91,8 @@ struct Inside {
     below: usize,
     /// The device of the root.
     device: u64,
+    /// Whether what lies here is included, unless a pattern says otherwise.
+    is_included: bool,
 }
 
 /// A directory whose entry has been handed out and whose contents come next.
@@ -126,6 +103,7 @@ struct Entrance {
     meta: Meta,
     scope: Scope,
     is_root: bool,
+    unannounced: Option<Found>,
 }
 
 impl Iterator for Walker {
@@ -133,18 +111,10 @@ impl Iterator for Walker {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(entrance) = self.to_enter.take() {
-                self.enter(entrance);
-            }
-            if let Some(issue) = self.issues.pop_front() {
-                return Some(Err(issue));
-            }
-            let level = self.stack.last_mut()?;
-            level.passed += 1;
-            if level.present().is_none() {
-                self.leave();
-            } else if let Some(item) = self.visit() {
-                return Some(item);
+            match self.step()? {
+                Step::Found(found) => return Some(Ok(found)),
+                Step::Issue(issue) => return Some(Err(issue)),
+                Step::LeftOut(_) => {}
             }
         }
     }
@@ -154,27 +124,43 @@ impl Walker {
     /// Starts a walk. Fails only if `/` itself cannot be opened.
     pub fn new(selection: Selection) -> Result<Walker, WalkIssue> {
         let (roots, rules) = selection.into_parts();
+        let mounts = Mounts::load();
         let mut walker = Walker {
             roots: roots
                 .iter()
                 .map(|root| components(root.as_os_str().as_bytes()))
                 .collect(),
-            rules,
             stack: Vec::new(),
             path: Vec::new(),
             to_enter: None,
-            issues: VecDeque::new(),
-            skipped: SkipCounts::default(),
-            file_systems: FileSystems::default(),
+            ready: VecDeque::new(),
+            absences: Absences::load(&mounts),
+            file_systems: FileSystems::new(mounts, rules.allowed.clone()),
+            rules,
             buffer: vec![MaybeUninit::uninit(); LISTING_BUFFER_BYTES].into_boxed_slice(),
         };
         walker.start().map_err(|error| issue(b"", error))?;
         Ok(walker)
     }
 
-    /// What has been left out on purpose so far.
-    pub fn skipped(&self) -> SkipCounts {
-        self.skipped
+    /// What the walk comes to next, with what it leaves out.
+    pub fn step(&mut self) -> Option<Step> {
+        loop {
+            if let Some(step) = self.ready.pop_front() {
+                return Some(step);
+            }
+            if let Some(entrance) = self.to_enter.take() {
+                self.enter(entrance);
+                continue;
+            }
+            let level = self.stack.last_mut()?;
+            level.passed += 1;
+            if level.present().is_none() {
+                self.leave();
+            } else {
+                self.visit();
+            }
+        }
     }
 
     fn start(&mut self) -> Result<(), Errno> {
@@ -184,6 +170,7 @@ impl Walker {
             true => Scope::Inside(Inside {
                 below: 0,
                 device: meta.dev,
+                is_included: self.rules.include.is_empty(),
             }),
             false => Scope::Above(0..self.roots.len()),
         };
@@ -194,23 +181,31 @@ impl Walker {
             meta,
             scope,
             is_root: true,
+            unannounced: None,
         });
         Ok(())
     }
 
-    /// Looks at the present entry. `None` if it is left out.
-    fn visit(&mut self) -> Option<Result<Found, WalkIssue>> {
-        let level = self.stack.last()?;
-        let (name, hint) = level.present()?;
+    /// Looks at the present entry.
+    fn visit(&mut self) {
+        let Some(level) = self.stack.last() else { return };
+        let Some((name, hint)) = level.present() else { return };
         let path = join(&self.path, name);
-        if self.is_excluded(level, &path, name, hint) {
-            self.skipped.excluded += 1;
-            return None;
-        }
+        let is_included = match self.by_name(level, &path, name, hint) {
+            Ok(is_included) => is_included,
+            Err(rule) => return self.ready.push_back(Step::LeftOut(LeftOut { path, rule })),
+        };
         let meta = match Meta::of_entry(level.handle(), name) {
             Ok(meta) => meta,
-            Err(error) => return Some(Err(self.missing(level, name, &path, error))),
+            Err(error) => {
+                return self
+                    .ready
+                    .push_back(Step::Issue(self.missing(level, name, &path, error)));
+            }
         };
+        if let Some(rule) = self.by_facts(level, &meta) {
+            return self.ready.push_back(Step::LeftOut(LeftOut { path, rule }));
+        }
         let directory = Arc::clone(level.handle());
         let name_start = path.len() - name.count_bytes();
         let found = Found {
@@ -220,59 +215,110 @@ impl Walker {
             name_start,
         };
         if meta.kind.is_directory() {
-            self.plan_to_enter(&found);
+            self.plan_to_enter(found, is_included);
         } else if self.leads_to_roots(level, name) {
-            return Some(Err(self.missing(level, name, &found.path, Errno::NOTDIR)));
+            let missing = self.missing(level, name, &found.path, Errno::NOTDIR);
+            self.ready.push_back(Step::Issue(missing));
+        } else {
+            self.announce(found);
         }
-        Some(Ok(found))
     }
 
-    fn is_excluded(&self, level: &Level, path: &[u8], name: &CStr, hint: Hint) -> bool {
+    /// Whether patterns include the present entry; or which rule leaves it out.
+    fn by_name(&self, level: &Level, path: &[u8], name: &CStr, hint: Hint) -> Result<bool, Rule> {
         let Scope::Inside(inside) = &level.scope else {
-            return false;
+            return Ok(true);
         };
-        if self.rules.has_no_patterns() {
-            return false;
+        let Rules { exclude, include, .. } = &self.rules;
+        if exclude.is_empty() && include.is_empty() {
+            return Ok(true);
         }
         let is_directory = match hint {
             Hint::Directory => true,
             Hint::Other => false,
             Hint::Unknown => Meta::of_entry(level.handle(), name).is_ok_and(|meta| meta.kind.is_directory()),
         };
-        self.rules.excludes(path, inside.below, is_directory)
+        if let Some(fit) = exclude.last_fit(path, inside.below, is_directory)
+            && !fit.is_negated
+        {
+            return Err(Rule::Excluded(Arc::clone(fit.pattern)));
+        }
+        let fit = include.last_fit(path, inside.below, is_directory);
+        let is_included = fit.as_ref().map_or(inside.is_included, |fit| !fit.is_negated);
+        match is_included || is_directory {
+            true => Ok(is_included),
+            false => Err(Rule::NotIncluded(fit.map(|fit| Arc::clone(fit.pattern)))),
+        }
     }
 
-    /// Remembers a directory that has just been found as the next to go into.
-    fn plan_to_enter(&mut self, found: &Found) {
+    /// The rule that leaves out an entry for what it is.
+    fn by_facts(&self, level: &Level, meta: &Meta) -> Option<Rule> {
+        let Scope::Inside(_) = &level.scope else { return None };
+        let too_long = |most: &u64| meta.kind == Kind::File && meta.size > *most;
+        let larger = self.rules.larger_than.filter(too_long);
+        let larger = larger.map(|most| Rule::Larger { size: meta.size, most });
+        larger.or_else(|| self.rules.excludes_type(meta.kind).map(Rule::Type))
+    }
+
+    /// Hands out an entry, after the directories that lead to it.
+    fn announce(&mut self, found: Found) {
+        self.announce_above();
+        self.ready.push_back(Step::Found(found));
+    }
+
+    fn announce_above(&mut self) {
+        let waiting = self.stack.iter_mut().filter_map(|level| level.unannounced.take());
+        self.ready.extend(waiting.map(Step::Found));
+    }
+
+    /// Remembers a directory that has just been found as the next to go into. If it is included, it is handed out first.
+    fn plan_to_enter(&mut self, found: Found, is_included: bool) {
         let Some(level) = self.stack.last() else { return };
         let (scope, is_root) = match &level.scope {
-            Scope::Inside(inside) => (Scope::Inside(*inside), false),
+            Scope::Inside(inside) => (Scope::Inside(Inside { is_included, ..*inside }), false),
             Scope::Above(_) => {
                 let roots = self.roots_through(level, found.name());
                 if self.roots[roots.start].len() == self.stack.len() {
-                    let below = found.path.len() + 1;
-                    (
-                        Scope::Inside(Inside {
-                            below,
-                            device: found.meta.dev,
-                        }),
-                        true,
-                    )
+                    let inside = Inside {
+                        below: found.path.len() + 1,
+                        device: found.meta.dev,
+                        is_included: self.rules.include.is_empty(),
+                    };
+                    (Scope::Inside(inside), true)
                 } else {
                     (Scope::Above(roots), false)
                 }
             }
         };
+        self.tell_absence(&found, matches!(scope, Scope::Inside(_)) && !is_root);
         self.path.clone_from(&found.path);
-        let parent = Arc::clone(&found.directory);
-        let meta = found.meta;
-        self.to_enter = Some(Entrance {
-            parent,
+        let mut entrance = Entrance {
+            parent: Arc::clone(&found.directory),
             name: found.c_name(),
-            meta,
+            meta: found.meta,
             scope,
             is_root,
-        });
+            unannounced: None,
+        };
+        match is_included {
+            true => self.announce(found),
+            false => entrance.unannounced = Some(found),
+        }
+        self.to_enter = Some(entrance);
+    }
+
+    /// Tells that a volume ought to be mounted here. One that is mounted on demand is missed only by those who selected it.
+    fn tell_absence(&mut self, found: &Found, is_inside: bool) {
+        let is_expected = |on_demand: bool| !is_inside || !on_demand && !self.rules.one_file_system;
+        if let Some(absent) = self.absences.at(&found.path)
+            && is_expected(absent.on_demand)
+        {
+            self.ready.push_back(Step::Issue(WalkIssue {
+                path: found.path.clone(),
+                kind: IssueKind::NotMounted,
+                why: absent.why.clone(),
+            }));
+        }
     }
 
     /// Which roots are, or lie below, the entry `name` of a directory above roots.
@@ -313,7 +359,7 @@ impl Walker {
                 self.close_one_above();
             }
             Err(error) => {
-                self.issues.push_back(issue(&self.path, error));
+                self.ready.push_back(Step::Issue(issue(&self.path, error)));
                 self.back_to_top();
             }
         }
@@ -329,13 +375,32 @@ impl Walker {
         if entrance.is_root || device == parent.identity.0 {
             return false;
         }
-        if self.rules.one_file_system && device != inside.device {
-            self.skipped.other_file_systems += 1;
-            return true;
-        }
-        let pseudo = self.file_systems.is_pseudo(device, &entrance.parent, &entrance.name);
-        self.skipped.pseudo_file_systems += u64::from(pseudo);
-        pseudo
+        let rule = if self.rules.one_file_system && device != inside.device {
+            Rule::OtherFileSystem
+        } else {
+            match self.file_systems.crossing(device, &entrance.parent, &entrance.name) {
+                Crossing::Enter => return false,
+                Crossing::Pseudo => Rule::PseudoFileSystem,
+                Crossing::Volume(kind, volume) => {
+                    self.tell_not_allowed(kind, &volume);
+                    Rule::Volume(kind)
+                }
+            }
+        };
+        let path = self.path.clone();
+        self.ready.push_back(Step::LeftOut(LeftOut { path, rule }));
+        true
+    }
+
+    fn tell_not_allowed(&mut self, kind: VolumeKind, volume: &str) {
+        let (path, switch) = (self.path.clone(), kind.as_str().to_ascii_lowercase());
+        let why = format!(
+            "what is in it was left out, for it is on {volume}: take it with --allow {switch}, or leave it out for good with \
+             --exclude /{}",
+            ShownPath(&path)
+        );
+        let kind = IssueKind::NotAllowed;
+        self.ready.push_back(Step::Issue(WalkIssue { path, kind, why }));
     }
 
     fn open_level(&mut self, entrance: Entrance) -> Result<Level, Errno> {
@@ -345,6 +410,7 @@ impl Walker {
             meta,
             scope,
             is_root,
+            unannounced,
         } = entrance;
         let (directory, listing) = match &scope {
             Scope::Above(roots) => {
@@ -354,8 +420,11 @@ impl Walker {
             Scope::Inside(_) => {
                 let directory = open_quietly(&parent, name.as_bytes(), LISTABLE, meta.uid)?;
                 let (mut listing, error) = Listing::read(&directory, &mut self.buffer);
-                self.issues.extend(error.map(|error| issue(&self.path, error)));
-                self.leave_out_cache(&directory, &mut listing, is_root);
+                self.ready
+                    .extend(error.map(|error| Step::Issue(issue(&self.path, error))));
+                if !is_root {
+                    self.leave_out_marked(&directory, &mut listing);
+                }
                 (directory, listing)
             }
         };
@@ -367,6 +436,7 @@ impl Walker {
             listing,
             passed: 0,
             scope,
+            unannounced,
         })
     }
 
@@ -378,10 +448,16 @@ impl Walker {
         Listing::of_names(names)
     }
 
-    fn leave_out_cache(&mut self, directory: &OwnedFd, listing: &mut Listing, is_root: bool) {
-        let asked = self.rules.skip_caches && !is_root;
-        if asked && listing.contains(CACHE_TAG_NAME) && has_valid_tag(directory) {
-            self.skipped.cached += listing.keep_only(CACHE_TAG_NAME) as u64;
+    fn leave_out_marked(&mut self, directory: &OwnedFd, listing: &mut Listing) {
+        let mut markers = self.rules.markers.iter();
+        let marks = |marker: &&Marker| listing.contains(marker.name()) && marker.is_valid_in(directory);
+        if let Some(marker) = markers.find(marks) {
+            let rule = Rule::Marked {
+                marker: marker.name().to_vec(),
+                entries: listing.keep_only(marker.name()),
+            };
+            let path = self.path.clone();
+            self.ready.push_back(Step::LeftOut(LeftOut { path, rule }));
         }
     }
 
@@ -390,6 +466,10 @@ impl Walker {
     fn close_one_above(&mut self) {
         if let Some(index) = self.stack.len().checked_sub(OPEN_DIRECTORIES_MAX + 1) {
             self.stack[index].directory = None;
+            // What waits to be handed out keeps the directory above it open.
+            if self.stack[index + 1].unannounced.is_some() {
+                self.announce_above();
+            }
         }
     }
 
@@ -405,7 +485,7 @@ impl Walker {
             match open_again(&left, &self.path, level.identity) {
                 Ok(directory) => level.directory = Some(Arc::new(directory)),
                 Err(error) => {
-                    self.issues.push_back(issue(&self.path, error));
+                    self.ready.push_back(Step::Issue(issue(&self.path, error)));
                     self.stack.pop();
                     self.back_to_top();
                 }
@@ -484,16 +564,4 @@ fn open_again(below: &OwnedFd, path: &[u8], identity: (u64, u64)) -> Result<Owne
     }
     check_identity(&directory, identity)?;
     Ok(directory)
-}
-
-/// Whether the tag file is a file that begins as the specification says.
-fn has_valid_tag(directory: &OwnedFd) -> bool {
-    let mut start = [0; CACHE_TAG_SIGNATURE.len()];
-    let Ok(meta) = Meta::of_entry(directory, CACHE_TAG_NAME) else {
-        return false;
-    };
-    meta.kind == Kind::File
-        && open_entry(directory, CACHE_TAG_NAME, meta.uid)
-            .and_then(|file| pread(&file, &mut start, 0))
-            .is_ok_and(|length| start[..length] == CACHE_TAG_SIGNATURE[..])
 }

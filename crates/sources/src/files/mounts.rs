@@ -1,0 +1,111 @@
+//! What is mounted where: `/proc/self/mountinfo`, proc_pid_mountinfo(5).
+
+use rustix::fd::AsFd;
+use rustix::fs::{AtFlags, StatxFlags, statx};
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// One mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mount {
+    /// Where.
+    pub(super) point: PathBuf,
+    /// Such as `ext4`, `nfs4`, `fuse.sshfs`.
+    pub(super) file_system: String,
+    /// What is mounted: a device, a server's folder, or just a word.
+    pub(super) source: PathBuf,
+    /// Numbers of the device; 0 and any, if the file system has no block device.
+    pub(super) device: (u32, u32),
+}
+
+/// All mounts that this process sees.
+#[derive(Debug, Default)]
+pub(super) struct Mounts(HashMap<u64, Mount>);
+
+impl Mounts {
+    /// As they are now. Without `/proc` none is known.
+    pub(super) fn load() -> Mounts {
+        Mounts::parse(&std::fs::read("/proc/self/mountinfo").unwrap_or_default())
+    }
+
+    fn parse(text: &[u8]) -> Mounts {
+        Mounts(text.split(|&byte| byte == b'\n').filter_map(parse_line).collect())
+    }
+
+    /// The mount that something open lies on. With a path alone (O_PATH), no automount is triggered.
+    pub(super) fn of(&self, fd: impl AsFd) -> Option<&Mount> {
+        let stat = statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?;
+        let is_known = stat.stx_mask & StatxFlags::MNT_ID.bits() != 0;
+        self.0.get(&stat.stx_mnt_id).filter(|_| is_known)
+    }
+
+    /// Whether something is mounted there.
+    pub(super) fn is_mounted(&self, point: &Path) -> bool {
+        self.0.values().any(|mount| mount.point == point)
+    }
+}
+
+/// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`
+fn parse_line(line: &[u8]) -> Option<(u64, Mount)> {
+    let mut fields = line.split(|&byte| byte == b' ');
+    let id = text(fields.next()?)?.parse().ok()?;
+    let (major, minor) = text(fields.nth(1)?)?.split_once(':')?;
+    let device = (major.parse().ok()?, minor.parse().ok()?);
+    let point = unescape(fields.nth(1)?);
+    // Optional fields end with a dash.
+    fields.find(|field| *field == b"-")?;
+    let mount = Mount {
+        point,
+        file_system: text(fields.next()?)?.to_owned(),
+        source: unescape(fields.next()?),
+        device,
+    };
+    Some((id, mount))
+}
+
+fn text(field: &[u8]) -> Option<&str> {
+    std::str::from_utf8(field).ok()
+}
+
+/// Blanks, tabs, line ends and backslashes are `\ooo`, in mountinfo and in fstab.
+pub(super) fn unescape(field: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let [first, tail @ ..] = rest {
+        let octal = (*first == b'\\').then(|| tail.get(..3)).flatten();
+        let octal = octal.and_then(|digits| u8::from_str_radix(text(digits)?, 8).ok());
+        bytes.push(octal.unwrap_or(*first));
+        rest = if octal.is_some() { &tail[3..] } else { tail };
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mounts, unescape};
+    use rustix::fs::{CWD, Mode, OFlags, openat};
+    use std::path::Path;
+
+    #[test]
+    fn lines_of_mountinfo_are_understood() {
+        let text = b"36 35 98:0 /mnt1 /mnt/with\\040blank rw,noatime master:1 shared:2 - ext3 /dev/root rw\n\
+                     40 36 0:44 / /mnt/nas rw - nfs4 nas:/export rw\nnonsense\n\n";
+        let mounts = Mounts::parse(text);
+        assert_eq!(mounts.0.len(), 2);
+        let first = &mounts.0[&36];
+        assert_eq!(first.point, Path::new("/mnt/with blank"));
+        assert_eq!((first.file_system.as_str(), first.device), ("ext3", (98, 0)));
+        assert_eq!(mounts.0[&40].source, Path::new("nas:/export"));
+        assert!(mounts.is_mounted(Path::new("/mnt/nas")) && !mounts.is_mounted(Path::new("/mnt")));
+        assert_eq!(unescape(b"a\\134b\\9c\\"), Path::new("a\\b\\9c\\"));
+    }
+
+    #[test]
+    fn proc_is_found_by_its_mount() {
+        let mounts = Mounts::load();
+        let proc = openat(CWD, c"/proc", OFlags::PATH, Mode::empty()).unwrap();
+        assert_eq!(mounts.of(&proc).unwrap().file_system, "proc");
+    }
+}
