@@ -42,6 +42,10 @@ pub const FILE_SYSTEM: &[Exception] = &[
     may("crates/engine/src/scratch/mod.rs", "scratch: the folder and its lock"),
     may("crates/engine/src/scratch/segment.rs", "scratch: one file of the map"),
     may(
+        "crates/mount/src/mount_point.rs",
+        "looks whether the folder that the user named is empty, and what is mounted there",
+    ),
+    may(
         "crates/service/src/data_dir.rs",
         "the service's own folder: keys, certificates, the first password",
     ),
