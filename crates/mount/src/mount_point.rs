@@ -182,14 +182,14 @@ fn one_line(text: &[u8]) -> String {
 
 /// Whether the last thing that was mounted on a folder is one of ours: proc_pid_mountinfo(5) says how it is listed.
 fn is_ours(mounts: &[u8], path: &Path) -> bool {
-    let mounted = mounts.split(|byte| *byte == b'\n').filter_map(|line| {
+    let mut mounted = mounts.split(|byte| *byte == b'\n').filter_map(|line| {
         let mut fields = line.split(|byte| *byte == b' ');
         let at = unescaped(fields.nth(4)?);
         let mut system = fields.skip_while(|field| *field != b"-").skip(1);
         let (kind, source) = (system.next()?, system.next()?);
         (OsStr::from_bytes(&at) == path.as_os_str()).then(|| kind.starts_with(b"fuse") && source == SOURCE.as_bytes())
     });
-    mounted.last().unwrap_or(false)
+    mounted.next_back().unwrap_or(false)
 }
 
 /// Blanks, tabs, ends of lines and backslashes are listed as `\` and three octal digits.

@@ -89,7 +89,7 @@ impl Blobs {
         }
     }
 
-    fn want_chunks(self: &Arc<Self>, wanted: &[Chunk]) -> (Vec<Place<Vec<u8>>>, Vec<(Chunk, Owed<Vec<u8>>)>) {
+    fn want_chunks(self: &Arc<Self>, wanted: &[Chunk]) -> (Vec<Place<Vec<u8>>>, Vec<OwedChunk>) {
         let (mut places, mut new) = (Vec::with_capacity(wanted.len()), Vec::new());
         for chunk in wanted {
             let (place, is_new) = self.chunks.want(chunk.id);
@@ -101,7 +101,7 @@ impl Blobs {
         (places, new)
     }
 
-    fn send_for(self: &Arc<Self>, new: Vec<(Chunk, Owed<Vec<u8>>)>, room: OwnedSemaphorePermit) {
+    fn send_for(self: &Arc<Self>, new: Vec<OwedChunk>, room: OwnedSemaphorePermit) {
         let room = Arc::new(room);
         let lengths: HashMap<BlobId, Chunk> = new.iter().map(|(chunk, _)| (chunk.id, *chunk)).collect();
         let owed = new.into_iter().map(|(chunk, mut owed)| {
@@ -147,6 +147,9 @@ fn open_page(opener: &mut Opener, id: BlobId, stored: &[u8]) -> Result<(Page, u6
     let bytes = page.bytes();
     Ok((page, bytes))
 }
+
+/// A chunk that somebody waits for.
+type OwedChunk = (Chunk, Owed<Vec<u8>>);
 
 /// A blob that somebody waits for. Whatever becomes of the work on it, he is told.
 struct Owed<T: Send + 'static> {
