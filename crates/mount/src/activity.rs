@@ -52,22 +52,17 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(60 * 60);
 
-    #[tokio::test(start_paused = true)]
-    async fn what_is_looked_at_stays_for_a_day_and_what_is_not_for_the_limit() {
-        let activity = Activity::begin();
-        activity.idle(6 * HOUR).await;
-        assert_eq!(activity.began.elapsed().as_secs() / 3600, 6);
-        let activity = Activity::begin();
-        let looking = async {
-            loop {
-                tokio::time::sleep(HOUR).await;
-                activity.note();
-            }
-        };
-        tokio::select! {
-            () = activity.idle(6 * HOUR) => {}
-            () = looking => {}
+    #[test]
+    fn what_is_looked_at_stays_for_a_day_and_what_is_not_for_the_limit() {
+        for (looked_at, limit, ends) in [(0, 6, 6), (5, 6, 11), (18, 6, 24), (23, 6, 24), (0, 24, 24)] {
+            let activity = Activity::begin();
+            let last = (looked_at * HOUR).as_millis() as u64;
+            activity.last.store(last, Ordering::Relaxed);
+            assert_eq!(
+                activity.end(limit * HOUR),
+                activity.began + ends * HOUR,
+                "{looked_at} {limit}"
+            );
         }
-        assert_eq!(activity.began.elapsed(), LONGEST);
     }
 }
