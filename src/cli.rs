@@ -6,8 +6,9 @@ use clap::{Args, Parser, Subcommand};
 use strongroom_api::RetryPolicy;
 
 use crate::commands::{
-    agent, alert, approval, audit, backup, completions, guard, import, item, job, login, ls, machine, manual, openapi,
-    password, points, policy, principal, quickstart, rescue, resource_group, restore, role, serve, user, vault, verify,
+    agent, alert, approval, audit, backup, completions, guard, import, item, job, login, ls, machine, manual, mount,
+    openapi, password, points, policy, principal, quickstart, rescue, resource_group, restore, role, serve, user,
+    vault, verify,
 };
 
 /// Backup into vaults that cannot read what they keep.
@@ -46,6 +47,7 @@ A service keeps vaults; machines register in a vault and send encrypted recovery
   strongroom backup PATH…                   make a recovery point of it, now
   strongroom points | ls | restore | verify look at recovery points, and get files back
   strongroom import restic REPO             make recovery points of restic's snapshots
+  strongroom mount latest DIR               look at one as a file system
 
   strongroom rescue --store … restore …     get files back when the service is gone
 
@@ -82,7 +84,7 @@ pub(crate) struct Global {
     pub(crate) verbose: u8,
     /// Give up at once when the service is away
     ///
-    /// Without it, backup, restore and verify go on trying for two minutes, and listings for some seconds.
+    /// Without it, backup, restore, mount and verify go on trying for two minutes, and listings for some seconds.
     #[arg(long, global = true, help_heading = "For all commands")]
     pub(crate) no_retry: bool,
 }
@@ -137,6 +139,7 @@ pub(crate) enum Command {
     Points(points::Points),
     Ls(ls::Ls),
     Restore(restore::Restore),
+    Mount(mount::Mount),
     Verify(verify::Verify),
     #[command(subcommand)]
     Import(import::Import),

@@ -37,6 +37,15 @@ impl Terminal {
         }
     }
 
+    /// Tells how far a command is that goes on: `value` on one line for programs, else what `line` makes of it.
+    pub(crate) fn announce<T: Serialize>(&self, value: &T, line: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+        match (self.json, self.quiet) {
+            (true, _) => print(&serde_json::to_string(value)?),
+            (false, true) => Ok(()),
+            (false, false) => print(&line(value)),
+        }
+    }
+
     /// Tells people what is going on; programs and the quiet are spared.
     pub(crate) fn say(&self, text: &str) {
         if !self.json && !self.quiet {

@@ -14,6 +14,7 @@ pub(crate) mod login;
 pub(crate) mod ls;
 pub(crate) mod machine;
 pub(crate) mod manual;
+pub(crate) mod mount;
 pub(crate) mod openapi;
 pub(crate) mod password;
 pub(crate) mod points;
@@ -78,6 +79,7 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
         Command::Points(points) => points.run(&global, terminal),
         Command::Ls(ls) => ls.run(&global, terminal),
         Command::Restore(restore) => restore.run(&global, terminal),
+        Command::Mount(mount) => mount.run(&global, terminal),
         Command::Verify(verify) => verify.run(&global, terminal),
         Command::Import(import) => import.run(&global, terminal),
         Command::Rescue(rescue) => rescue.run(terminal),

@@ -63,6 +63,10 @@ pub const FILE_SYSTEM: &[Exception] = &[
         "a source: the small files of a restic repository",
     ),
     may(
+        "crates/mount/src/mount_point.rs",
+        "looks whether the folder that the user named is empty, and what is mounted there",
+    ),
+    may(
         "crates/service/src/data_dir.rs",
         "the service's own folder: keys, certificates, the first password",
     ),

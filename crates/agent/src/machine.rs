@@ -6,6 +6,7 @@ use std::thread::available_parallelism;
 
 use strongroom_api::{Client, ClientOptions, ItemChange, PointFilter, PointView, RetryPolicy, Secret, SignIn, Trust};
 use strongroom_engine::backup::{BackupOptions, BackupParts, BackupReport, back_up};
+use strongroom_engine::browse::Browser;
 use strongroom_engine::listing::{Listed, list};
 use strongroom_engine::restore::{RestoreOptions, RestoreParts, RestoreReport, restore};
 use strongroom_engine::verify::{VerifyReport, verify};
@@ -396,6 +397,21 @@ impl Machine {
     /// Reads all of a point and checks it.
     pub async fn verify(&self, point: &OpenPoint, progress: Progress) -> Result<VerifyReport, AgentError> {
         Ok(verify(&self.reading(progress), point, workers()).await?)
+    }
+
+    /// Looks into recovery points without restoring them.
+    pub fn browser(&self) -> Browser {
+        Browser::new(self.reading(Progress::default()), workers())
+    }
+
+    /// Those of its recovery points, or of another machine's that `filter` names, that its keys open; newest last.
+    pub async fn openable_points(&self, filter: &PointFilter) -> Result<Vec<PointView>, AgentError> {
+        let mut points = self.points(filter).await?;
+        points.retain(|point| point.key_set == self.state.key_set);
+        match points.is_empty() {
+            false => Ok(points),
+            true => Err(AgentError::NoSuchPoint(no_points(filter))),
+        }
     }
 
     fn reading(&self, progress: Progress) -> RestoreParts {

@@ -175,7 +175,8 @@ fn open_all(keys: &DataKeys, jobs: &Receiver<OpenJob>) {
     }
 }
 
-fn open(opener: &mut Opener, chunk: Chunk, sealed: &[u8]) -> Opened {
+/// Opens a chunk and checks that it is the one that was asked for.
+pub fn open(opener: &mut Opener, chunk: Chunk, sealed: &[u8]) -> Opened {
     if strongroom_format::blob_id(sealed) != chunk.id {
         return Err(format!("the vault sent other bytes than chunk {}", chunk.id));
     }

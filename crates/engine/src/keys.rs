@@ -1,7 +1,7 @@
 //! Where `seal` and `format` meet: fingerprints, pages and points under a key set.
 
 use strongroom_format::entry::Fingerprint;
-use strongroom_format::page::{VisiblePage, put_visible};
+use strongroom_format::page::{VisiblePage, parse_visible, put_visible};
 use strongroom_model::BlobId;
 use strongroom_seal::{DataKeys, SealKind, Sealer};
 
@@ -19,11 +19,20 @@ pub fn seal_page(sealer: &mut Sealer, level: u8, refs: &[BlobId], plain: &[u8]) 
     (strongroom_format::blob_id(&bytes), bytes)
 }
 
-/// Opens the sealed part of a page whose identity was checked.
-pub fn open_page(opener: &mut strongroom_seal::Opener, page: &VisiblePage<'_>) -> Result<Vec<u8>, String> {
+/// Takes apart and opens a page whose identity was checked: its visible part and its opened bytes, or why not. `level` is
+/// the one that it must have where it stands, if that is known.
+pub fn open_page<'a>(
+    opener: &mut strongroom_seal::Opener,
+    stored: &'a [u8],
+    level: Option<u8>,
+) -> Result<(VisiblePage<'a>, Vec<u8>), String> {
+    let page = parse_visible(stored).map_err(|error| error.to_string())?;
+    if level.is_some_and(|level| level != page.level) {
+        return Err(format!("it has level {} in the wrong place", page.level));
+    }
     let mut plain = Vec::new();
     let opened = opener.open(SealKind::Page, page.head, page.sealed, PAGE_PLAIN_MAX, &mut plain);
-    opened.map(|()| plain).map_err(|error| error.to_string())
+    opened.map(|()| (page, plain)).map_err(|error| error.to_string())
 }
 
 /// No page opens to more.

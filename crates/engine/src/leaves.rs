@@ -6,7 +6,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use strongroom_format::entry::compare_paths;
-use strongroom_format::page::parse_visible;
 use strongroom_format::tree::{Child, Sums, parse_inner};
 use strongroom_model::BlobId;
 use strongroom_seal::{DataKeys, Opener};
@@ -198,11 +197,7 @@ impl Leaves {
     }
 
     fn open(&mut self, child: &Child, level: Option<u8>, stored: Bytes) -> Result<(), String> {
-        let page = parse_visible(&stored).map_err(|error| error.to_string())?;
-        if level.is_some_and(|level| level != page.level) {
-            return Err(format!("it has level {} in the wrong place", page.level));
-        }
-        let plain = open_page(&mut self.opener, &page)?;
+        let (page, plain) = open_page(&mut self.opener, &stored, level)?;
         if page.level == 0 {
             self.ready.push_back(Step::Leaf(Leaf {
                 id: child.id,

@@ -1,12 +1,13 @@
 //! Source to recovery point to restore, on the client.
 //!
 //! The only place where keys (`seal`), stored structures (`format`), what is protected (`sources`) and the vault meet.
-//! [`backup`] writes, [`restore`], [`listing`] and [`verify`] read; both sides speak to a [`remote`] vault, which is the
+//! [`backup`] writes, [`restore`], [`listing`], [`browse`] and [`verify`] read; both sides speak to a [`remote`] vault, which is the
 //! service or, for `rescue`, a bare object store.
 
 #![deny(unsafe_code)]
 
 pub mod backup;
+pub mod browse;
 mod chunks;
 mod error;
 mod keys;
