@@ -1,13 +1,12 @@
 //! A registered machine at work.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use strongroom_api::{Client, ClientOptions, ItemChange, PointFilter, PointView, RetryPolicy, Secret, SignIn, Trust};
 use strongroom_engine::backup::{BackupOptions, BackupParts, BackupReport, back_up};
 use strongroom_engine::listing::{Listed, list};
-use strongroom_engine::restore::{RestoreOptions, RestoreParts, RestoreReport, restore};
+use strongroom_engine::restore::{Planned, RestoreOptions, RestoreParts, RestoreReport, preview, restore};
 use strongroom_engine::verify::{VerifyReport, verify};
 use strongroom_engine::{OpenPoint, Progress, Scratch};
 use strongroom_format::point::Issue;
@@ -262,27 +261,32 @@ impl Machine {
         Ok(list(&parts.reader, &self.keys, point, paths, each).await?)
     }
 
-    /// Restores a point below `target`. The service knows of it as a job.
+    /// Restores a point. The service knows of it as a job.
     pub async fn restore(
         &self,
         point: &OpenPoint,
-        paths: Vec<Vec<u8>>,
-        target: PathBuf,
+        options: &RestoreOptions,
         progress: Progress,
     ) -> Result<RestoreReport, AgentError> {
         let id = self.client.begin_job(Operation::Restore).await?.id;
-        let options = RestoreOptions {
-            paths,
-            target,
-            workers: workers(),
-        };
-        let work = async { Ok(restore(&self.reading(progress.clone()), point, &options).await?) };
+        let work = async { Ok(restore(&self.reading(progress.clone()), point, options).await?) };
         self.job(id, FETCH).run(&progress, work).await
+    }
+
+    /// Says what a restore would do, entry by entry. Nothing is done, and the service knows of no job.
+    pub async fn preview(
+        &self,
+        point: &OpenPoint,
+        options: &RestoreOptions,
+        progress: Progress,
+        each: impl FnMut(Planned) + Send + 'static,
+    ) -> Result<RestoreReport, AgentError> {
+        Ok(preview(&self.reading(progress), point, options, each).await?)
     }
 
     /// Reads all of a point and checks it.
     pub async fn verify(&self, point: &OpenPoint, progress: Progress) -> Result<VerifyReport, AgentError> {
-        Ok(verify(&self.reading(progress), point, workers()).await?)
+        Ok(verify(&self.reading(progress), point).await?)
     }
 
     fn reading(&self, progress: Progress) -> RestoreParts {
@@ -291,6 +295,7 @@ impl Machine {
             reader,
             keys: self.keys.clone(),
             progress,
+            workers: workers(),
         }
     }
 }

@@ -32,6 +32,9 @@ pub enum EngineError {
     /// The recovery point has nothing at the paths that were asked for.
     #[error("the recovery point has nothing at {0}: nothing was restored")]
     Absent(String),
+    /// No entry fits the patterns.
+    #[error("the patterns leave nothing of the recovery point: nothing was restored")]
+    NothingPicked,
     /// The recovery point itself is damaged or was made with other keys.
     #[error("{0}")]
     Point(String),

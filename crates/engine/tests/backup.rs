@@ -310,11 +310,8 @@ async fn a_hard_link_is_restored_without_its_first_name() {
     let report = world.backup().await;
     let target = tempfile::tempdir().unwrap();
     let folder = world.source().strip_prefix("/").unwrap().join("b");
-    let options = RestoreOptions {
-        paths: vec![folder.as_os_str().as_bytes().to_vec()],
-        target: target.path().to_owned(),
-        workers: 2,
-    };
+    let mut options = RestoreOptions::to(target.path());
+    options.picked.paths = vec![folder.as_os_str().as_bytes().to_vec()];
     let restored = restore(&world.parts(), &world.open(report.point).await, &options)
         .await
         .unwrap();

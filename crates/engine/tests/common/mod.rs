@@ -204,6 +204,7 @@ impl World {
             reader: self.vault.clone(),
             keys: self.keys.clone(),
             progress: Progress::default(),
+            workers: 2,
         }
     }
 
@@ -213,11 +214,7 @@ impl World {
     }
 
     pub async fn restore_to(&self, point: PointId, target: &Path) -> RestoreReport {
-        let options = RestoreOptions {
-            paths: vec![],
-            target: target.to_owned(),
-            workers: 2,
-        };
+        let options = RestoreOptions::to(target);
         restore(&self.parts(), &self.open(point).await, &options).await.unwrap()
     }
 

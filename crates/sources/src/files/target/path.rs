@@ -1,7 +1,6 @@
 //! The path of an entry, checked.
 
 use super::error::RestoreError;
-use std::ffi::CString;
 
 /// A path that stays below the directory it is relative to: components joined by `/`, none of them
 /// empty, `.` or `..`, no NUL.
@@ -36,9 +35,6 @@ impl<'a> EntryPath<'a> {
         &self.path[self.name_start..]
     }
 
-    pub(super) fn c_name(&self) -> CString {
-        CString::new(self.name()).expect("checked when it was parsed")
-    }
 }
 
 fn objection(path: &[u8]) -> Option<&'static str> {
