@@ -62,6 +62,11 @@ impl EntryView {
         })
     }
 
+    /// Its path, as it is shown.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// A line like that of `ls -l`.
     pub(crate) fn line(&self) -> String {
         let letter = match self.kind {

@@ -37,6 +37,16 @@ impl Terminal {
         }
     }
 
+    /// Prints one result of many at once: one JSON value a line for programs, else what `line` makes of it.
+    pub(crate) fn line<T: Serialize>(&self, value: &T, line: impl FnOnce(&T) -> String) {
+        let text = match self.json {
+            true => serde_json::to_string(value).expect("what is listed has names for keys"),
+            false => line(value),
+        };
+        // Nobody listening is no failure.
+        let _ = print(&text);
+    }
+
     /// Tells people what is going on; programs and the quiet are spared.
     pub(crate) fn say(&self, text: &str) {
         if !self.json && !self.quiet {
