@@ -37,6 +37,16 @@ impl Terminal {
         }
     }
 
+    /// As [`Terminal::done`], on the error output: the other one is taken.
+    pub(crate) fn done_aside<T: Serialize>(&self, value: &T, line: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+        match (self.json, self.quiet) {
+            (true, _) => eprintln!("{}", serde_json::to_string_pretty(value)?),
+            (false, true) => {}
+            (false, false) => eprintln!("{}", line(value)),
+        }
+        Ok(())
+    }
+
     /// Prints one result of many at once: one JSON value a line for programs, else what `line` makes of it.
     pub(crate) fn line<T: Serialize>(&self, value: &T, line: impl FnOnce(&T) -> String) {
         let text = match self.json {

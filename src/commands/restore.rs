@@ -1,5 +1,6 @@
 //! `strongroom restore`: from the vault to a folder, or to where everything was.
 
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use serde::Serialize;
 use strongroom_api::RetryPolicy;
 use strongroom_engine::Progress;
-use strongroom_engine::restore::{Conflict, Fate, Picked, Planned, RestoreOptions, RestoreReport};
+use strongroom_engine::restore::{ArchiveForm, Conflict, Fate, Output, Picked, Planned, RestoreOptions, RestoreReport};
 use strongroom_format::entry::{Entry, Record};
 use strongroom_sources::files::Rules;
 
@@ -18,6 +19,7 @@ use crate::commands::{agent, block_on};
 use crate::failure::{Failure, Outcome};
 use crate::issues;
 use crate::listing::EntryView;
+use crate::private_file;
 use crate::progress::watch;
 use crate::shown_path::{absolute, stored};
 use crate::terminal::{Terminal, bytes};
@@ -26,13 +28,14 @@ use crate::waiting::{Waiting, first_calls};
 /// Restore a recovery point, or parts of it
 ///
 /// With `--to`, everything is made below the folder with its full path: `--to /tmp/r` restores /etc/hosts to
-/// /tmp/r/etc/hosts. With `--in-place`, everything goes back to where it was.
+/// /tmp/r/etc/hosts. With `--in-place`, everything goes back to where it was. With `--archive`, it becomes a tar or zip
+/// archive on the standard output.
 ///
 /// What is there already and has the right contents is kept, and only attributes that differ are set. What differs is
 /// replaced, unless `--conflict` says otherwise; folders are merged. Nothing is ever deleted that the recovery point does not
 /// have. So the same command continues a restore that was interrupted.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("where").required(true).args(["to", "in_place"])))]
+#[command(group(ArgGroup::new("where").required(true).args(["to", "in_place", "archive"])))]
 #[command(after_long_help = "\
 Patterns are those of .gitignore files, as with `strongroom backup`: `*.o`, `cache/`, `/home/*/tmp`, `!keep.o`. One that
 begins with a slash is meant from the root of the file system, others below each PATH or, without one, below each folder
@@ -43,6 +46,8 @@ Examples:
   strongroom restore latest /etc /home/ann --to /tmp/restored
   strongroom restore latest /home/ann --include '*.odt' --exclude old/ --in-place --conflict keep-both
   strongroom restore latest --in-place --dry-run
+  strongroom restore latest /etc --archive tar | ssh other tar x --xattrs --xattrs-include='*'
+  strongroom restore latest /home/ann --archive zip --output ann.zip
   strongroom restore latest --machine web-1 --to /srv/web-1
   strongroom restore 0199f3a0-7c1e /etc/hosts --in-place")]
 pub(crate) struct Restore {
@@ -60,6 +65,15 @@ pub(crate) struct Restore {
     /// Contents are written beside and take their name when they are whole: nobody who works there sees half a file.
     #[arg(long)]
     in_place: bool,
+    /// Write an archive of this form instead
+    ///
+    /// A tar archive has everything but sockets, as GNU tar and bsdtar read it; a zip archive names, contents, modes, owners,
+    /// times and symbolic links, and holds the contents of hard links once for each name.
+    #[arg(long, value_name = "FORM", conflicts_with_all = ["conflict", "without_owners", "dry_run"])]
+    archive: Option<Form>,
+    /// The new file for the archive [default: the standard output]
+    #[arg(long, value_name = "FILE", requires = "archive")]
+    output: Option<PathBuf>,
     #[command(flatten)]
     how: How,
     /// List what would become of each entry, and do nothing
@@ -67,6 +81,24 @@ pub(crate) struct Restore {
     dry_run: bool,
     #[command(flatten)]
     whose: Whose,
+}
+
+/// The form of an archive.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Form {
+    /// POSIX tar (pax)
+    Tar,
+    /// ZIP
+    Zip,
+}
+
+impl From<Form> for ArchiveForm {
+    fn from(form: Form) -> Self {
+        match form {
+            Form::Tar => Self::Tar,
+            Form::Zip => Self::Zip,
+        }
+    }
 }
 
 /// Which entries are restored, and how.
@@ -146,6 +178,9 @@ struct RestoreView {
 impl Restore {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
         let options = self.options()?;
+        if let Some(form) = self.archive {
+            return self.archive(form.into(), &options, global, terminal);
+        }
         let machine = agent::open(global, RetryPolicy::PATIENT)?;
         let progress = Progress::default();
         let (report, time) = block_on(async {
@@ -174,6 +209,39 @@ impl Restore {
         }
     }
 
+    fn archive(
+        &self,
+        form: ArchiveForm,
+        options: &RestoreOptions,
+        global: &Global,
+        terminal: &Terminal,
+    ) -> Result<Outcome, Failure> {
+        let machine = agent::open(global, RetryPolicy::PATIENT)?;
+        let output = archive_output(self.output.as_deref())?;
+        let progress = Progress::default();
+        let began = Instant::now();
+        let archived = block_on(async {
+            let filter = self.whose.filter();
+            let opening = machine.find_and_open(&self.point, &filter);
+            let point = first_calls(machine.client(), terminal, opening).await?;
+            let waiting = Some(Waiting::for_service_of(machine.client()));
+            let work = machine.archive(&point, options, form, output, progress.clone());
+            Ok(watch(terminal, "Archiving", &progress, waiting, work).await)
+        });
+        match archived.and_then(|archived| Ok(archived?)) {
+            Ok(report) => show_archived(&report, self.output.as_deref(), began.elapsed(), terminal),
+            Err(failure) => {
+                // Half an archive looks like a whole one.
+                self.output.as_deref().map_or(Ok(()), private_file::remove)?;
+                match failure.is_broken_pipe() {
+                    // Whoever reads has seen enough, and knows.
+                    true => Ok(Outcome::Failed),
+                    false => Err(failure),
+                }
+            }
+        }
+    }
+
     fn options(&self) -> Result<RestoreOptions, Failure> {
         let target = match &self.to {
             Some(to) => absolute(to)?,
@@ -186,6 +254,56 @@ impl Restore {
     }
 }
 
+/// Where an archive goes.
+fn archive_output(file: Option<&Path>) -> Result<Output, Failure> {
+    match file {
+        Some(file) => Ok(Box::new(private_file::create_new(file)?)),
+        None if io::stdout().is_terminal() => Err(Failure::new(
+            "an archive is nothing for a terminal: send it on with `|`, or name a file with --output",
+        )),
+        None => Ok(Box::new(io::stdout())),
+    }
+}
+
+#[derive(Serialize)]
+struct ArchivedView<'a> {
+    #[serde(flatten)]
+    report: &'a RestoreReport,
+    seconds: f64,
+    #[serde(flatten)]
+    issues: issues::View,
+}
+
+/// Prints what is in an archive: on the error output, if the archive itself is on the other.
+fn show_archived(
+    report: &RestoreReport,
+    file: Option<&Path>,
+    time: Duration,
+    terminal: &Terminal,
+) -> Result<Outcome, Failure> {
+    let issues = issues::View::new(&report.issues, report.issues_omitted);
+    issues.print(terminal);
+    let outcome = issues.outcome();
+    let view = ArchivedView {
+        report,
+        seconds: time.as_secs_f64(),
+        issues,
+    };
+    let line = |view: &ArchivedView<'_>| {
+        format!(
+            "Archived {} entries, {}; {}",
+            view.report.entries,
+            bytes(view.report.bytes),
+            pace(view.report.bytes, time)
+        )
+    };
+    match file {
+        Some(_) => terminal.done(&view, line)?,
+        None => terminal.done_aside(&view, line)?,
+    }
+    Ok(outcome)
+}
+
 #[derive(Serialize)]
 struct PlannedView {
     fate: Fate,
@@ -195,7 +313,9 @@ struct PlannedView {
 
 /// Tells what would become of an entry, on a line of its own.
 fn tell(target: &Path, planned: Planned, terminal: &Terminal) {
-    let path = [stored(target), planned.path].into_iter().filter(|part| !part.is_empty());
+    let path = [stored(target), planned.path]
+        .into_iter()
+        .filter(|part| !part.is_empty());
     let entry = Entry {
         path: path.collect::<Vec<_>>().join(&b'/'),
         record: Record::Node(planned.node),

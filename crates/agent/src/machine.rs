@@ -6,7 +6,9 @@ use std::thread::available_parallelism;
 use strongroom_api::{Client, ClientOptions, ItemChange, PointFilter, PointView, RetryPolicy, Secret, SignIn, Trust};
 use strongroom_engine::backup::{BackupOptions, BackupParts, BackupReport, back_up};
 use strongroom_engine::listing::{Listed, list};
-use strongroom_engine::restore::{Planned, RestoreOptions, RestoreParts, RestoreReport, preview, restore};
+use strongroom_engine::restore::{
+    ArchiveForm, Output, Planned, RestoreOptions, RestoreParts, RestoreReport, archive, preview, restore,
+};
 use strongroom_engine::verify::{VerifyReport, verify};
 use strongroom_engine::{OpenPoint, Progress, Scratch};
 use strongroom_format::point::Issue;
@@ -270,6 +272,20 @@ impl Machine {
     ) -> Result<RestoreReport, AgentError> {
         let id = self.client.begin_job(Operation::Restore).await?.id;
         let work = async { Ok(restore(&self.reading(progress.clone()), point, options).await?) };
+        self.job(id, FETCH).run(&progress, work).await
+    }
+
+    /// Writes an archive of a point. The service knows of it as a job.
+    pub async fn archive(
+        &self,
+        point: &OpenPoint,
+        options: &RestoreOptions,
+        form: ArchiveForm,
+        output: Output,
+        progress: Progress,
+    ) -> Result<RestoreReport, AgentError> {
+        let id = self.client.begin_job(Operation::Restore).await?.id;
+        let work = async { Ok(archive(&self.reading(progress.clone()), point, options, form, output).await?) };
         self.job(id, FETCH).run(&progress, work).await
     }
 

@@ -29,6 +29,9 @@ pub enum EngineError {
     /// The target of a restore is not usable.
     #[error("{0}")]
     Target(String),
+    /// An archive cannot be written to where it goes.
+    #[error("cannot write the archive: {0}")]
+    Output(std::io::Error),
     /// The recovery point has nothing at the paths that were asked for.
     #[error("the recovery point has nothing at {0}: nothing was restored")]
     Absent(String),

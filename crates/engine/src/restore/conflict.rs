@@ -96,7 +96,9 @@ impl Places {
         }
         let above = path.iter().enumerate().rev().filter(|(_, byte)| **byte == b'/');
         let ends = std::iter::once(path.len()).chain(above.map(|(at, _)| at));
-        let known = ends.map(|end| path.split_at(end)).find_map(|(above, rest)| Some((self.moved.get(above)?, rest)));
+        let known = ends
+            .map(|end| path.split_at(end))
+            .find_map(|(above, rest)| Some((self.moved.get(above)?, rest)));
         match known {
             None => Found::At(path.to_vec()),
             Some((Some(place), rest)) => Found::At([place, rest].concat()),

@@ -9,6 +9,7 @@
 //! that the contents were compared. What becomes of what is there and differs is a [`Conflict`]; [`Picked`] says which
 //! entries are meant at all. The planning stage decides both, in path order, so that nothing is fetched in vain.
 
+mod archive;
 mod conflict;
 mod picked;
 mod plan;
@@ -20,6 +21,7 @@ mod write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use strongroom_format::entry::Node;
 use strongroom_format::point::Issue;
 use strongroom_seal::DataKeys;
 use strongroom_sources::files;
@@ -29,6 +31,7 @@ use crate::error::EngineError;
 use crate::point::OpenPoint;
 use crate::progress::Progress;
 use crate::remote::VaultReader;
+pub use archive::{ArchiveForm, Output};
 pub use conflict::Conflict;
 pub use picked::Picked;
 use plan::Plan;
@@ -67,6 +70,21 @@ impl RestoreOptions {
             in_use: false,
             owners: true,
             acls: true,
+        }
+    }
+
+    /// What an entry is given.
+    fn attributes(&self, node: &Node) -> files::Attributes {
+        let attributes = files::Attributes {
+            mode: node.mode,
+            uid: node.owner.uid,
+            gid: node.owner.gid,
+            mtime: (node.mtime.seconds, node.mtime.nanoseconds),
+            xattrs: node.attributes.clone(),
+        };
+        match self.acls {
+            true => attributes,
+            false => attributes.without_acls(),
         }
     }
 
@@ -161,6 +179,19 @@ pub async fn preview(
     run(parts, point, options, Contents::Left, tell).await
 }
 
+/// Writes an archive instead of files. What the options say of a target does not count.
+pub async fn archive(
+    parts: &RestoreParts,
+    point: &OpenPoint,
+    options: &RestoreOptions,
+    form: ArchiveForm,
+    output: Output,
+) -> Result<RestoreReport, EngineError> {
+    let (progress, how) = (parts.progress.clone(), options.clone());
+    let write = move |batches: &Batches, report| archive::write(&how, form, output, batches, &progress, report);
+    run(parts, point, options, Contents::Archived(form), write).await
+}
+
 /// What the writing stage takes.
 type Batches = crossbeam_channel::Receiver<Vec<Task>>;
 
@@ -169,6 +200,8 @@ type Batches = crossbeam_channel::Receiver<Vec<Task>>;
 enum Contents {
     Fetched,
     Left,
+    /// For an archive: there is no target, and where a file has holes is told before its contents.
+    Archived(ArchiveForm),
 }
 
 /// Plans in one thread and has `write` carry it out in another.

@@ -50,7 +50,12 @@ pub struct Picking {
 impl Picking {
     pub fn new(picked: Picked, point: &PointBody) -> Self {
         let roots = match picked.paths.is_empty() {
-            true => point.paths.clone(),
+            // These are told as they were selected: from the root.
+            true => point
+                .paths
+                .iter()
+                .map(|path| path.strip_prefix(b"/").unwrap_or(path).to_vec())
+                .collect(),
             false => picked.paths.clone(),
         };
         let wanted = Wanted {
@@ -122,7 +127,10 @@ impl Picking {
     }
 
     fn judge_below(&mut self, path: &[u8], below: usize, is_directory: bool) -> Pick {
-        let folder = path[..].iter().rposition(|byte| *byte == b'/').map_or(&b""[..], |slash| &path[..slash]);
+        let folder = path[..]
+            .iter()
+            .rposition(|byte| *byte == b'/')
+            .map_or(&b""[..], |slash| &path[..slash]);
         let above = self.judge_folder(folder);
         let Picked { include, exclude, .. } = &self.picked;
         if above == Pick::LeftOut || exclude.excludes(path, below, is_directory) {
@@ -182,7 +190,7 @@ mod tests {
             (&["*.txt"], &["sub/"], "home/ann/sub/x.txt", LeftOut),
         ];
         let body = PointBody {
-            paths: vec![b"home/ann".to_vec()],
+            paths: vec![b"/home/ann".to_vec()],
             ..PointBody::default()
         };
         for (include, exclude, path, expected) in cases {

@@ -11,6 +11,7 @@ use strongroom_model::BlobId;
 use strongroom_sources::files::ShownPath;
 use tokio::runtime::Handle;
 
+use super::archive::stretches;
 use super::conflict::{COPIES_MAX, Found, Places, copy_path};
 use super::picked::{Pick, Picking};
 use super::present::{Present, Standing};
@@ -61,7 +62,10 @@ impl Plan {
             },
             unseen: self.options.picked.paths.clone(),
             stand_ins: HashMap::new(),
-            present: Present::look(&self.options.target, keys),
+            present: match self.contents {
+                Contents::Fetched | Contents::Left => Present::look(&self.options.target, keys),
+                Contents::Archived(_) => Present::nothing(keys),
+            },
             places: Places::default(),
             above: Vec::new(),
             took_any: false,
@@ -171,7 +175,7 @@ struct OpenFile {
 }
 
 enum Stage {
-    /// Something of the same size is there: the extents are collected for the comparison.
+    /// Something of the same size is there, or the extents have to be known first: they are collected.
     Compared(Candidate),
     /// It was begun: its extents go to the writer.
     Written,
@@ -318,7 +322,15 @@ impl Planner {
                     };
                 }
                 standing => match self.next(standing, attempt) {
-                    Next::Replace => return self.push(Task::Make(Place { path, fate: Fate::Replaced }, node)),
+                    Next::Replace => {
+                        return self.push(Task::Make(
+                            Place {
+                                path,
+                                fate: Fate::Replaced,
+                            },
+                            node,
+                        ));
+                    }
                     Next::Skip => return self.skip(record, path, node),
                     Next::Beside(next) => attempt = next,
                     Next::GiveUp => return self.give_up(record, path, is_folder),
@@ -342,17 +354,21 @@ impl Planner {
     /// Finds the place of the open file, beginning with the name of this number. What is known of its extents is given;
     /// if these are `all`, files of the same size are compared at once.
     fn begin_at(&mut self, mut attempt: u32, node: Box<Node>, extents: Vec<Extent>, all: bool) -> bool {
-        let Some((record, origin)) = self.file.as_ref().map(|file| (file.record.clone(), file.origin.clone())) else {
+        let Some((record, origin)) = self
+            .file
+            .as_ref()
+            .map(|file| (file.record.clone(), file.origin.clone()))
+        else {
             return true;
         };
         loop {
             let place = self.name(&origin, attempt);
             let next = match self.present.standing(&place, &node) {
-                Standing::Free => {
+                Standing::Free if !self.collects() || all || !extents.is_empty() => {
                     let fate = self.settle(&record, &place, false, attempt);
-                    return self.begin_writing(Place { path: place, fate }, node, extents);
+                    return self.begin_writing(Place { path: place, fate }, node, extents, all);
                 }
-                Standing::SameSize if !all && extents.is_empty() => {
+                Standing::Free | Standing::SameSize if !all && extents.is_empty() => {
                     let candidate = Candidate {
                         node,
                         extents,
@@ -372,7 +388,7 @@ impl Planner {
             match next {
                 Next::Replace => {
                     let fate = Fate::Replaced;
-                    return self.begin_writing(Place { path: place, fate }, node, extents);
+                    return self.begin_writing(Place { path: place, fate }, node, extents, all);
                 }
                 Next::Skip => {
                     self.stage(Stage::Skipped);
@@ -387,9 +403,19 @@ impl Planner {
         }
     }
 
-    fn begin_writing(&mut self, place: Place, node: Box<Node>, extents: Vec<Extent>) -> bool {
+    /// Whether all extents of a file have to be known before it is begun.
+    fn collects(&self) -> bool {
+        matches!(self.contents, Contents::Archived(_))
+    }
+
+    fn begin_writing(&mut self, place: Place, node: Box<Node>, extents: Vec<Extent>, all: bool) -> bool {
         self.stage(Stage::Written);
-        self.push(Task::Begin(place, node)) && self.write(extents)
+        let data = if all && self.collects() {
+            stretches(&extents)
+        } else {
+            None
+        };
+        self.push(Task::Begin(place, node, data)) && self.write(extents)
     }
 
     fn stage(&mut self, stage: Stage) {
@@ -438,7 +464,8 @@ impl Planner {
                 format!("{COPIES_MAX} copies of it are there already, all different: move some away")
             }
             Conflict::Overwrite | Conflict::Skip => {
-                "a folder is in its place, and folders are never replaced: move it away, or restore elsewhere".to_owned()
+                "a folder is in its place, and folders are never replaced: move it away, or restore elsewhere"
+                    .to_owned()
             }
         };
         self.unfound(path, &why)
@@ -446,6 +473,9 @@ impl Planner {
 
     /// Where the contents are that a hard link stands for.
     fn earlier(&mut self, target: &[u8]) -> Found {
+        if matches!(self.contents, Contents::Archived(form) if !form.has_links()) {
+            return Found::Nowhere;
+        }
         if self.picking.pick(target, false) == Pick::Taken
             && let Found::At(there) = self.places.find(target)
         {
@@ -533,7 +563,7 @@ impl Planner {
             Next::Beside(next) => self.begin_at(next, node, extents, false),
             Next::Replace => {
                 let fate = Fate::Replaced;
-                self.begin_writing(Place { path, fate }, node, extents)
+                self.begin_writing(Place { path, fate }, node, extents, false)
             }
             Next::Skip | Next::GiveUp => self.skip(&record, path, node),
         }
@@ -543,8 +573,8 @@ impl Planner {
         let Some(file) = &mut self.file else { return true };
         // A page that was lost after its last record is none of its business.
         let issue = self.open_issue.take();
-        let broken = (file.covered != file.size)
-            .then(|| issue.unwrap_or_else(|| "some of its records are missing".to_owned()));
+        let broken =
+            (file.covered != file.size).then(|| issue.unwrap_or_else(|| "some of its records are missing".to_owned()));
         let end = broken.map_or(Task::Finish, Task::Abandon);
         match std::mem::replace(&mut file.stage, Stage::Skipped) {
             Stage::Skipped => {}
@@ -568,7 +598,9 @@ impl Planner {
         } = candidate;
         if let Task::Abandon(why) = end {
             // What is there is better than a part.
-            self.file = None;
+            if let Some(file) = self.file.take() {
+                self.places.note(&file.record, None, false);
+            }
             return self.unfound(path, &why);
         }
         self.begin_at(attempt, node, extents, true)

@@ -45,6 +45,15 @@ impl Present {
         }
     }
 
+    /// There is no target.
+    pub fn nothing(keys: Arc<DataKeys>) -> Self {
+        Self {
+            target: None,
+            keys,
+            buffer: Vec::new(),
+        }
+    }
+
     /// What is in the place of an entry.
     pub fn standing(&mut self, path: &[u8], node: &Node) -> Standing {
         let Some(target) = &mut self.target else {

@@ -21,7 +21,7 @@ pub struct Planned {
 pub fn tell(batches: &Batches, mut report: RestoreReport, mut each: impl FnMut(Planned)) -> RestoreReport {
     for task in batches.iter().flatten() {
         let planned = match task {
-            Task::Make(place, node) | Task::Begin(place, node) => Planned {
+            Task::Make(place, node) | Task::Begin(place, node, _) => Planned {
                 path: place.path,
                 fate: place.fate,
                 node,

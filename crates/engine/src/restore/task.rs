@@ -2,6 +2,7 @@
 
 use strongroom_format::entry::{Extent, Node};
 
+use super::archive::Stretch;
 use crate::chunks::Opened;
 use crate::slot::Slot;
 
@@ -44,8 +45,9 @@ pub enum Task {
     Keep(Vec<u8>, Box<Node>),
     /// Something else is there and stays.
     Skip(Vec<u8>, Box<Node>),
-    /// Begin a file: [`Task::Write`]s and one [`Task::Finish`] or [`Task::Abandon`] follow.
-    Begin(Place, Box<Node>),
+    /// Begin a file: [`Task::Write`]s and one [`Task::Finish`] or [`Task::Abandon`] follow. For an archive, if it has holes:
+    /// where its data lies.
+    Begin(Place, Box<Node>, Option<Vec<Stretch>>),
     /// The next extents of the file that was begun.
     Write(Vec<Part>),
     /// The file that was begun is complete.

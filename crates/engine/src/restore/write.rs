@@ -66,7 +66,7 @@ impl Writer<'_> {
                 self.report.count(Fate::Skipped);
                 Ok(())
             }
-            Task::Begin(place, node) => {
+            Task::Begin(place, node, _) => {
                 self.report.count(place.fate);
                 self.begin(place.path, &node)
             }
@@ -82,7 +82,7 @@ impl Writer<'_> {
     }
 
     fn make(&mut self, path: &[u8], node: &Node) -> Result<(), EngineError> {
-        let attributes = self.attributes(node);
+        let attributes = self.options.attributes(node);
         let special = |target: &mut Target, kind| target.make_special(path, kind, &attributes);
         let made = match &node.kind {
             Kind::Directory => self.target.make_dir(path, &attributes),
@@ -113,14 +113,14 @@ impl Writer<'_> {
         let is_file = matches!(node.kind, Kind::File { .. });
         self.report.files_kept += u64::from(is_file);
         let kept = match is_file && self.options.conflict == Conflict::Overwrite {
-            true => self.target.keep_file(path, &self.attributes(node)),
+            true => self.target.keep_file(path, &self.options.attributes(node)),
             false => Ok(()),
         };
         self.note(path, kept, size(node))
     }
 
     fn begin(&mut self, path: Vec<u8>, node: &Node) -> Result<(), EngineError> {
-        let (attributes, size) = (self.attributes(node), size(node));
+        let (attributes, size) = (self.options.attributes(node), size(node));
         let writer = match self.target.begin_file(&path, size, &attributes) {
             Ok(writer) => Some(writer),
             Err(error) => {
@@ -200,20 +200,6 @@ impl Writer<'_> {
         self.report.add_issue(path, why);
     }
 
-    fn attributes(&self, node: &Node) -> Attributes {
-        let attributes = Attributes {
-            mode: node.mode,
-            uid: node.owner.uid,
-            gid: node.owner.gid,
-            mtime: (node.mtime.seconds, node.mtime.nanoseconds),
-            xattrs: node.attributes.clone(),
-        };
-        match self.options.acls {
-            true => attributes,
-            false => attributes.without_acls(),
-        }
-    }
-
     fn note_warnings(&mut self) {
         for warning in self.target.take_warnings() {
             self.issue(&warning.path, &warning);
@@ -221,9 +207,13 @@ impl Writer<'_> {
     }
 }
 
-enum Failure {
+/// Why a part of a file cannot be written.
+pub enum Failure {
+    /// The contents cannot be had.
     Lost(String),
+    /// The target does not take them.
     Disk(RestoreError),
+    /// The stage before has ended.
     Ended,
 }
 
@@ -234,9 +224,17 @@ impl From<RestoreError> for Failure {
 }
 
 fn write_part(writer: &mut FileWriter, position: u64, part: &Part) -> Result<(), Failure> {
+    match &part.extent {
+        Extent::Hole { .. } => Ok(()),
+        Extent::Zero { length } => Ok(writer.allocate_zero(position, *length)?),
+        Extent::Piece { .. } | Extent::Blocks { .. } => Ok(writer.write_at(position, contents_of(part)?)?),
+    }
+}
+
+/// The bytes of a part; none of a hole or of zeros.
+pub fn contents_of(part: &Part) -> Result<&[u8], Failure> {
     let (offset, length) = match &part.extent {
-        Extent::Hole { .. } => return Ok(()),
-        Extent::Zero { length } => return Ok(writer.allocate_zero(position, *length)?),
+        Extent::Hole { .. } | Extent::Zero { .. } => return Ok(&[]),
         Extent::Piece { offset, length, .. } | Extent::Blocks { offset, length, .. } => (*offset, *length),
     };
     let opened = part
@@ -246,12 +244,12 @@ fn write_part(writer: &mut FileWriter, position: u64, part: &Part) -> Result<(),
         .ok_or(Failure::Ended)?;
     let contents = opened.as_ref().map_err(|why| Failure::Lost(why.clone()))?;
     let range = offset as usize..offset as usize + length as usize;
-    let bytes = contents
+    contents
         .get(range)
-        .ok_or_else(|| Failure::Lost("the chunk is shorter than its page says".to_owned()))?;
-    Ok(writer.write_at(position, bytes)?)
+        .ok_or_else(|| Failure::Lost("the chunk is shorter than its page says".to_owned()))
 }
 
+/// Bytes of a file; of all else none.
 pub fn size(node: &Node) -> u64 {
     if let Kind::File { size, .. } = node.kind {
         size

@@ -36,7 +36,6 @@ use branch::Branch;
 use error::{AbsentIsNone, Attempt};
 use folder::{Duty, Folder, OpenAs};
 use path::EntryPath;
-use temporary::Temporary;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, StatVfsMountFlags, chmodat, fstatvfs, linkat, makedev, mkdirat, mknodat,
@@ -48,6 +47,7 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use temporary::Temporary;
 
 /// How to restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

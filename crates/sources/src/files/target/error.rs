@@ -39,7 +39,10 @@ pub enum RestoreError {
         path: Vec<u8>,
     },
     /// A directory is there, and directories are never replaced.
-    #[error("a folder is in the place of {}, and folders are never replaced: move it away, or restore elsewhere", ShownPath(path))]
+    #[error(
+        "a folder is in the place of {}, and folders are never replaced: move it away, or restore elsewhere",
+        ShownPath(path)
+    )]
     Directory {
         /// Path relative to the target.
         path: Vec<u8>,

@@ -34,7 +34,6 @@ impl<'a> EntryPath<'a> {
     pub(super) fn name(&self) -> &'a [u8] {
         &self.path[self.name_start..]
     }
-
 }
 
 fn objection(path: &[u8]) -> Option<&'static str> {
