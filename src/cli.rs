@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use strongroom_api::RetryPolicy;
 
 use crate::commands::{
-    agent, alert, approval, audit, backup, completions, guard, item, job, login, ls, machine, openapi, password,
-    points, policy, principal, quickstart, rescue, resource_group, restore, role, serve, user, vault, verify,
+    agent, alert, approval, audit, backup, completions, diff, find, guard, item, job, login, ls, machine, openapi,
+    password, points, policy, principal, quickstart, rescue, resource_group, restore, role, serve, user, vault, verify,
 };
 
 /// Backup into vaults that cannot read what they keep.
@@ -44,7 +44,8 @@ A service keeps vaults; machines register in a vault and send encrypted recovery
   strongroom agent settings --path PATH …   say what it backs up on schedule
   strongroom agent run                      wait for work and do it
   strongroom backup PATH…                   make a recovery point of it, now
-  strongroom points | ls | restore | verify look at recovery points, and get files back
+  strongroom points | ls | find | diff       look at recovery points
+  strongroom restore | verify               get files back, or see that they are whole
 
   strongroom rescue --store … restore …     get files back when the service is gone
 
@@ -135,6 +136,8 @@ pub(crate) enum Command {
     Backup(backup::Backup),
     Points(points::Points),
     Ls(ls::Ls),
+    Find(find::Find),
+    Diff(diff::Diff),
     Restore(restore::Restore),
     Verify(verify::Verify),
     Rescue(rescue::Rescue),

@@ -86,7 +86,7 @@ fn odd_things(at: &Path) {
         .arg(at.join("text"))
         .status();
     assert!(acl.unwrap().success());
-    let early = std::time::UNIX_EPOCH - std::time::Duration::from_millis(1500);
+    let early = std::time::UNIX_EPOCH - std::time::Duration::from_secs(2);
     File::open(at.join("empty")).unwrap().set_modified(early).unwrap();
     for (name, kind, device) in [
         ("pipe", FileType::Fifo, 0),
@@ -106,6 +106,10 @@ fn unpack(program: &str, arguments: &[&str], archive: &Path, folder: &Path) {
     assert_eq!(ended.stderr, "", "{ended}");
 }
 
+/// It finds times before 1970 implausible, and says that it passes over `hdrcharset`, which POSIX has for names that are
+/// not UTF-8.
+const GNU_TAR_IS_QUIET: [&str; 2] = ["--warning=no-timestamp", "--warning=no-unknown-keyword"];
+
 #[test]
 fn gnu_tar_reads_back_what_was_backed_up() {
     let archived = Archived::new();
@@ -118,7 +122,7 @@ fn gnu_tar_reads_back_what_was_backed_up() {
         "--numeric-owner",
         "--xattrs",
     ];
-    let arguments = [&arguments[..], &["--xattrs-include=*", "--file"]].concat();
+    let arguments = [&arguments[..], &GNU_TAR_IS_QUIET, &["--xattrs-include=*", "--file"]].concat();
     unpack("tar", &arguments, &tar, &folder);
     let there = restored(&folder, &archived.source);
     assert_same(&archived.source, &there);
@@ -134,6 +138,7 @@ fn gnu_tar_reads_back_what_was_backed_up() {
     );
 }
 
+/// All but ACLs, which it takes from records of its own only.
 #[test]
 fn bsdtar_reads_back_what_was_backed_up() {
     let archived = Archived::new();
@@ -145,7 +150,7 @@ fn bsdtar_reads_back_what_was_backed_up() {
         &tar,
         &folder,
     );
-    assert_same(&archived.source, &restored(&folder, &archived.source));
+    assert_same_but(&archived.source, &restored(&folder, &archived.source), &["text"]);
 }
 
 #[test]
@@ -166,6 +171,9 @@ fn python_reads_the_same_tar() {
     assert!(ended.stdout.trim().parse::<u32>().unwrap() >= 18, "{ended}");
 }
 
+/// What unzip names otherwise, or what is not asked for.
+const NO_UNZIP: [&str; 3] = ["größe*", "not utf-8*", "link"];
+
 /// What a zip archive cannot hold.
 const NO_ZIP: [&str; 3] = ["pipe", "null", "loop"];
 
@@ -183,7 +191,7 @@ fn unzip_and_python_read_back_what_was_backed_up() {
     let there = restored(&folder, &archived.source);
     let differ = Command::new("diff")
         .args(["-r", "--no-dereference"])
-        .args(NO_ZIP.iter().chain(&["link"]).map(|name| format!("--exclude={name}")))
+        .args(NO_ZIP.iter().chain(&NO_UNZIP).map(|name| format!("--exclude={name}")))
         .args([&archived.source, &there])
         .output()
         .unwrap();

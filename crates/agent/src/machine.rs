@@ -5,16 +5,18 @@ use std::thread::available_parallelism;
 
 use strongroom_api::{Client, ClientOptions, ItemChange, PointFilter, PointView, RetryPolicy, Secret, SignIn, Trust};
 use strongroom_engine::backup::{BackupOptions, BackupParts, BackupReport, back_up};
+use strongroom_engine::difference::{Differing, compare};
+use strongroom_engine::history::{History, Version};
 use strongroom_engine::listing::{Listed, list};
 use strongroom_engine::restore::{
     ArchiveForm, Output, Planned, RestoreOptions, RestoreParts, RestoreReport, archive, preview, restore,
 };
 use strongroom_engine::verify::{VerifyReport, verify};
-use strongroom_engine::{OpenPoint, Progress, Scratch};
+use strongroom_engine::{EngineError, OpenPoint, Progress, Scratch};
 use strongroom_format::point::Issue;
 use strongroom_model::{Clock, JobId, Operation, PointId};
 use strongroom_seal::{DataKeys, Level};
-use strongroom_sources::files::Selection;
+use strongroom_sources::files::{Rules, Selection};
 
 use crate::error::AgentError;
 use crate::job::Job;
@@ -261,6 +263,42 @@ impl Machine {
     ) -> Result<(), AgentError> {
         let parts = self.reading(Progress::default());
         Ok(list(&parts.reader, &self.keys, point, paths, each).await?)
+    }
+
+    /// Finds all versions of what fits a pattern, in the points that `filter` names and this machine's keys open. Also
+    /// returns what could not be read.
+    pub async fn find(
+        &self,
+        rules: Rules,
+        filter: &PointFilter,
+        progress: Progress,
+    ) -> Result<(Vec<Version>, Vec<String>), AgentError> {
+        let mut points = self.points(filter).await?;
+        points.retain(|point| point.key_set == self.state.key_set);
+        if points.is_empty() {
+            return Err(AgentError::NoSuchPoint(no_points(filter)));
+        }
+        let parts = self.reading(progress);
+        let mut history = History::new(parts.reader.clone(), &self.keys, rules);
+        for view in points {
+            if parts.progress.is_cancelled() {
+                return Err(EngineError::Cancelled.into());
+            }
+            let point = OpenPoint::open(&parts.reader, &self.keys, view.id).await?;
+            history.look_through(&point).await?;
+        }
+        Ok(history.finish())
+    }
+
+    /// Compares two points, the earlier first.
+    pub async fn compare(
+        &self,
+        points: [&OpenPoint; 2],
+        paths: Vec<Vec<u8>>,
+        each: impl FnMut(Differing),
+    ) -> Result<(), AgentError> {
+        let parts = self.reading(Progress::default());
+        Ok(compare(&parts.reader, &self.keys, points, paths, each).await?)
     }
 
     /// Restores a point. The service knows of it as a job.

@@ -8,10 +8,13 @@
 
 pub mod backup;
 mod chunks;
+pub mod difference;
 mod error;
+pub mod history;
 mod keys;
 mod leaves;
 pub mod listing;
+mod pages;
 mod point;
 mod progress;
 pub mod remote;
