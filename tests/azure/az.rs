@@ -1,7 +1,8 @@
 //! Azure's command line, the real one, on a configuration of its own.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
@@ -99,6 +100,41 @@ impl<'a> Az<'a> {
         (made["id"].as_str().unwrap().to_owned(), secret.trim().to_owned())
     }
 
+    /// Signs somebody in who types the code that `az` shows in a browser elsewhere.
+    pub fn sign_in_by_code(&self, name: &str, password_file: &Path) -> Called {
+        let tenant = self.tenant();
+        let mut command = self.environment(Command::new(&self.python));
+        let mut login = command
+            .args(["-m", "azure.cli", "login", "--use-device-code", "--tenant", &tenant])
+            // It shows the code as a warning.
+            .env("AZURE_CORE_ONLY_SHOW_ERRORS", "no")
+            .env("AZURE_CORE_LOGIN_EXPERIENCE_V2", "no")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(login.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let prompt: String = said.by_ref().find(|line| line.contains("/device")).unwrap_or_default();
+        let is_code = |word: &&str| word.len() == 9 && word.as_bytes()[4] == b'-';
+        let mut words = prompt.split_whitespace().map(|word| word.trim_end_matches('.'));
+        let code = words.find(is_code);
+        let code = code.unwrap_or_else(|| panic!("no code in {prompt:?}"));
+        let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/azure/browser.py");
+        let mut browser = self.environment(Command::new(&self.python));
+        browser
+            .args([program, &self.world.service.url, code, name])
+            .stdin(std::fs::File::open(password_file).unwrap());
+        Called::of("browser.py".to_owned(), browser).done();
+        let stderr: Vec<String> = said.collect();
+        let output = login.wait_with_output().unwrap();
+        Called {
+            what: "az login --use-device-code".to_owned(),
+            ok: output.status.success(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: stderr.join("\n"),
+        }
+    }
+
     /// The tenant, as the service says it to whoever asks.
     pub fn tenant(&self) -> String {
         let cloud = self.run(&["cloud", "show", "-n", "Lab"]).done();
@@ -135,7 +171,7 @@ impl<'a> Az<'a> {
             .env("AZURE_CORE_COLLECT_TELEMETRY", "no")
             .env("AZURE_CORE_ONLY_SHOW_ERRORS", "yes")
             .env("NO_PROXY", "*")
-            .stdin(std::process::Stdio::null());
+            .stdin(Stdio::null());
         command
     }
 

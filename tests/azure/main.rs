@@ -39,6 +39,15 @@ fn a_wrong_password_is_refused_in_words() {
 }
 
 #[test]
+fn a_person_signs_in_by_a_code_that_is_typed_elsewhere() {
+    let world = World::new();
+    let az = Az::new(&world);
+    let login = az.sign_in_by_code("admin", &world.service.password_file).done();
+    assert_eq!(login[0]["user"]["name"], "admin");
+    assert_eq!(names(&az.backup(&["vault", "list"])), ["main"]);
+}
+
+#[test]
 fn a_service_principal_signs_in_with_a_secret_or_a_certificate_and_may_what_its_role_allows() {
     let world = World::new();
     let az = Az::as_principal(&world, "reader", "Backup Reader", "vault/main");
