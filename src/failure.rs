@@ -40,9 +40,18 @@ impl Failure {
 
     /// Whether whoever reads what the command writes has gone.
     pub(crate) fn is_broken_pipe(&self) -> bool {
-        match self.0.downcast_ref::<AgentError>() {
-            Some(AgentError::Engine(EngineError::Output(error))) => error.kind() == io::ErrorKind::BrokenPipe,
-            _ => false,
+        matches!(self.engine(), Some(EngineError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// Whether the user interrupted it.
+    pub(crate) fn is_interruption(&self) -> bool {
+        matches!(self.engine(), Some(EngineError::Cancelled))
+    }
+
+    fn engine(&self) -> Option<&EngineError> {
+        match self.0.downcast_ref() {
+            Some(AgentError::Engine(error)) => Some(error),
+            _ => None,
         }
     }
 

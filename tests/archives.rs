@@ -366,5 +366,6 @@ fn an_interrupted_archive_leaves_no_half_file() {
     if !ended.is_done() {
         ended.with_status(1);
         assert!(!file.exists(), "{ended}");
+        ended.said(&["interrupted; the archive is not whole"]);
     }
 }

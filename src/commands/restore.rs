@@ -233,11 +233,14 @@ impl Restore {
             Err(failure) => {
                 // Half an archive looks like a whole one.
                 self.output.as_deref().map_or(Ok(()), private_file::remove)?;
-                match failure.is_broken_pipe() {
-                    // Whoever reads has seen enough, and knows.
-                    true => Ok(Outcome::Failed),
-                    false => Err(failure),
+                // Whoever reads has seen enough, and knows.
+                if failure.is_broken_pipe() {
+                    return Ok(Outcome::Failed);
                 }
+                Err(match failure.is_interruption() {
+                    true => Failure::new("interrupted; the archive is not whole"),
+                    false => failure,
+                })
             }
         }
     }

@@ -273,9 +273,7 @@ async fn a_lost_blob_is_named_and_costs_only_its_own_files() {
     assert!(restored.issues[0].path.ends_with(b"/b") && restored.issues[0].why.contains(&largest.to_string()));
     let folder = target.path().join(world.source().strip_prefix("/").unwrap());
     assert!(folder.join("a").exists() && !folder.join("b").exists() && folder.join("c").exists());
-    let verified = verify(&world.parts(), &world.open(report.point).await, 2)
-        .await
-        .unwrap();
+    let verified = verify(&world.parts(), &world.open(report.point).await).await.unwrap();
     assert!(!verified.is_clean() && verified.issues.iter().all(|issue| issue.path.ends_with(b"/b")));
 }
 

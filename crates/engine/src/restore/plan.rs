@@ -489,8 +489,11 @@ impl Planner {
 
     /// Restores what lies at `target` under the name `path`.
     fn stand_in(&mut self, path: Vec<u8>, target: Vec<u8>) -> bool {
+        let is_link =
+            |entry: &Entry| matches!(&entry.record, Record::Node(node) if matches!(node.kind, Kind::HardLink { .. }));
         let records = match self.finder.find(&target) {
-            Ok(records) if !records.is_empty() => records,
+            // Nobody writes a link to a link; two that lead to each other would have no end.
+            Ok(records) if !records.is_empty() && !records.iter().any(is_link) => records,
             Ok(_) => return self.unfound(path, "the file that it is another name of cannot be read"),
             Err(error) => return self.unfound(path, &error.to_string()),
         };

@@ -36,7 +36,7 @@ impl ArchiveForm {
 pub type Output = Box<dyn Write + Send>;
 
 /// Bytes of zeros that are written at once.
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// What an archive is told of an entry.
 struct Described<'a> {

@@ -22,7 +22,7 @@ const LOCATOR_64: u32 = 0x0706_4b50;
 
 /// Version 4.5, the first with 64-bit lengths; made by version 6.3 on Unix.
 const NEEDS: u16 = 45;
-const MADE_BY: u16 = 3 << 8 | 63;
+const MADE_BY: u16 = (3 << 8) | 63;
 /// The lengths follow the contents.
 const FLAG_DESCRIPTOR: u16 = 1 << 3;
 const FLAG_UTF8: u16 = 1 << 11;
@@ -132,7 +132,7 @@ impl Zip {
             method,
             dos_time: dos_time(entry.node.mtime),
             extra: unix_fields(entry),
-            external: (kind_bits(&entry.node.kind) | entry.attributes.mode) << 16 | u32::from(is_folder) << 4,
+            external: ((kind_bits(&entry.node.kind) | entry.attributes.mode) << 16) | (u32::from(is_folder) << 4),
             offset: self.plain()?.bytes,
             name,
         })
@@ -356,7 +356,7 @@ fn kind_bits(kind: &Kind) -> u32 {
 
 /// Date and time of DOS, in UTC: two seconds apart, from 1980 to 2107.
 fn dos_time(time: Time) -> u32 {
-    const FIRST: u32 = 1 << 21 | 1 << 16;
+    const FIRST: u32 = (1 << 21) | (1 << 16);
     let Ok(moment) = jiff::Timestamp::new(time.seconds, 0) else {
         return FIRST;
     };
@@ -369,12 +369,12 @@ fn dos_time(time: Time) -> u32 {
         return FIRST;
     };
     let part = |number: i8| u32::from(number.unsigned_abs());
-    year << 25
-        | part(at.month()) << 21
-        | part(at.day()) << 16
-        | part(at.hour()) << 11
-        | part(at.minute()) << 5
-        | part(at.second()) / 2
+    (year << 25)
+        | (part(at.month()) << 21)
+        | (part(at.day()) << 16)
+        | (part(at.hour()) << 11)
+        | (part(at.minute()) << 5)
+        | (part(at.second()) / 2)
 }
 
 #[cfg(test)]
@@ -392,7 +392,7 @@ mod tests {
         };
         assert_eq!(
             at("2026-11-21T18:30:05Z"),
-            46 << 25 | 11 << 21 | 21 << 16 | 18 << 11 | 30 << 5 | 2
+            (46 << 25) | (11 << 21) | (21 << 16) | (18 << 11) | (30 << 5) | 2
         );
         assert_eq!(at("1979-12-31T23:59:59Z"), at("1980-01-01T00:00:00Z"));
         assert_eq!(at("2108-01-01T00:00:00Z"), at("1980-01-01T00:00:00Z"));

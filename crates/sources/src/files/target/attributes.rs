@@ -48,7 +48,7 @@ impl Attributes {
     pub fn without_acls(mut self) -> Attributes {
         let access = self.xattrs.iter().find(|(name, _)| name == ACL_ACCESS.to_bytes());
         if let Some(group) = access.and_then(|(_, acl)| rights_of_group(acl)) {
-            self.mode &= !0o070 | group << 3;
+            self.mode &= !0o070 | (group << 3);
         }
         self.xattrs.retain(|(name, _)| !is_acl(name));
         self
