@@ -11,6 +11,8 @@
 
 mod archive;
 mod conflict;
+mod finder;
+mod open_file;
 mod picked;
 mod plan;
 mod present;

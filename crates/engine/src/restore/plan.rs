@@ -7,19 +7,20 @@ use jiff::Timestamp;
 use strongroom_format::entry::{Chunk, Content, Entry, Extent, Kind, Node, Record};
 use strongroom_format::leaf::LeafReader;
 use strongroom_format::page::parse_visible;
-use strongroom_model::BlobId;
 use strongroom_sources::files::ShownPath;
 use tokio::runtime::Handle;
 
 use super::archive::stretches;
 use super::conflict::{COPIES_MAX, Found, Places, copy_path};
+use super::finder::Finder;
+use super::open_file::{Candidate, OpenFile, Stage};
 use super::picked::{Pick, Picking};
 use super::present::{Present, Standing};
 use super::task::{Fate, Part, Place, Task};
 use super::{Conflict, Contents, RestoreOptions, RestoreParts};
 use crate::chunks::{Chunks, Remarks};
 use crate::error::EngineError;
-use crate::leaves::{Leaf, Leaves, LostPages, Step, Wanted, is_at_or_below};
+use crate::leaves::{Leaf, Leaves, LostPages, Step, is_at_or_below};
 use crate::point::OpenPoint;
 
 /// A batch is handed on when it needs chunks of so many bytes; three batches are in memory at most.
@@ -102,33 +103,6 @@ impl Plan {
     }
 }
 
-/// Finds the records of one path, apart from the walk.
-struct Finder {
-    runtime: Handle,
-    parts: RestoreParts,
-    root: BlobId,
-}
-
-impl Finder {
-    fn find(&self, path: &[u8]) -> Result<Vec<Entry>, EngineError> {
-        self.runtime.block_on(async {
-            let wanted = Wanted {
-                paths: vec![path.to_vec()],
-            };
-            let RestoreParts { reader, keys, .. } = &self.parts;
-            let mut leaves = Leaves::begin(reader.clone(), keys, self.root, wanted).await?;
-            let mut records = Vec::new();
-            while let Some(step) = leaves.next().await? {
-                let Step::Leaf(leaf) = step else { continue };
-                let page = parse_visible(&leaf.stored).expect("it was parsed when it was opened");
-                let found = LeafReader::new(page.refs, &leaf.plain).into_iter().flatten().flatten();
-                records.extend(found.filter(|entry| entry.path == path));
-            }
-            Ok(records)
-        })
-    }
-}
-
 struct Planner {
     finder: Finder,
     /// Wanted paths at and below which nothing was found yet.
@@ -160,36 +134,6 @@ enum Next {
     /// Try the name of this number.
     Beside(u32),
     GiveUp,
-}
-
-/// A file whose records are coming in.
-struct OpenFile {
-    /// The path of its records.
-    record: Vec<u8>,
-    /// The path that it should have in the target.
-    origin: Vec<u8>,
-    size: u64,
-    /// Bytes that the records so far stand for.
-    covered: u64,
-    stage: Stage,
-}
-
-enum Stage {
-    /// Something of the same size is there, or the extents have to be known first: they are collected.
-    Compared(Candidate),
-    /// It was begun: its extents go to the writer.
-    Written,
-    /// It is not restored.
-    Skipped,
-}
-
-struct Candidate {
-    node: Box<Node>,
-    extents: Vec<Extent>,
-    /// Where the other one is.
-    path: Vec<u8>,
-    /// How many names were tried before this one.
-    attempt: u32,
 }
 
 impl Planner {
