@@ -6,9 +6,9 @@ use clap::{Args, Parser, Subcommand};
 use strongroom_api::RetryPolicy;
 
 use crate::commands::{
-    agent, alert, approval, audit, backup, completions, guard, import, item, job, login, ls, machine, manual, mount,
-    openapi, password, points, policy, principal, quickstart, rescue, resource_group, restore, role, serve, user,
-    vault, verify,
+    agent, alert, approval, audit, backup, completions, diff, find, guard, import, item, job, login, ls, machine,
+    manual, mount, openapi, password, points, policy, principal, quickstart, rescue, resource_group, restore, role,
+    serve, user, vault, verify,
 };
 
 /// Backup into vaults that cannot read what they keep.
@@ -45,7 +45,8 @@ A service keeps vaults; machines register in a vault and send encrypted recovery
   strongroom agent settings --path PATH …   say what it backs up on schedule
   strongroom agent run                      wait for work and do it
   strongroom backup PATH…                   make a recovery point of it, now
-  strongroom points | ls | restore | verify look at recovery points, and get files back
+  strongroom points | ls | find | diff       look at recovery points
+  strongroom restore | verify               get files back, or see that they are whole
   strongroom import restic REPO             make recovery points of restic's snapshots
   strongroom mount latest DIR               look at one as a file system
 
@@ -138,6 +139,8 @@ pub(crate) enum Command {
     Backup(backup::Backup),
     Points(points::Points),
     Ls(ls::Ls),
+    Find(find::Find),
+    Diff(diff::Diff),
     Restore(restore::Restore),
     Mount(mount::Mount),
     Verify(verify::Verify),

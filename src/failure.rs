@@ -1,7 +1,11 @@
 //! How a command ends: an exit status, and one sentence when it failed.
 
 use std::fmt;
+use std::io;
 use std::process::ExitCode;
+
+use strongroom_agent::AgentError;
+use strongroom_engine::EngineError;
 
 /// How a command ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +36,23 @@ impl Failure {
     /// A failure that is told by one sentence.
     pub(crate) fn new(sentence: impl fmt::Display + fmt::Debug + Send + Sync + 'static) -> Self {
         Self(anyhow::Error::msg(sentence))
+    }
+
+    /// Whether whoever reads what the command writes has gone.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        matches!(self.engine(), Some(EngineError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// Whether the user interrupted it.
+    pub(crate) fn is_interruption(&self) -> bool {
+        matches!(self.engine(), Some(EngineError::Cancelled))
+    }
+
+    fn engine(&self) -> Option<&EngineError> {
+        match self.0.downcast_ref() {
+            Some(AgentError::Engine(error)) => Some(error),
+            _ => None,
+        }
     }
 
     /// The same failure, and before it what it meant.

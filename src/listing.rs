@@ -62,6 +62,20 @@ impl EntryView {
         })
     }
 
+    /// Its path, as it is shown.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// When it changed last, to the second.
+    pub(crate) fn modified_shortly(&self) -> String {
+        self.modified.get(..19).unwrap_or(&self.modified).replace('T', " ")
+    }
+
     /// A line like that of `ls -l`.
     pub(crate) fn line(&self) -> String {
         let letter = match self.kind {
@@ -87,7 +101,7 @@ impl EntryView {
             .as_ref()
             .map(|target| format!(" -> {target}"))
             .unwrap_or_default();
-        let modified = self.modified.get(..19).unwrap_or(&self.modified).replace('T', " ");
+        let modified = self.modified_shortly();
         format!(
             "{letter}{} {owner:<17} {:>12} {modified} {}{target}",
             permissions(self.mode),

@@ -36,6 +36,22 @@ fn read_text(file: File) -> Result<String> {
     Ok(text)
 }
 
+/// A new file with mode 0600, to be written bit by bit.
+pub(crate) fn create_new(path: &Path) -> Result<File> {
+    let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match created {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            bail!("{} exists already: remove it, or name another file", path.display())
+        }
+        created => created.with_context(|| format!("cannot create {}", path.display())),
+    }
+}
+
+/// Removes a file that was not finished.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    fs::remove_file(path).with_context(|| format!("cannot remove {}, which is not whole", path.display()))
+}
+
 /// Writes a file with mode 0600, whole or not at all, and makes its folder if need be.
 pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
     let folder = path

@@ -46,6 +46,26 @@ impl Terminal {
         }
     }
 
+    /// As [`Terminal::done`], on the error output: the other one is taken.
+    pub(crate) fn done_aside<T: Serialize>(&self, value: &T, line: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+        match (self.json, self.quiet) {
+            (true, _) => eprintln!("{}", serde_json::to_string_pretty(value)?),
+            (false, true) => {}
+            (false, false) => eprintln!("{}", line(value)),
+        }
+        Ok(())
+    }
+
+    /// Prints one result of many at once: one JSON value a line for programs, else what `line` makes of it.
+    pub(crate) fn line<T: Serialize>(&self, value: &T, line: impl FnOnce(&T) -> String) {
+        let text = match self.json {
+            true => serde_json::to_string(value).expect("what is listed has names for keys"),
+            false => line(value),
+        };
+        // Nobody listening is no failure.
+        let _ = print(&text);
+    }
+
     /// Tells people what is going on; programs and the quiet are spared.
     pub(crate) fn say(&self, text: &str) {
         if !self.json && !self.quiet {

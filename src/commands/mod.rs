@@ -6,6 +6,8 @@ pub(crate) mod approval;
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod completions;
+pub(crate) mod diff;
+pub(crate) mod find;
 pub(crate) mod guard;
 pub(crate) mod import;
 pub(crate) mod item;
@@ -78,6 +80,8 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
         Command::Backup(backup) => backup.run(&global, terminal),
         Command::Points(points) => points.run(&global, terminal),
         Command::Ls(ls) => ls.run(&global, terminal),
+        Command::Find(find) => find.run(&global, terminal),
+        Command::Diff(diff) => diff.run(&global, terminal),
         Command::Restore(restore) => restore.run(&global, terminal),
         Command::Mount(mount) => mount.run(&global, terminal),
         Command::Verify(verify) => verify.run(&global, terminal),

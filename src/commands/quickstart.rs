@@ -9,7 +9,7 @@ use strongroom_agent::{Backup, Machine, MachineState, StateFolder, register};
 use strongroom_api::{Client, ClientOptions, CreateVault, RetryPolicy, Secret, SignIn, VaultCredentials};
 use strongroom_engine::Progress;
 use strongroom_engine::backup::BackupReport;
-use strongroom_engine::restore::RestoreReport;
+use strongroom_engine::restore::{RestoreOptions, RestoreReport};
 use strongroom_model::{Redundancy, Region, VaultName};
 use strongroom_seal::{Level, Passphrase};
 use strongroom_service::{Limits, NotifyOptions, ServeOptions, Service, Upkeep};
@@ -214,7 +214,8 @@ async fn try_out(machine: &Machine, folder: &Path, keep: &Path, terminal: &Termi
     let target = tempfile::Builder::new().prefix("restored-").tempdir_in(keep)?;
     let point = machine.open_point(backup.point).await?;
     let (progress, began) = (Progress::default(), Instant::now());
-    let work = machine.restore(&point, Vec::new(), target.path().to_owned(), progress.clone());
+    let options = RestoreOptions::to(target.path());
+    let work = machine.restore(&point, &options, progress.clone());
     let restore = watch(terminal, "Restoring", &progress, None, work).await?;
     let restore_time = began.elapsed();
     let (source, restored) = (

@@ -8,7 +8,7 @@ use serde::Serialize;
 use strongroom_agent::rescue::Rescue as Vault;
 use strongroom_engine::Progress;
 
-use crate::commands::restore::{show as show_restored, stored_paths};
+use crate::commands::restore::{How, show as show_restored, stored_paths};
 use crate::commands::{block_on, ls};
 use crate::failure::{Failure, Outcome};
 use crate::listing::Collected;
@@ -65,6 +65,8 @@ Example:
         /// The folder to restore to; it is made if it does not exist
         #[arg(long, value_name = "DIR")]
         to: PathBuf,
+        #[command(flatten)]
+        how: How,
     },
 }
 
@@ -104,12 +106,13 @@ impl Action {
                     .await?;
                 ls::show(&collected, &paths, terminal)
             }
-            Self::Restore { point, paths, to } => {
-                let (target, progress, began) = (absolute(&to)?, Progress::default(), Instant::now());
+            Self::Restore { point, paths, to, how } => {
+                let options = how.options(&paths, absolute(&to)?)?;
+                let (progress, began) = (Progress::default(), Instant::now());
                 let point = vault.open_point(&point).await?;
-                let work = vault.restore(&point, stored_paths(&paths), target.clone(), progress.clone());
+                let work = vault.restore(&point, &options, progress.clone());
                 let report = watch(terminal, "Restoring", &progress, None, work).await?;
-                show_restored(target, report, began.elapsed(), terminal)
+                show_restored(options.target, report, began.elapsed(), terminal)
             }
         }
     }

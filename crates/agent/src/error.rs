@@ -70,7 +70,7 @@ pub enum AgentError {
     #[error("{0}")]
     Volume(#[from] VolumeError),
     /// Somebody stopped the job at the service.
-    #[error("the job was stopped at the service; what was sent is not sent again")]
+    #[error("the job was stopped at the service; what was done so far is kept, and the next run continues from there")]
     StoppedByService,
     /// A job of a kind that this version does not know.
     #[error("the service wants a {0}, which this version of strongroom cannot do: bring it up to date")]

@@ -1,20 +1,23 @@
 //! A registered machine at work.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use strongroom_api::{Client, ClientOptions, ItemChange, PointFilter, PointView, RetryPolicy, Secret, SignIn, Trust};
 use strongroom_engine::backup::{BackupOptions, BackupParts, BackupReport, back_up};
 use strongroom_engine::browse::Browser;
+use strongroom_engine::difference::{Differing, compare};
+use strongroom_engine::history::{History, Version};
 use strongroom_engine::listing::{Listed, list};
-use strongroom_engine::restore::{RestoreOptions, RestoreParts, RestoreReport, restore};
+use strongroom_engine::restore::{
+    ArchiveForm, Output, Planned, RestoreOptions, RestoreParts, RestoreReport, archive, preview, restore,
+};
 use strongroom_engine::verify::{VerifyReport, verify};
 use strongroom_engine::{EngineError, OpenPoint, Progress, Scratch};
 use strongroom_format::point::Issue;
 use strongroom_model::{Clock, JobId, MachineSettings, Operation, PointId};
 use strongroom_seal::{DataKeys, Level};
-use strongroom_sources::files::{Kind, Selection, Walker};
+use strongroom_sources::files::{Kind, Rules, Selection, Walker};
 use tokio::task::spawn_blocking;
 
 use crate::error::AgentError;
@@ -376,27 +379,82 @@ impl Machine {
         Ok(list(&parts.reader, &self.keys, point, paths, each).await?)
     }
 
-    /// Restores a point below `target`. The service knows of it as a job.
+    /// Finds all versions of what fits a pattern, in the points that `filter` names and this machine's keys open. Also
+    /// returns what could not be read.
+    pub async fn find(
+        &self,
+        rules: Rules,
+        filter: &PointFilter,
+        progress: Progress,
+    ) -> Result<(Vec<Version>, Vec<String>), AgentError> {
+        let mut points = self.points(filter).await?;
+        points.retain(|point| point.key_set == self.state.key_set);
+        if points.is_empty() {
+            return Err(AgentError::NoSuchPoint(no_points(filter)));
+        }
+        let parts = self.reading(progress);
+        let mut history = History::new(parts.reader.clone(), &self.keys, rules);
+        for view in points {
+            if parts.progress.is_cancelled() {
+                return Err(EngineError::Cancelled.into());
+            }
+            let point = OpenPoint::open(&parts.reader, &self.keys, view.id).await?;
+            history.look_through(&point).await?;
+        }
+        Ok(history.finish())
+    }
+
+    /// Compares two points, the earlier first.
+    pub async fn compare(
+        &self,
+        points: [&OpenPoint; 2],
+        paths: Vec<Vec<u8>>,
+        each: impl FnMut(Differing),
+    ) -> Result<(), AgentError> {
+        let parts = self.reading(Progress::default());
+        Ok(compare(&parts.reader, &self.keys, points, paths, each).await?)
+    }
+
+    /// Restores a point. The service knows of it as a job.
     pub async fn restore(
         &self,
         point: &OpenPoint,
-        paths: Vec<Vec<u8>>,
-        target: PathBuf,
+        options: &RestoreOptions,
         progress: Progress,
     ) -> Result<RestoreReport, AgentError> {
         let id = self.client.begin_job(Operation::Restore).await?.id;
-        let options = RestoreOptions {
-            paths,
-            target,
-            workers: workers(),
-        };
-        let work = async { Ok(restore(&self.reading(progress.clone()), point, &options).await?) };
+        let work = async { Ok(restore(&self.reading(progress.clone()), point, options).await?) };
         self.job(id, FETCH).run(&progress, work).await
+    }
+
+    /// Writes an archive of a point. The service knows of it as a job.
+    pub async fn archive(
+        &self,
+        point: &OpenPoint,
+        options: &RestoreOptions,
+        form: ArchiveForm,
+        output: Output,
+        progress: Progress,
+    ) -> Result<RestoreReport, AgentError> {
+        let id = self.client.begin_job(Operation::Restore).await?.id;
+        let work = async { Ok(archive(&self.reading(progress.clone()), point, options, form, output).await?) };
+        self.job(id, FETCH).run(&progress, work).await
+    }
+
+    /// Says what a restore would do, entry by entry. Nothing is done, and the service knows of no job.
+    pub async fn preview(
+        &self,
+        point: &OpenPoint,
+        options: &RestoreOptions,
+        progress: Progress,
+        each: impl FnMut(Planned) + Send + 'static,
+    ) -> Result<RestoreReport, AgentError> {
+        Ok(preview(&self.reading(progress), point, options, each).await?)
     }
 
     /// Reads all of a point and checks it.
     pub async fn verify(&self, point: &OpenPoint, progress: Progress) -> Result<VerifyReport, AgentError> {
-        Ok(verify(&self.reading(progress), point, workers()).await?)
+        Ok(verify(&self.reading(progress), point).await?)
     }
 
     /// Looks into recovery points without restoring them.
@@ -420,6 +478,7 @@ impl Machine {
             reader,
             keys: self.keys.clone(),
             progress,
+            workers: workers(),
         }
     }
 }

@@ -114,29 +114,20 @@ impl Rescue {
         Ok(list(&reader, &*self.keys(&point.header)?, point, paths, each).await?)
     }
 
-    /// Restores a point below `target`.
+    /// Restores a point.
     pub async fn restore(
         &self,
         point: &OpenPoint,
-        paths: Vec<Vec<u8>>,
-        target: PathBuf,
+        options: &RestoreOptions,
         progress: Progress,
     ) -> Result<RestoreReport, AgentError> {
         let parts = RestoreParts {
             reader: self.vault.clone(),
             keys: self.keys(&point.header)?,
             progress,
+            workers: workers(),
         };
-        Ok(restore(
-            &parts,
-            point,
-            &RestoreOptions {
-                paths,
-                target,
-                workers: workers(),
-            },
-        )
-        .await?)
+        Ok(restore(&parts, point, options).await?)
     }
 
     fn keys(&self, header: &PointHeader) -> Result<Arc<DataKeys>, AgentError> {

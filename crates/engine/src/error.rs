@@ -37,9 +37,21 @@ pub enum EngineError {
     /// The target of a restore is not usable.
     #[error("{0}")]
     Target(String),
+    /// An archive cannot be written to where it goes.
+    #[error("cannot write the archive: {0}")]
+    Output(std::io::Error),
     /// The recovery point has nothing at the paths that were asked for.
     #[error("the recovery point has nothing at {0}: nothing was restored")]
     Absent(String),
+    /// A search found more than is listed.
+    #[error("more than 100,000 versions fit: give a pattern that says more, or search the points of one machine")]
+    TooManyVersions,
+    /// Two recovery points have too little in common to be compared.
+    #[error("the two recovery points differ in too many places to be compared at once: compare them folder by folder")]
+    TooDifferent,
+    /// No entry fits the patterns.
+    #[error("the patterns leave nothing of the recovery point: nothing was restored")]
+    NothingPicked,
     /// The recovery point itself is damaged or was made with other keys.
     #[error("{0}")]
     Point(String),

@@ -1,6 +1,6 @@
 //! Where `seal` and `format` meet: fingerprints, pages and points under a key set.
 
-use strongroom_format::entry::Fingerprint;
+use strongroom_format::entry::{Extent, Fingerprint};
 use strongroom_format::page::{VisiblePage, parse_visible, put_visible};
 use strongroom_model::BlobId;
 use strongroom_seal::{DataKeys, SealKind, Sealer};
@@ -8,6 +8,21 @@ use strongroom_seal::{DataKeys, SealKind, Sealer};
 /// The fingerprint of plain contents.
 pub fn fingerprint(keys: &DataKeys, plain: &[u8]) -> Fingerprint {
     Fingerprint(*keys.fingerprint(plain).as_bytes())
+}
+
+/// Adds what an extent says of contents to a hash. Where its chunk lies does not count, and zeros are holes, as they read
+/// the same.
+pub fn add_extent(hasher: &mut blake3::Hasher, extent: &Extent) {
+    let (kind, prints) = match extent {
+        Extent::Hole { .. } | Extent::Zero { .. } => (0, &[][..]),
+        Extent::Piece { fingerprint, .. } => (1, std::slice::from_ref(fingerprint)),
+        Extent::Blocks { fingerprints, .. } => (2, &fingerprints[..]),
+    };
+    hasher.update(&[kind]);
+    hasher.update(&extent.length().to_le_bytes());
+    for Fingerprint(print) in prints {
+        hasher.update(print);
+    }
 }
 
 /// Seals a page: the stored bytes and their identity.

@@ -1,21 +1,17 @@
 //! Walks the tree of a recovery point, leaf by leaf in path order, fetching many pages at once.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use strongroom_format::entry::compare_paths;
 use strongroom_format::tree::{Child, Sums, parse_inner};
 use strongroom_model::BlobId;
-use strongroom_seal::{DataKeys, Opener};
+use strongroom_seal::DataKeys;
 
 use crate::error::EngineError;
-use crate::keys::open_page;
-use crate::remote::{Fetched, VaultReader};
-
-/// Pages fetched in one go: about half a MiB of ordinary leaves.
-const PAGES_AT_ONCE: usize = 128;
+use crate::pages::{PAGES_AT_ONCE, Page, Pages};
+use crate::remote::VaultReader;
 
 /// A leaf page that was opened.
 #[derive(Debug)]
@@ -82,7 +78,7 @@ impl Wanted {
     }
 
     /// Whether anything between `from` and `until` (exclusive, `None` for the end) may be wanted.
-    fn touches(&self, from: &[u8], until: Option<&[u8]>) -> bool {
+    pub(crate) fn touches(&self, from: &[u8], until: Option<&[u8]>) -> bool {
         let before_end = |path: &[u8]| until.is_none_or(|until| compare_paths(path, until).is_le());
         let point = |path: &[u8]| compare_paths(from, path).is_le() && before_end(path);
         self.paths.is_empty()
@@ -108,13 +104,11 @@ fn ancestors(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// The walk.
 pub struct Leaves {
-    reader: Arc<dyn VaultReader>,
-    opener: Opener,
+    pages: Pages,
     wanted: Wanted,
     /// Children that are still to be visited, with their level; the last list is the next in order.
     stack: Vec<(u8, VecDeque<Child>)>,
     ready: VecDeque<Step>,
-    remarks: Vec<String>,
 }
 
 impl Leaves {
@@ -125,14 +119,11 @@ impl Leaves {
         root: BlobId,
         wanted: Wanted,
     ) -> Result<Self, EngineError> {
-        let opener = Opener::new(keys);
         let mut leaves = Self {
-            reader,
-            opener,
+            pages: Pages::new(reader, keys),
             wanted,
             stack: Vec::new(),
             ready: VecDeque::new(),
-            remarks: Vec::new(),
         };
         let child = Child {
             id: root,
@@ -170,21 +161,15 @@ impl Leaves {
 
     /// What the vault remarked about its objects on the way.
     pub fn take_remarks(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.remarks)
+        self.pages.take_remarks()
     }
 
     async fn visit(&mut self, batch: Vec<Child>, level: Option<u8>) -> Result<(), EngineError> {
-        let ids: Vec<BlobId> = batch.iter().map(|child| child.id).collect();
-        let mut found = self.fetch(ids).await?;
+        let found = self.pages.get(batch.iter().map(|child| child.id).collect()).await?;
         for child in batch {
             // Two children of one page may be the same page.
-            let stored = found
-                .get(&child.id)
-                .cloned()
-                .unwrap_or_else(|| Err("the vault did not send it".to_owned()));
-            let opened = stored.and_then(|stored| self.open(&child, level, stored));
-            if let Err(why) = opened {
-                let why = format!("page {} cannot be read: {why}", child.id);
+            let page = found.get(&child.id).expect("each was answered").clone();
+            if let Err(why) = page.and_then(|page| self.take(&child, level, page)) {
                 self.ready.push_back(Step::Lost(LostPages {
                     from: child.path,
                     entries: child.sums.entries,
@@ -192,29 +177,33 @@ impl Leaves {
                 }));
             }
         }
-        found.clear();
         Ok(())
     }
 
-    fn open(&mut self, child: &Child, level: Option<u8>, stored: Bytes) -> Result<(), String> {
-        let (page, plain) = open_page(&mut self.opener, &stored, level)?;
-        if page.level == 0 {
+    fn take(&mut self, child: &Child, level: Option<u8>, page: Page) -> Result<(), String> {
+        let unusable = |why: String| format!("page {} cannot be read: {why}", child.id);
+        if level.is_some_and(|level| level != page.level) {
+            return Err(unusable(format!("it has level {} in the wrong place", page.level)));
+        }
+        let Page { level, stored, plain } = page;
+        if level == 0 {
             self.ready.push_back(Step::Leaf(Leaf {
                 id: child.id,
-                stored: stored.clone(),
+                stored,
                 plain,
             }));
             return Ok(());
         }
-        let children = parse_inner(page.refs, &plain).map_err(|error| error.to_string())?;
+        let visible = parse_visible(&stored).map_err(|error| unusable(error.to_string()))?;
+        let children = parse_inner(visible.refs, &plain).map_err(|error| unusable(error.to_string()))?;
         let children = self.select(children);
         if !children.is_empty() {
-            self.stack.push((page.level - 1, children));
+            self.stack.push((level - 1, children));
         }
-        let refs = page.refs.iter().collect();
+        let refs = visible.refs.iter().collect();
         let inner = InnerPage {
             id: child.id,
-            level: page.level,
+            level,
             refs,
             plain,
         };
@@ -229,26 +218,6 @@ impl Leaves {
             .filter(|(at, child)| self.wanted.touches(&child.path, starts.get(*at).map(Vec::as_slice)))
             .map(|(_, child)| child)
             .collect()
-    }
-
-    async fn fetch(&mut self, ids: Vec<BlobId>) -> Result<HashMap<BlobId, Result<Bytes, String>>, EngineError> {
-        let mut found = HashMap::new();
-        let mut stream = self.reader.fetch(ids);
-        while let Some(fetched) = stream.next().await {
-            match fetched? {
-                Fetched::Blob(id, bytes) if strongroom_format::blob_id(&bytes) == id => {
-                    found.insert(id, Ok(bytes));
-                }
-                Fetched::Blob(id, _) => {
-                    found.insert(id, Err("the vault sent other bytes than were asked for".to_owned()));
-                }
-                Fetched::Lost(id, why) => {
-                    found.insert(id, Err(why));
-                }
-                Fetched::Remark(remark) => self.remarks.push(remark),
-            }
-        }
-        Ok(found)
     }
 }
 

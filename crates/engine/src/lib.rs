@@ -9,10 +9,13 @@
 pub mod backup;
 pub mod browse;
 mod chunks;
+pub mod difference;
 mod error;
+pub mod history;
 mod keys;
 mod leaves;
 pub mod listing;
+mod pages;
 mod point;
 mod progress;
 pub mod remote;

@@ -66,11 +66,11 @@ impl VerifyReport {
 }
 
 /// Verifies a recovery point.
-pub async fn verify(parts: &RestoreParts, point: &OpenPoint, workers: usize) -> Result<VerifyReport, EngineError> {
+pub async fn verify(parts: &RestoreParts, point: &OpenPoint) -> Result<VerifyReport, EngineError> {
     parts.progress.expect(point.header.files, point.header.total_bytes);
     let damaged_objects = parts.reader.scrub_point(point.header.point).await?;
     let (parts, point, runtime) = (parts.clone(), point.clone(), Handle::current());
-    let compared = tokio::task::spawn_blocking(move || compare(&parts, &point, &runtime, workers));
+    let compared = tokio::task::spawn_blocking(move || compare(&parts, &point, &runtime));
     let mut report = compared
         .await
         .map_err(|_| EngineError::Internal("the comparing stage panicked"))??;
@@ -78,13 +78,13 @@ pub async fn verify(parts: &RestoreParts, point: &OpenPoint, workers: usize) -> 
     Ok(report)
 }
 
-fn compare(
-    parts: &RestoreParts,
-    point: &OpenPoint,
-    runtime: &Handle,
-    workers: usize,
-) -> Result<VerifyReport, EngineError> {
-    let RestoreParts { reader, keys, progress } = parts.clone();
+fn compare(parts: &RestoreParts, point: &OpenPoint, runtime: &Handle) -> Result<VerifyReport, EngineError> {
+    let RestoreParts {
+        reader,
+        keys,
+        progress,
+        workers,
+    } = parts.clone();
     let mut leaves = runtime.block_on(Leaves::begin(
         reader.clone(),
         &keys,

@@ -273,9 +273,7 @@ async fn a_lost_blob_is_named_and_costs_only_its_own_files() {
     assert!(restored.issues[0].path.ends_with(b"/b") && restored.issues[0].why.contains(&largest.to_string()));
     let folder = target.path().join(world.source().strip_prefix("/").unwrap());
     assert!(folder.join("a").exists() && !folder.join("b").exists() && folder.join("c").exists());
-    let verified = verify(&world.parts(), &world.open(report.point).await, 2)
-        .await
-        .unwrap();
+    let verified = verify(&world.parts(), &world.open(report.point).await).await.unwrap();
     assert!(!verified.is_clean() && verified.issues.iter().all(|issue| issue.path.ends_with(b"/b")));
 }
 
@@ -310,11 +308,8 @@ async fn a_hard_link_is_restored_without_its_first_name() {
     let report = world.backup().await;
     let target = tempfile::tempdir().unwrap();
     let folder = world.source().strip_prefix("/").unwrap().join("b");
-    let options = RestoreOptions {
-        paths: vec![folder.as_os_str().as_bytes().to_vec()],
-        target: target.path().to_owned(),
-        workers: 2,
-    };
+    let mut options = RestoreOptions::to(target.path());
+    options.picked.paths = vec![folder.as_os_str().as_bytes().to_vec()];
     let restored = restore(&world.parts(), &world.open(report.point).await, &options)
         .await
         .unwrap();

@@ -432,7 +432,7 @@ fn plain() -> Attributes {
 fn no_owners() -> RestoreOptions {
     RestoreOptions {
         owners: false,
-        overwrite: false,
+        ..RestoreOptions::default()
     }
 }
 
@@ -520,7 +520,7 @@ fn nothing_is_replaced_unless_that_was_asked_for_and_folders_never() {
     for (overwrite, name) in [(false, &b"file"[..]), (false, b"folder"), (true, b"folder")] {
         let options = RestoreOptions {
             overwrite,
-            owners: false,
+            ..no_owners()
         };
         let mut target = Target::open(at.path(), options).unwrap();
         let attempts = [

@@ -3,11 +3,26 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use strongroom_format::entry::{BLOCK_BYTES, Extent, Fingerprint, Node};
+use strongroom_format::entry::{BLOCK_BYTES, Extent, Fingerprint, Kind, Node};
 use strongroom_seal::DataKeys;
 use strongroom_sources::files::{self, OpenFile, Target};
 
 use crate::keys::fingerprint;
+
+/// What is in the place of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing.
+    Free,
+    /// The same, but perhaps for attributes.
+    Alike,
+    /// A file of the same size: its contents are worth a comparison.
+    SameSize,
+    /// A folder, and the entry is none.
+    Folder,
+    /// Something else.
+    Other,
+}
 
 /// Looks at what the target has. It is never asked about an empty one.
 pub struct Present {
@@ -30,17 +45,48 @@ impl Present {
         }
     }
 
-    /// Whether a file with this size and time is there: then its contents are worth a comparison.
-    pub fn may_be_right(&mut self, path: &[u8], node: &Node, size: u64) -> bool {
-        let Some(target) = &mut self.target else { return false };
-        let Ok(Some(meta)) = target.existing(path) else {
-            return false;
-        };
-        let mtime = (node.mtime.seconds, node.mtime.nanoseconds);
-        meta.kind == files::Kind::File && meta.size == size && meta.mtime == mtime
+    /// There is no target.
+    pub fn nothing(keys: Arc<DataKeys>) -> Self {
+        Self {
+            target: None,
+            keys,
+            buffer: Vec::new(),
+        }
     }
 
-    /// Whether the file that is there has these contents.
+    /// What is in the place of an entry.
+    pub fn standing(&mut self, path: &[u8], node: &Node) -> Standing {
+        let Some(target) = &mut self.target else {
+            return Standing::Free;
+        };
+        // What cannot be looked at, the writer will say.
+        let Ok(Some(there)) = target.existing(path) else {
+            return Standing::Free;
+        };
+        let alike = match &node.kind {
+            Kind::Directory if target.is_unfinished(&there) => return Standing::Free,
+            Kind::File { size, .. } if there.kind == files::Kind::File && there.size == *size => {
+                return Standing::SameSize;
+            }
+            Kind::File { .. } => false,
+            Kind::Directory => there.kind.is_directory(),
+            Kind::Symlink { target: leads_to } => target.has_symlink(path, leads_to).is_ok_and(|has| has),
+            Kind::HardLink { target: other } => {
+                matches!(target.existing(other), Ok(Some(other)) if other.is_same_inode(&there))
+            }
+            Kind::Fifo => there.kind == files::Kind::Fifo,
+            Kind::Socket => there.kind == files::Kind::Socket,
+            &Kind::CharDevice { major, minor } => there.kind == files::Kind::CharDevice { major, minor },
+            &Kind::BlockDevice { major, minor } => there.kind == files::Kind::BlockDevice { major, minor },
+        };
+        match alike {
+            true => Standing::Alike,
+            false if there.kind.is_directory() => Standing::Folder,
+            false => Standing::Other,
+        }
+    }
+
+    /// Whether the file that is there, and has the right size, has these contents.
     pub fn is_right(&mut self, path: &[u8], extents: &[Extent]) -> bool {
         let Some(file) = self.target.as_mut().and_then(|target| target.open_existing(path).ok()) else {
             return false;

@@ -2,6 +2,7 @@
 
 use strongroom_format::entry::{Extent, Node};
 
+use super::archive::Stretch;
 use crate::chunks::Opened;
 use crate::slot::Slot;
 
@@ -12,15 +13,41 @@ pub struct Part {
     pub chunk: Option<Slot<Opened>>,
 }
 
+/// What becomes of an entry in the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// Nothing is there: it is made.
+    New,
+    /// Something else is there, which it replaces.
+    Replaced,
+    /// It is there, and right.
+    Kept,
+    /// Something else is there, which stays; it is not restored.
+    Skipped,
+    /// Something else is there, which stays; it gets another name.
+    Copied,
+}
+
+/// Where an entry goes.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub path: Vec<u8>,
+    pub fate: Fate,
+}
+
 /// One step.
 #[derive(Debug)]
 pub enum Task {
     /// Something without contents.
-    Make(Vec<u8>, Box<Node>),
-    /// Take over a file that is there and right.
+    Make(Place, Box<Node>),
+    /// It is there and right.
     Keep(Vec<u8>, Box<Node>),
-    /// Begin a file: [`Task::Write`]s and one [`Task::Finish`] follow.
-    Begin(Vec<u8>, Box<Node>),
+    /// Something else is there and stays.
+    Skip(Vec<u8>, Box<Node>),
+    /// Begin a file: [`Task::Write`]s and one [`Task::Finish`] or [`Task::Abandon`] follow. For an archive, if it has holes:
+    /// where its data lies.
+    Begin(Place, Box<Node>, Option<Vec<Stretch>>),
     /// The next extents of the file that was begun.
     Write(Vec<Part>),
     /// The file that was begun is complete.

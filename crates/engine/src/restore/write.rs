@@ -1,29 +1,25 @@
 //! The stage that writes: one thread, as file systems create files no faster with several.
 
-use std::path::Path;
-
 use crossbeam_channel::Receiver;
 use strongroom_format::entry::{Extent, Kind, Node};
 use strongroom_sources::files::{self, Attributes, FileWriter, RestoreError, Target};
 
-use super::RestoreReport;
-use super::task::{Part, Task};
+use super::task::{Fate, Part, Task};
+use super::{Conflict, RestoreOptions, RestoreReport};
 use crate::error::EngineError;
 use crate::progress::Progress;
 
 /// Carries out tasks until there are no more.
 pub fn write(
-    target: &Path,
+    options: &RestoreOptions,
     batches: &Receiver<Vec<Task>>,
     progress: &Progress,
     report: RestoreReport,
 ) -> Result<RestoreReport, EngineError> {
-    let options = files::RestoreOptions {
-        overwrite: true,
-        ..<_>::default()
-    };
-    let target = Target::open(target, options).map_err(|error| EngineError::Target(error.to_string()))?;
+    let how = options.of_target();
+    let target = Target::open(&options.target, how).map_err(|error| EngineError::Target(error.to_string()))?;
     let mut writer = Writer {
+        options,
         target,
         file: None,
         progress,
@@ -42,6 +38,7 @@ pub fn write(
 }
 
 struct Writer<'a> {
+    options: &'a RestoreOptions,
     target: Target,
     file: Option<OpenFile>,
     progress: &'a Progress,
@@ -60,9 +57,19 @@ struct OpenFile {
 impl Writer<'_> {
     fn task(&mut self, task: Task) -> Result<(), EngineError> {
         match task {
-            Task::Make(path, node) => self.make(&path, &node),
+            Task::Make(place, node) => {
+                self.report.count(place.fate);
+                self.make(&place.path, &node)
+            }
             Task::Keep(path, node) => self.keep(&path, &node),
-            Task::Begin(path, node) => self.begin(path, &node),
+            Task::Skip(..) => {
+                self.report.count(Fate::Skipped);
+                Ok(())
+            }
+            Task::Begin(place, node, _) => {
+                self.report.count(place.fate);
+                self.begin(place.path, &node)
+            }
             Task::Write(parts) => parts.into_iter().try_for_each(|part| self.part(&part)),
             Task::Finish => self.finish_file(),
             Task::Abandon(why) => {
@@ -75,7 +82,7 @@ impl Writer<'_> {
     }
 
     fn make(&mut self, path: &[u8], node: &Node) -> Result<(), EngineError> {
-        let attributes = attributes(node);
+        let attributes = self.options.attributes(node);
         let special = |target: &mut Target, kind| target.make_special(path, kind, &attributes);
         let made = match &node.kind {
             Kind::Directory => self.target.make_dir(path, &attributes),
@@ -103,13 +110,17 @@ impl Writer<'_> {
     }
 
     fn keep(&mut self, path: &[u8], node: &Node) -> Result<(), EngineError> {
-        self.report.files_kept += 1;
-        let kept = self.target.keep_file(path, &attributes(node));
+        let is_file = matches!(node.kind, Kind::File { .. });
+        self.report.files_kept += u64::from(is_file);
+        let kept = match is_file && self.options.conflict == Conflict::Overwrite {
+            true => self.target.keep_file(path, &self.options.attributes(node)),
+            false => Ok(()),
+        };
         self.note(path, kept, size(node))
     }
 
     fn begin(&mut self, path: Vec<u8>, node: &Node) -> Result<(), EngineError> {
-        let (attributes, size) = (attributes(node), size(node));
+        let (attributes, size) = (self.options.attributes(node), size(node));
         let writer = match self.target.begin_file(&path, size, &attributes) {
             Ok(writer) => Some(writer),
             Err(error) => {
@@ -196,9 +207,13 @@ impl Writer<'_> {
     }
 }
 
-enum Failure {
+/// Why a part of a file cannot be written.
+pub enum Failure {
+    /// The contents cannot be had.
     Lost(String),
+    /// The target does not take them.
     Disk(RestoreError),
+    /// The stage before has ended.
     Ended,
 }
 
@@ -209,9 +224,17 @@ impl From<RestoreError> for Failure {
 }
 
 fn write_part(writer: &mut FileWriter, position: u64, part: &Part) -> Result<(), Failure> {
+    match &part.extent {
+        Extent::Hole { .. } => Ok(()),
+        Extent::Zero { length } => Ok(writer.allocate_zero(position, *length)?),
+        Extent::Piece { .. } | Extent::Blocks { .. } => Ok(writer.write_at(position, contents_of(part)?)?),
+    }
+}
+
+/// The bytes of a part; none of a hole or of zeros.
+pub fn contents_of(part: &Part) -> Result<&[u8], Failure> {
     let (offset, length) = match &part.extent {
-        Extent::Hole { .. } => return Ok(()),
-        Extent::Zero { length } => return Ok(writer.allocate_zero(position, *length)?),
+        Extent::Hole { .. } | Extent::Zero { .. } => return Ok(&[]),
         Extent::Piece { offset, length, .. } | Extent::Blocks { offset, length, .. } => (*offset, *length),
     };
     let opened = part
@@ -221,26 +244,16 @@ fn write_part(writer: &mut FileWriter, position: u64, part: &Part) -> Result<(),
         .ok_or(Failure::Ended)?;
     let contents = opened.as_ref().map_err(|why| Failure::Lost(why.clone()))?;
     let range = offset as usize..offset as usize + length as usize;
-    let bytes = contents
+    contents
         .get(range)
-        .ok_or_else(|| Failure::Lost("the chunk is shorter than its page says".to_owned()))?;
-    Ok(writer.write_at(position, bytes)?)
+        .ok_or_else(|| Failure::Lost("the chunk is shorter than its page says".to_owned()))
 }
 
-fn size(node: &Node) -> u64 {
+/// Bytes of a file; of all else none.
+pub fn size(node: &Node) -> u64 {
     if let Kind::File { size, .. } = node.kind {
         size
     } else {
         0
-    }
-}
-
-fn attributes(node: &Node) -> Attributes {
-    Attributes {
-        mode: node.mode,
-        uid: node.owner.uid,
-        gid: node.owner.gid,
-        mtime: (node.mtime.seconds, node.mtime.nanoseconds),
-        xattrs: node.attributes.clone(),
     }
 }

@@ -206,6 +206,7 @@ impl World {
             reader: self.vault.clone(),
             keys: self.keys.clone(),
             progress: Progress::default(),
+            workers: 2,
         }
     }
 
@@ -215,11 +216,7 @@ impl World {
     }
 
     pub async fn restore_to(&self, point: PointId, target: &Path) -> RestoreReport {
-        let options = RestoreOptions {
-            paths: vec![],
-            target: target.to_owned(),
-            workers: 2,
-        };
+        let options = RestoreOptions::to(target);
         restore(&self.parts(), &self.open(point).await, &options).await.unwrap()
     }
 

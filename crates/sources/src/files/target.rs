@@ -9,13 +9,19 @@
 //! The time of last change is the last thing that a file gets. So a file that was cut off, by
 //! `kill -9` too, has the time of the restore and not that of its source, and the next restore
 //! knows it. A loss of power may also lose contents that were written, unless [`Target::sync`] came
-//! back before. Directories are open to their owner alone until they are finished.
+//! back before. Directories are open to their owner alone until they are finished, and sticky, a mode
+//! that nobody else has a use for: see [`Target::is_unfinished`].
+//!
+//! What takes the place of something else is made under a temporary name beside it and renamed: who
+//! looks at the name sees the old one or the new one, whole. So it is with new names too if
+//! [`RestoreOptions::beside`] says so.
 
 mod attributes;
 mod branch;
 mod error;
 mod folder;
 mod path;
+mod temporary;
 mod writer;
 
 pub use attributes::Attributes;
@@ -33,13 +39,15 @@ use path::EntryPath;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, StatVfsMountFlags, chmodat, fstatvfs, linkat, makedev, mkdirat, mknodat,
-    open, symlinkat, syncfs, unlinkat,
+    open, readlinkat, symlinkat, syncfs, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::process::{getegid, geteuid};
+use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use temporary::Temporary;
 
 /// How to restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,16 +55,24 @@ pub struct RestoreOptions {
     /// Whether entries get the owner and group they had. Only root can give files away. Without it,
     /// setuid and setgid bits of what belonged to others are left out, with a warning.
     pub owners: bool,
+    /// Whether entries get the ACLs they had. Without it what is made has those that its directory
+    /// hands down, and what is there keeps its own.
+    pub acls: bool,
     /// Whether something else that stands in the way is replaced. Directories never are.
     pub overwrite: bool,
+    /// Whether everything but directories gets its name only when it is whole, also where nothing
+    /// has that name yet.
+    pub beside: bool,
 }
 
 impl Default for RestoreOptions {
-    /// Owners if this process is root; nothing is replaced.
+    /// ACLs, and owners if this process is root; nothing is replaced.
     fn default() -> RestoreOptions {
         RestoreOptions {
             owners: geteuid().is_root(),
+            acls: true,
             overwrite: false,
+            beside: false,
         }
     }
 }
@@ -118,9 +134,7 @@ impl Target {
     pub fn make_dir(&mut self, path: &[u8], wanted: &Attributes) -> Result<(), RestoreError> {
         let at = EntryPath::parse(path)?;
         let parent = self.branch.enter(at.parent())?;
-        let make = || mkdirat(parent.fd(), at.name(), Mode::from_raw_mode(0o700));
-        let same = |there: &Meta| there.kind.is_directory();
-        let is_new = self.make("make directory", &parent, &at, make, same)?;
+        let is_new = self.make_one_dir(&parent, &at)?;
         let duty = Duty::Give {
             wanted: Box::new(wanted.clone()),
             may_have_xattrs: !is_new,
@@ -138,13 +152,10 @@ impl Target {
     pub fn make_symlink(&mut self, path: &[u8], leads_to: &[u8], wanted: &Attributes) -> Result<(), RestoreError> {
         let at = EntryPath::parse(path)?;
         let parent = self.branch.enter(at.parent())?;
-        let make = || symlinkat(leads_to, parent.fd(), at.name());
-        let same = |_: &Meta| {
-            rustix::fs::readlinkat(parent.fd(), at.name(), Vec::new()).is_ok_and(|there| there.as_bytes() == leads_to)
-        };
-        let is_new = self.make("make symbolic link", &parent, &at, make, same)?;
-        self.apply_by_name(&parent, &at, wanted, Kind::Symlink, is_new);
-        Ok(())
+        let make = |name: &[u8]| symlinkat(leads_to, parent.fd(), name);
+        let same = |_: &Meta| readlinkat(parent.fd(), at.name(), Vec::new()).is_ok_and(|is| is.as_bytes() == leads_to);
+        let finish = |name: &[u8], is_new| self.apply_by_name(&parent, &at, name, wanted, Kind::Symlink, is_new);
+        self.make("make symbolic link", &parent, &at, make, same, finish)
     }
 
     /// Makes a named pipe, a socket's name or a device. Without the right to make a device, that is
@@ -163,9 +174,11 @@ impl Target {
             Kind::File | Kind::Directory | Kind::Symlink => panic!("{kind:?} is not special"),
         };
         let mode = Mode::from_raw_mode(self.shared.mode_to_create(wanted));
-        let make = || mknodat(parent.fd(), at.name(), file_type, mode, device);
-        match self.make("make special file", &parent, &at, make, |there| there.kind == kind) {
-            Ok(is_new) => self.apply_by_name(&parent, &at, wanted, kind, is_new),
+        let make = |name: &[u8]| mknodat(parent.fd(), name, file_type, mode, device);
+        let same = |there: &Meta| there.kind == kind;
+        let finish = |name: &[u8], is_new| self.apply_by_name(&parent, &at, name, wanted, kind, is_new);
+        match self.make("make special file", &parent, &at, make, same, finish) {
+            Ok(()) => {}
             // Only root makes devices, and some file systems take no special files at all.
             Err(RestoreError::Denied { source, .. }) if is_perm(&source) => {
                 self.shared.warn("make special file", path, source);
@@ -181,18 +194,19 @@ impl Target {
         let (at, from) = (EntryPath::parse(path)?, EntryPath::parse(existing)?);
         let parent = self.branch.enter(at.parent())?;
         let source = self.branch.find(from.parent())?;
-        let link = || {
+        let link = |name: &[u8]| {
             let flags = AtFlags::empty();
-            linkat(source.handle(), from.name(), parent.fd(), at.name(), flags)
+            linkat(source.handle(), from.name(), parent.fd(), name, flags)
         };
         let same = |there: &Meta| Meta::of_entry(source.handle(), from.name()).is_ok_and(|m| m.is_same_inode(there));
-        self.make("make hard link", &parent, &at, link, same).map(|_| ())
+        self.make("make hard link", &parent, &at, link, same, |_, _| ())
     }
 
     /// Starts a file of `size` bytes, all of them zeros that take no space until they are written.
     ///
-    /// A new file gets its own name at once. One that replaces another is written under a temporary
-    /// name beside it, and takes its place when it is finished.
+    /// A new file gets its own name at once, unless [`RestoreOptions::beside`] is set. One that
+    /// replaces another is written under a temporary name beside it, and takes its place when it is
+    /// finished.
     pub fn begin_file(&mut self, path: &[u8], size: u64, wanted: &Attributes) -> Result<FileWriter, RestoreError> {
         let at = EntryPath::parse(path)?;
         let parent = self.branch.enter(at.parent())?;
@@ -208,6 +222,19 @@ impl Target {
         Meta::of_entry(parent.handle(), at.name())
             .attempt("look at", path)
             .absent_is_none()
+    }
+
+    /// Whether what lies at a path is a symbolic link that leads there.
+    pub fn has_symlink(&mut self, path: &[u8], leads_to: &[u8]) -> Result<bool, RestoreError> {
+        let at = EntryPath::parse(path)?;
+        let parent = self.branch.find(at.parent())?;
+        Ok(readlinkat(parent.handle(), at.name(), Vec::new()).is_ok_and(|there| there.as_bytes() == leads_to))
+    }
+
+    /// Whether this is a directory that a restore has begun and could not finish. It has not got its
+    /// attributes yet.
+    pub fn is_unfinished(&self, there: &Meta) -> bool {
+        there.kind.is_directory() && there.mode == UNFINISHED && there.uid == self.shared.uid
     }
 
     /// Opens a file of the target for reading, to compare it with what would be restored.
@@ -252,48 +279,77 @@ impl Target {
         std::mem::take(&mut *self.shared.lock_warnings())
     }
 
-    /// Makes an entry, and if one is there that is not the same, replaces it if that is allowed.
-    /// Returns whether it is a new one.
-    fn make(
-        &self,
-        action: &'static str,
-        parent: &Folder,
-        at: &EntryPath<'_>,
-        make: impl Fn() -> Result<(), Errno>,
-        is_same: impl Fn(&Meta) -> bool,
-    ) -> Result<bool, RestoreError> {
+    /// Makes a directory, unless one is there. Returns whether it is a new one.
+    fn make_one_dir(&self, parent: &Folder, at: &EntryPath<'_>) -> Result<bool, RestoreError> {
+        let make = || mkdirat(parent.fd(), at.name(), Mode::from_raw_mode(UNFINISHED));
+        let action = "make directory";
         match make() {
             Err(Errno::EXIST) => {}
             result => return result.attempt(action, at.path()).map(|()| true),
         }
         let there = Meta::of_entry(parent.fd(), at.name()).attempt("look at", at.path())?;
-        if is_same(&there) {
+        if there.kind.is_directory() {
             return Ok(false);
         }
-        self.clear_way(parent, at, &there)?;
+        self.shared.may_replace(&there, at.path())?;
+        // Nothing can be renamed over something of another kind.
+        unlinkat(parent.fd(), at.name(), AtFlags::empty()).attempt("replace", at.path())?;
         make().attempt(action, at.path()).map(|()| true)
     }
 
-    fn clear_way(&self, parent: &Folder, at: &EntryPath<'_>, there: &Meta) -> Result<(), RestoreError> {
-        if there.kind.is_directory() || !self.shared.options.overwrite {
-            return Err(RestoreError::Exists {
-                path: at.path().to_vec(),
-            });
+    /// Makes an entry that is no directory with `make`, and gives it its attributes with `finish`, both by name. If
+    /// something is there that is not the same, it is replaced if that is allowed.
+    fn make(
+        &self,
+        action: &'static str,
+        parent: &Folder,
+        at: &EntryPath<'_>,
+        make: impl Fn(&[u8]) -> Result<(), Errno>,
+        is_same: impl Fn(&Meta) -> bool,
+        finish: impl Fn(&[u8], bool),
+    ) -> Result<(), RestoreError> {
+        if !self.shared.options.beside {
+            match make(at.name()) {
+                Err(Errno::EXIST) => {}
+                result => return result.attempt(action, at.path()).map(|()| finish(at.name(), true)),
+            }
         }
-        unlinkat(parent.fd(), at.name(), AtFlags::empty()).attempt("replace", at.path())
+        match Meta::of_entry(parent.fd(), at.name()) {
+            Err(Errno::NOENT) => {}
+            Err(error) => return Err(RestoreError::new("look at", at.path(), error)),
+            Ok(there) if is_same(&there) => {
+                finish(at.name(), false);
+                return Ok(());
+            }
+            Ok(there) => self.shared.may_replace(&there, at.path())?,
+        }
+        let temporary = Temporary::beside(parent, at.name(), at.path())?;
+        make(temporary.name()).attempt(action, at.path())?;
+        finish(temporary.name(), true);
+        temporary.rename(parent, at.name(), at.path())
     }
 
-    fn apply_by_name(&self, parent: &Folder, at: &EntryPath<'_>, wanted: &Attributes, kind: Kind, is_new: bool) {
-        let meta = match Meta::of_entry(parent.fd(), at.name()) {
+    /// Gives attributes to what is called `name` at present, and shall be called as `at` says.
+    fn apply_by_name(
+        &self,
+        parent: &Folder,
+        at: &EntryPath<'_>,
+        name: &[u8],
+        wanted: &Attributes,
+        kind: Kind,
+        is_new: bool,
+    ) {
+        let meta = match Meta::of_entry(parent.fd(), name) {
             Ok(meta) => meta,
             Err(error) => return self.shared.warn("look at", at.path(), error.into()),
         };
         let mut present = Present::of_existing(&meta);
         present.may_have_xattrs = !is_new || parent.inherits();
-        let by_path = path_below(parent.fd(), &at.c_name());
+        let c_name = CString::new(name).expect("neither checked nor temporary names have a NUL");
+        let by_path = path_below(parent.fd(), &c_name);
         let reach = Reach::Named {
             directory: parent.fd(),
-            name: at.name(),
+            name,
             by_path: &by_path,
         };
         Apply {
@@ -325,6 +381,15 @@ impl Shared {
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether what is there may make room.
+    fn may_replace(&self, there: &Meta, path: &[u8]) -> Result<(), RestoreError> {
+        match there.kind.is_directory() {
+            true => Err(RestoreError::Directory { path: path.to_vec() }),
+            false if !self.options.overwrite => Err(RestoreError::Exists { path: path.to_vec() }),
+            false => Ok(()),
+        }
+    }
+
     /// Whether an entry of ours is to be given to somebody else.
     fn gives_away(&self, wanted: &Attributes) -> bool {
         self.options.owners && (wanted.uid, wanted.gid) != (self.uid, self.gid)
@@ -348,6 +413,9 @@ fn umask() -> u32 {
     line.and_then(|octal| u32::from_str_radix(octal.trim(), 8).ok())
         .unwrap_or(0o777)
 }
+
+/// The mode of a directory that has not got its attributes yet.
+const UNFINISHED: u32 = 0o1700;
 
 /// Where directories are opened only to look names up in them.
 const HANDLE: OFlags = OFlags::PATH

@@ -42,6 +42,28 @@ impl Attributes {
             xattrs,
         }
     }
+
+    /// The same without ACLs. The rights of the group are those that the ACL gave it: in the mode of an
+    /// entry with an ACL stand those that anybody named in it may have at most.
+    pub fn without_acls(mut self) -> Attributes {
+        let access = self.xattrs.iter().find(|(name, _)| name == ACL_ACCESS.to_bytes());
+        if let Some(group) = access.and_then(|(_, acl)| rights_of_group(acl)) {
+            self.mode &= !0o070 | (group << 3);
+        }
+        self.xattrs.retain(|(name, _)| !is_acl(name));
+        self
+    }
+}
+
+/// What an ACL gives the group of the entry: read 4, write 2, execute 1. The form is that of
+/// linux/posix_acl_xattr.h: a version of four bytes, then eight for each of the ACL's entries.
+fn rights_of_group(acl: &[u8]) -> Option<u32> {
+    const GROUP_OBJ: u16 = 0x04;
+    let mut entries = acl.get(4..)?.chunks_exact(8);
+    let number = |bytes: &[u8]| u16::from_le_bytes([bytes[0], bytes[1]]);
+    entries
+        .find(|entry| number(&entry[..2]) == GROUP_OBJ)
+        .map(|entry| u32::from(number(&entry[2..4]) & 7))
 }
 
 /// What is known of an entry before it is given its attributes.
@@ -51,6 +73,8 @@ pub(super) struct Present {
     pub(super) gid: u32,
     /// `None` if it is not known any more.
     pub(super) mode: Option<u32>,
+    /// `None` if it is not known.
+    pub(super) mtime: Option<(i64, u32)>,
     /// Whether it may have extended attributes, of an earlier life or inherited.
     pub(super) may_have_xattrs: bool,
 }
@@ -61,6 +85,7 @@ impl Present {
             uid: meta.uid,
             gid: meta.gid,
             mode: Some(meta.mode),
+            mtime: Some(meta.mtime),
             may_have_xattrs: true,
         }
     }
@@ -89,11 +114,24 @@ pub(super) struct Apply<'a> {
 impl Apply<'_> {
     /// In the order that leaves all of them standing: a change of owner takes away capabilities and
     /// setuid bits, an ACL changes the mode, and everything but the time is no change of contents.
+    ///
+    /// What has all of them already is not touched at all.
     pub(super) fn to(&self, reach: Reach<'_>, mut present: Present, shared: &Shared) {
+        if self.is_done(reach, &present, shared) {
+            return;
+        }
         self.give_owner(reach, &mut present, shared);
         self.give_xattrs(reach, &mut present, shared);
         self.give_mode(reach, &present, shared);
         self.warn(shared, "set the time of", reach.set_time(self.wanted.mtime));
+    }
+
+    fn is_done(&self, reach: Reach<'_>, present: &Present, shared: &Shared) -> bool {
+        let owner = (present.uid, present.gid) == (self.wanted.uid, self.wanted.gid);
+        present.mtime == Some(self.wanted.mtime)
+            && (owner || !shared.options.owners)
+            && (self.kind == Kind::Symlink || present.mode == Some(self.mode_for(present)))
+            && reach.has_exactly(&self.wanted.xattrs, shared.options.acls)
     }
 
     fn give_owner(&self, reach: Reach<'_>, present: &mut Present, shared: &Shared) {
@@ -118,7 +156,7 @@ impl Apply<'_> {
         }
         self.let_owner_write(reach, present, shared);
         if present.may_have_xattrs {
-            let removed = reach.remove_others(&self.wanted.xattrs);
+            let removed = reach.remove_others(&self.wanted.xattrs, shared.options.acls);
             self.warn(shared, "remove extended attributes of", removed);
         }
         for (name, value) in &self.wanted.xattrs {
@@ -219,15 +257,25 @@ impl Reach<'_> {
         self.subject().set(name, value)
     }
 
-    fn remove_others(&self, wanted: &Xattrs) -> Result<()> {
+    fn remove_others(&self, wanted: &Xattrs, acls: bool) -> Result<()> {
         let subject = self.subject();
         for name in subject.kept_names()? {
             let is_wanted = wanted.iter().any(|(wanted, _)| wanted == name.as_bytes());
-            if !is_wanted && !is_label(name.as_bytes()) {
+            if !is_wanted && !stays(name.as_bytes(), acls) {
                 subject.remove(&name)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether it has these extended attributes, and no others that would be removed.
+    fn has_exactly(&self, wanted: &Xattrs, acls: bool) -> bool {
+        let Ok(mut there) = self.subject().read_all() else {
+            return false;
+        };
+        let is_wanted = |name: &[u8]| wanted.iter().any(|(wanted, _)| wanted == name);
+        there.retain(|(name, _)| is_wanted(name) || !stays(name, acls));
+        there.len() == wanted.len() && there.iter().all(|attribute| wanted.contains(attribute))
     }
 
     fn subject(&self) -> Subject<'_, BorrowedFd<'_>> {
@@ -236,6 +284,15 @@ impl Reach<'_> {
             Reach::Named { by_path, .. } => Subject::Path(by_path),
         }
     }
+}
+
+/// Attributes that are left alone when nothing is known of them.
+fn stays(name: &[u8], acls: bool) -> bool {
+    is_label(name) || !acls && is_acl(name)
+}
+
+fn is_acl(name: &[u8]) -> bool {
+    name == ACL_ACCESS.to_bytes() || name == ACL_DEFAULT.to_bytes()
 }
 
 /// Attributes that security modules give to everything.
@@ -255,4 +312,48 @@ pub(super) fn remove_inherited_acls(directory: BorrowedFd<'_>) -> Result<()> {
     let subject: Subject<'_, BorrowedFd<'_>> = Subject::Open(directory);
     subject.remove(ACL_DEFAULT)?;
     subject.remove(ACL_ACCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Attributes;
+
+    /// An ACL of `user::rw-`, `user:1000:rwx`, `group::` with these rights, `mask::rwx`, `other::---`.
+    fn acl(group: u16) -> Vec<u8> {
+        let mut acl = 2_u32.to_le_bytes().to_vec();
+        for (tag, rights, id) in [
+            (1_u16, 6_u16, u32::MAX),
+            (2, 7, 1000),
+            (4, group, u32::MAX),
+            (16, 7, u32::MAX),
+            (32, 0, u32::MAX),
+        ] {
+            acl.extend(tag.to_le_bytes());
+            acl.extend(rights.to_le_bytes());
+            acl.extend(id.to_le_bytes());
+        }
+        acl
+    }
+
+    #[test]
+    fn without_its_acl_a_file_is_open_to_nobody_else() {
+        let with = |mode, acl: Vec<u8>| Attributes {
+            mode,
+            xattrs: vec![
+                (b"system.posix_acl_access".to_vec(), acl),
+                (b"user.x".to_vec(), b"y".to_vec()),
+            ],
+            ..Attributes::default()
+        };
+        for (mode, acl, expected) in [
+            (0o4670, acl(0), 0o4600),
+            (0o670, acl(4), 0o640),
+            (0o640, acl(6), 0o640),
+            (0o670, b"cut off".to_vec(), 0o670),
+        ] {
+            let without = with(mode, acl).without_acls();
+            assert_eq!(without.mode, expected, "{mode:o}");
+            assert_eq!(without.xattrs, [(b"user.x".to_vec(), b"y".to_vec())]);
+        }
+    }
 }

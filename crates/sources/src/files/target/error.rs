@@ -38,6 +38,15 @@ pub enum RestoreError {
         /// Path relative to the target.
         path: Vec<u8>,
     },
+    /// A directory is there, and directories are never replaced.
+    #[error(
+        "a folder is in the place of {}, and folders are never replaced: move it away, or restore elsewhere",
+        ShownPath(path)
+    )]
+    Directory {
+        /// Path relative to the target.
+        path: Vec<u8>,
+    },
     /// This process may not do that.
     #[error("cannot {action} {}: {source}", ShownPath(path))]
     Denied {
@@ -96,6 +105,7 @@ impl RestoreError {
             | RestoreError::ReadOnly { path, .. }
             | RestoreError::Hostile { path, .. }
             | RestoreError::Exists { path }
+            | RestoreError::Directory { path }
             | RestoreError::Denied { path, .. }
             | RestoreError::Failed { path, .. } => path,
         }

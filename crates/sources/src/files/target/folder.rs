@@ -93,7 +93,9 @@ impl Folder {
         let (inherits, duty) = match open_as {
             OpenAs::New(duty) if !parent.inherits => (false, duty),
             OpenAs::New(duty) => {
-                remove_inherited_acls(fd.as_fd()).attempt("remove the ACL of", path)?;
+                if shared.options.acls {
+                    remove_inherited_acls(fd.as_fd()).attempt("remove the ACL of", path)?;
+                }
                 (inherits(&fd, &shared).attempt("look at", path)?, duty)
             }
             OpenAs::Existing(duty) => {
@@ -207,6 +209,10 @@ impl Folder {
     }
 
     fn restore(&self, mode: Option<u32>, mtime: (i64, u32)) {
+        // Nothing was made in it: it is not touched.
+        if mode.is_none() && Meta::of_open(&self.fd).is_ok_and(|meta| meta.mtime == mtime) {
+            return;
+        }
         let reach = Reach::Open(self.fd());
         let result = mode.map_or(Ok(()), |mode| reach.set_mode(mode));
         if let Err(error) = result.and_then(|()| reach.set_time(mtime)) {

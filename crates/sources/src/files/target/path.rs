@@ -1,7 +1,6 @@
 //! The path of an entry, checked.
 
 use super::error::RestoreError;
-use std::ffi::CString;
 
 /// A path that stays below the directory it is relative to: components joined by `/`, none of them
 /// empty, `.` or `..`, no NUL.
@@ -34,10 +33,6 @@ impl<'a> EntryPath<'a> {
 
     pub(super) fn name(&self) -> &'a [u8] {
         &self.path[self.name_start..]
-    }
-
-    pub(super) fn c_name(&self) -> CString {
-        CString::new(self.name()).expect("checked when it was parsed")
     }
 }
 

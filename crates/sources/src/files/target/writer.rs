@@ -3,9 +3,10 @@
 use super::attributes::{Apply, Attributes, Present, Reach};
 use super::error::{Attempt, RestoreError};
 use super::folder::Folder;
+use super::temporary::Temporary;
 use crate::files::meta::{Kind, Meta};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, fallocate, ftruncate, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, fallocate, ftruncate, openat, unlinkat};
 use rustix::io::{Errno, pwrite, retry_on_intr};
 use std::sync::Arc;
 
@@ -25,8 +26,8 @@ pub struct FileWriter {
     folder: Arc<Folder>,
     path: Vec<u8>,
     name_start: usize,
-    /// The name under which it is written, if it shall take the place of another file.
-    temporary: Option<String>,
+    /// The name under which it is written, if not its own.
+    temporary: Option<Temporary>,
     present: Present,
     size: u64,
     /// Where the written part ends.
@@ -43,9 +44,12 @@ impl FileWriter {
         wanted: &Attributes,
     ) -> Result<FileWriter, RestoreError> {
         let mode = folder.shared().mode_to_create(wanted);
-        let (fd, temporary) = match create(&folder, name, mode) {
-            Err(Errno::EXIST) => create_beside(&folder, name, path, mode)?,
-            result => (result.attempt("create", path)?, None),
+        let (fd, temporary) = match folder.shared().options.beside {
+            true => create_beside(&folder, name, path, mode)?,
+            false => match create(&folder, name, mode) {
+                Err(Errno::EXIST) => create_beside(&folder, name, path, mode)?,
+                result => (result.attempt("create", path)?, None),
+            },
         };
         let present = present(&folder, &fd, mode).attempt("stat", path)?;
         folder.begin_writer();
@@ -108,8 +112,7 @@ impl FileWriter {
         };
         apply.to(Reach::Open(self.fd.as_fd()), self.present, self.folder.shared());
         if let Some(temporary) = &self.temporary {
-            let directory = self.folder.fd();
-            renameat(directory, temporary, directory, self.name()).attempt("replace", &self.path)?;
+            temporary.rename(&self.folder, self.name(), &self.path)?;
         }
         self.finished = true;
         Ok(())
@@ -123,7 +126,7 @@ impl FileWriter {
 impl Drop for FileWriter {
     fn drop(&mut self) {
         if !self.finished {
-            let name = self.temporary.as_ref().map_or(self.name(), String::as_bytes);
+            let name = self.temporary.as_ref().map_or(self.name(), Temporary::name);
             // If it cannot be removed it stays, and its time tells that it is not whole.
             let _ = unlinkat(self.folder.fd(), name, AtFlags::empty());
         }
@@ -135,34 +138,21 @@ fn create(folder: &Folder, name: &[u8], mode: u32) -> Result<OwnedFd, Errno> {
     openat(folder.fd(), name, NEW_FILE, Mode::from_raw_mode(mode))
 }
 
-/// For a name that is taken: a new file under a temporary one. A leftover of that name is from a
-/// restore that was cut off at the very same file.
+/// A new file under a temporary name. What has its own name may have to make room.
 fn create_beside(
     folder: &Folder,
     name: &[u8],
     path: &[u8],
     mode: u32,
-) -> Result<(OwnedFd, Option<String>), RestoreError> {
-    let there = Meta::of_entry(folder.fd(), name).attempt("look at", path)?;
-    if there.kind.is_directory() || !folder.shared().options.overwrite {
-        return Err(RestoreError::Exists { path: path.to_vec() });
+) -> Result<(OwnedFd, Option<Temporary>), RestoreError> {
+    match Meta::of_entry(folder.fd(), name) {
+        Ok(there) => folder.shared().may_replace(&there, path)?,
+        Err(Errno::NOENT) => {}
+        Err(error) => return Err(RestoreError::new("look at", path, error)),
     }
-    let temporary = temporary_name(name);
-    if let Err(error) = unlinkat(folder.fd(), &temporary, AtFlags::empty())
-        && error != Errno::NOENT
-    {
-        return Err(RestoreError::new("replace", path, error));
-    }
-    let fd = create(folder, temporary.as_bytes(), mode).attempt("create", path)?;
+    let temporary = Temporary::beside(folder, name, path)?;
+    let fd = create(folder, temporary.name(), mode).attempt("create", path)?;
     Ok((fd, Some(temporary)))
-}
-
-/// The same for the same name, short whatever the name, and different for different names (FNV-1a).
-fn temporary_name(name: &[u8]) -> String {
-    let hash = name.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!(".strongroom-{hash:016x}.part")
 }
 
 /// What a file that was just made is known to be, without asking where that is possible.
@@ -176,6 +166,7 @@ fn present(folder: &Folder, fd: &OwnedFd, mode: u32) -> Result<Present, Errno> {
         uid,
         gid,
         mode,
+        mtime: None,
         may_have_xattrs: false,
     })
 }
