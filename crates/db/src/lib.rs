@@ -74,7 +74,7 @@ pub use external_sign_ins::ExternalSignInRow;
 pub use figures::StateFigures;
 pub use guards::{GuardDeleted, GuardRow, GuardSet};
 pub use identities::IdentityRow;
-pub use items::{ItemNext, ItemQuery, ItemRow, NextPolicy};
+pub use items::{ItemNext, ItemQuery, ItemRow, ItemSeen, NextPolicy};
 pub use jobs::{JobMade, JobQuery, JobReport, JobRow, NewJob};
 pub use key_sets::{KeySetAdded, KeySetRow, NewKeySet};
 pub use logins::{LoginId, LoginRenewed, LoginRow};

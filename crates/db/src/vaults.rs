@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use strongroom_model::{
-    AlertKind, Digest, Notice, Redundancy, Region, ResourceGroupName, Scope, VaultId, VaultName, VaultSettings,
+    AlertKind, Digest, ItemId, Notice, Redundancy, Region, ResourceGroupName, Scope, VaultId, VaultName, VaultSettings,
 };
 
 use crate::alerts::{About, raise, resolve_vault};
@@ -429,6 +429,23 @@ pub(crate) async fn lock_vault(connection: &mut AnyConnection, key: i64) -> Resu
     }
 }
 
+/// Locks the vault that an item lies in, like [`lock_vault`]: its settings stay what they are until the transaction ends.
+/// Returns its small key, its id and its settings; `None`: there is no such item, or its vault is soft-deleted.
+pub(crate) async fn lock_vault_of(
+    connection: &mut AnyConnection,
+    item: ItemId,
+) -> Result<Option<(i64, VaultId, VaultSettings)>, DbError> {
+    let query = sqlx::query(
+        "update vaults set version = version where deleted = 0 and key = (select vault from items where id = $1) \
+         returning key, id, settings",
+    )
+    .bind(item.as_bytes().to_vec());
+    let row = (query.fetch_optional(connection).await).map_err(DbError::sql("lock the vault of the item"))?;
+    let Some(row) = row else { return Ok(None) };
+    let id = VaultId::from_bytes(row.array("id")?);
+    Ok(Some((row.number("key")?, id, parse_settings(&row)?)))
+}
+
 async fn figures(connection: &mut AnyConnection, key: i64) -> Result<VaultFigures, DbError> {
     let query = sqlx::query(
         "select (select count(*) from containers where vault = $1 and unregistered = 0) as containers, \
@@ -481,6 +498,10 @@ fn settings_text(settings: &VaultSettings) -> String {
     serde_json::to_string(settings).expect("plain fields always serialise")
 }
 
+fn parse_settings(row: &AnyRow) -> Result<VaultSettings, DbError> {
+    serde_json::from_str(&row.text("settings")?).map_err(|_| DbError::Value("settings"))
+}
+
 fn vault_row(row: &AnyRow) -> Result<VaultRow, DbError> {
     Ok(VaultRow {
         id: VaultId::from_bytes(row.array("id")?),
@@ -491,7 +512,7 @@ fn vault_row(row: &AnyRow) -> Result<VaultRow, DbError> {
         created: row.moment("created")?,
         salt: row.array("salt")?,
         file_digest: Digest::from_bytes(row.array("file_digest")?),
-        settings: serde_json::from_str(&row.text("settings")?).map_err(|_| DbError::Value("settings"))?,
+        settings: parse_settings(row)?,
         version: row.size("version")?,
         deleted: row.moment_if_any("deleted")?,
         purge_at: row.moment_if_any("purge_at")?,

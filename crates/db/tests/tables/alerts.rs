@@ -29,7 +29,7 @@ async fn protected(db: &Db, vault: VaultId) -> Container {
 }
 
 async fn change(db: &Db, item: ItemId, given: Option<&PolicyName>, next: ItemNext, at: Timestamp) {
-    let changed = db.change_item(item, given, at, |_, _, _| Ok::<_, Never>(next)).await;
+    let changed = db.change_item(item, given, at, |_| Ok::<_, Never>(next)).await;
     changed.unwrap().unwrap().unwrap();
 }
 

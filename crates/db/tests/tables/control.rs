@@ -37,7 +37,7 @@ async fn protect(db: &Db, item: ItemId, policy: &str) -> ItemRow {
         deleted: None,
     };
     let changed = db
-        .change_item(item, Some(&name(policy)), now(), |_, _, _| Ok::<_, Never>(next))
+        .change_item(item, Some(&name(policy)), now(), |_| Ok::<_, Never>(next))
         .await;
     changed.unwrap().unwrap().unwrap()
 }
@@ -104,7 +104,7 @@ pub async fn policies_have_versions_and_are_kept_while_used(db: Db) {
         deleted: None,
     };
     let changed = db
-        .change_item(web.item, None, later(20), |_, _, _| Ok::<_, Never>(stopped))
+        .change_item(web.item, None, later(20), |_| Ok::<_, Never>(stopped))
         .await;
     assert_eq!(changed.unwrap().unwrap().unwrap().next_due, None);
     assert_eq!(
@@ -354,9 +354,7 @@ pub async fn items_are_listed_in_pages_and_purged_when_their_time_has_come(db: D
         policy: NextPolicy::Same,
         deleted: Some((now(), later(100))),
     };
-    let changed = db
-        .change_item(mail.id, None, now(), |_, _, _| Ok::<_, Never>(gone))
-        .await;
+    let changed = db.change_item(mail.id, None, now(), |_| Ok::<_, Never>(gone)).await;
     assert_eq!(changed.unwrap().unwrap().unwrap().deleted, Some(now()));
     assert_eq!(
         names(ItemQuery {
