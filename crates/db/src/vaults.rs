@@ -11,7 +11,7 @@ use crate::alerts::{About, raise, resolve_vault};
 use crate::column::{Columns, NEVER, nanoseconds, number, retired_name};
 use crate::resource_groups::hold_resource_group;
 use crate::role_assignments::delete_assignments_at;
-use crate::{Db, DbError};
+use crate::{Db, DbError, approvals};
 
 /// A vault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -292,6 +292,7 @@ impl Db {
             let done = sqlx::query(text).bind(key).execute(write.on()).await;
             done.map_err(DbError::sql(action))?;
         }
+        approvals::end_all(write.on(), key, now).await?;
         let Some(deleted) = find(write.on(), id).await? else {
             return Ok(VaultSoftDeleted::Absent);
         };
@@ -335,15 +336,16 @@ impl Db {
         Ok(VaultUndeleted::Undeleted(Box::new(back)))
     }
 
-    /// Soft-deleted vaults whose time has come, at most `limit`.
-    pub async fn vaults_to_purge(&self, now: Timestamp, limit: u32) -> Result<Vec<VaultRow>, DbError> {
+    /// Soft-deleted vaults whose time has come, the longest due first: but for the first `skip`, at most `limit`.
+    pub async fn vaults_to_purge(&self, now: Timestamp, skip: u32, limit: u32) -> Result<Vec<VaultRow>, DbError> {
         let action = "find the vaults to purge";
         let mut reader = self.read(action).await?;
         let query = sqlx::query(select_vaults!(
-            "where purge_at <= $1 and deleted > 0 order by purge_at limit $2"
+            "where purge_at <= $1 and deleted > 0 order by purge_at, key limit $2 offset $3"
         ))
         .bind(nanoseconds(now))
-        .bind(i64::from(limit));
+        .bind(i64::from(limit))
+        .bind(i64::from(skip));
         let rows = query.fetch_all(&mut *reader).await.map_err(DbError::sql(action))?;
         rows.iter().map(vault_row).collect()
     }
