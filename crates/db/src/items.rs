@@ -229,15 +229,17 @@ impl Db {
         Ok(changed.map(|(_, item, _)| Ok(item)))
     }
 
-    /// Soft-deleted items whose time has come, at most `limit`.
-    pub async fn items_to_purge(&self, now: Timestamp, limit: u32) -> Result<Vec<ItemRow>, DbError> {
+    /// Soft-deleted items whose time has come, the longest due first: but for the first `skip`, at most `limit`.
+    pub async fn items_to_purge(&self, now: Timestamp, skip: u32, limit: u32) -> Result<Vec<ItemRow>, DbError> {
         let action = "find what is to be purged";
         let mut reader = self.read(action).await?;
         let query = sqlx::query(select_items!(
-            "where items.purge_at <= $1 and items.deleted > 0 and vaults.deleted = 0 order by items.purge_at limit $2"
+            "where items.purge_at <= $1 and items.deleted > 0 and vaults.deleted = 0 order by items.purge_at, items.key \
+             limit $2 offset $3"
         ))
         .bind(nanoseconds(now))
-        .bind(i64::from(limit));
+        .bind(i64::from(limit))
+        .bind(i64::from(skip));
         let rows = query.fetch_all(&mut *reader).await.map_err(DbError::sql(action))?;
         rows.iter().map(item_row).collect()
     }

@@ -19,6 +19,7 @@ mod authorization_codes;
 mod batch;
 mod blobs;
 mod causes;
+mod clock;
 mod column;
 mod containers;
 mod credentials;

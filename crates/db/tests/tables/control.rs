@@ -381,3 +381,28 @@ pub async fn items_are_listed_in_pages_and_purged_when_their_time_has_come(db: D
     let left: Vec<_> = db.key_sets(vault).await.unwrap().iter().map(|set| set.id).collect();
     assert_eq!(left, [KeySetId::from_bytes([2; 16])]);
 }
+
+pub async fn looks_at_clocks_that_disagree_believe_nothing_new(db: Db) {
+    let vault = vault(&db, 1).await;
+    let (hour, ahead) = (SignedDuration::from_hours(1), 365 * 24 * 3600);
+    let (watch, step) = db.look_at_clock(now(), hour).await.unwrap();
+    assert_eq!((watch.believed(), step), (now(), ClockStep::Steady));
+    // Many at once, as of several nodes.
+    let looks = (1..40).map(|round| db.look_at_clock(later(round + ahead * (round % 2)), hour));
+    for look in futures_util::future::join_all(looks).await {
+        let (watch, _) = look.unwrap();
+        assert!(watch.believed() <= later(40), "{watch:?}");
+    }
+    let (alerts, _) = db
+        .alerts(
+            vault,
+            &AlertQuery {
+                limit: 10,
+                ..AlertQuery::default()
+            },
+        )
+        .await
+        .unwrap();
+    assert_eq!(alerts.len(), 1);
+    assert_eq!(alerts[0].kind, AlertKind::ClockJumped);
+}
