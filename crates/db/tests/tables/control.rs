@@ -286,7 +286,7 @@ pub async fn points_earn_their_tags_and_expire_but_for_the_latest(db: Db) {
     assert_eq!((rows[0].due, rows[1].due), (Some(due), None));
     assert!(rows.iter().all(|row| row.tags.contains(Tag::Daily)));
 
-    assert_eq!(db.items_to_look_at(now(), 10).await.unwrap(), [web.item]);
+    assert_eq!(db.items_to_look_at(now(), 0, 10).await.unwrap(), [web.item]);
     let both = |aging: &AgingItem| Sentence {
         expire: aging.points.iter().map(|kept| kept.point).collect(),
         look_again: Some(later(5)),
@@ -300,8 +300,8 @@ pub async fn points_earn_their_tags_and_expire_but_for_the_latest(db: Db) {
         .map(|row| row.id)
         .collect();
     assert_eq!(left, [second.id], "the latest stays, whatever the judge says");
-    assert!(db.items_to_look_at(later(4), 10).await.unwrap().is_empty());
-    assert_eq!(db.items_to_look_at(later(5), 10).await.unwrap(), [web.item]);
+    assert!(db.items_to_look_at(later(4), 0, 10).await.unwrap().is_empty());
+    assert_eq!(db.items_to_look_at(later(5), 0, 10).await.unwrap(), [web.item]);
 }
 
 pub async fn items_are_listed_in_pages_and_purged_when_their_time_has_come(db: Db) {
@@ -372,9 +372,9 @@ pub async fn items_are_listed_in_pages_and_purged_when_their_time_has_come(db: D
         .await,
         ["db", "web"]
     );
-    assert!(db.items_to_purge(later(99), 10).await.unwrap().is_empty());
+    assert!(db.items_to_purge(later(99), 0, 10).await.unwrap().is_empty());
     assert!(!db.purge_item(mail.id, later(99)).await.unwrap());
-    assert_eq!(db.items_to_purge(later(100), 10).await.unwrap().len(), 1);
+    assert_eq!(db.items_to_purge(later(100), 0, 10).await.unwrap().len(), 1);
     assert!(db.purge_item(mail.id, later(100)).await.unwrap());
     assert_eq!(db.item(mail.id).await.unwrap(), None);
     assert_eq!(db.container(mail.container).await.unwrap(), None);
