@@ -83,6 +83,7 @@ impl Db {
         let until = until.unwrap_or(Timestamp::MAX);
         let guesses = if now < until { row.size("wrong_pins")? } else { 0 };
         if guesses >= limits.per_machine {
+            write.leave().await?;
             return Ok(PinTried::ShutUntil(until));
         }
         let query = sqlx::query(

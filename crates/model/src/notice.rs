@@ -216,15 +216,16 @@ impl Notice {
         )
     }
 
-    /// The service was off, or its clock jumped ahead, for so long: nothing expires before `until`.
-    pub fn clock_jumped(ahead: SignedDuration, until: Timestamp) -> Self {
+    /// The service was off, or its clock jumped ahead, for so long; then it showed `cause`.
+    pub fn clock_jumped(ahead: SignedDuration, cause: Timestamp) -> Self {
         let minutes = ahead.as_mins();
-        Self::new(AlertKind::ClockJumped, "ClockAhead", "clock", until.to_string()).saying(
+        Self::new(AlertKind::ClockJumped, "ClockAhead", "clock", cause.to_string()).saying(
             &format!(
-                "The service was off, or its clock jumped ahead, by {minutes} minutes: no recovery point expires before {}",
-                day(until)
+                "The service was off, or its clock jumped ahead, by {minutes} minutes, and showed {} then: that time does \
+                 not count for what expires until the service has run for a day more",
+                day(cause)
             ),
-            "If the service was not off, set its clock right before then",
+            "If the service was not off, set its clock right before then; if it has several nodes, compare their clocks",
         )
     }
 

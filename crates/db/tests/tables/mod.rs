@@ -53,6 +53,7 @@ macro_rules! promises_on {
             what_takes_protection_away_is_told_in_its_transaction
             an_event_is_told_once_and_a_delivery_is_tried_by_one
             who_is_told_has_a_version
+            looks_at_clocks_that_disagree_believe_nothing_new
         }
     };
     ($world:path: $($promise:ident)*) => {
