@@ -1,10 +1,12 @@
 //! Failed sign-ins: after a few, each further one costs the caller more patience.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Mutex;
 
 use jiff::Timestamp;
+
+use crate::network::Network;
 
 /// How many failures are free.
 const FREE_FAILURES: u32 = 5;
@@ -24,10 +26,10 @@ pub(crate) struct Attempts {
     callers: Mutex<HashMap<Caller, Failures>>,
 }
 
-/// Who failed: the address, and a hash of the name, which may be as long as the caller likes.
+/// Who failed: the network, and a hash of the name, which may be as long as the caller likes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Caller {
-    address: IpAddr,
+    network: Network,
     name: [u8; 16],
 }
 
@@ -42,21 +44,13 @@ impl Caller {
         // Users are found whatever the case: guesses are counted so too.
         let hash = blake3::hash(name.to_ascii_lowercase().as_bytes());
         let name = hash.as_bytes()[..16].try_into().expect("16 of 32 bytes");
-        let address = network(address);
-        Self { address, name }
+        let network = Network::of_customer(address);
+        Self { network, name }
     }
 
     /// Whoever guesses this, from wherever: for guesses that only somebody who knows another secret already can make.
     pub(crate) fn from_anywhere(name: &str) -> Self {
         Self::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), name)
-    }
-}
-
-/// What one customer of a provider has: a whole network of addresses, of the sixth version.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
-        address => address,
     }
 }
 
