@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use strongroom_api::RetryPolicy;
 
 use crate::commands::{
-    agent, alert, approval, audit, backup, completions, guard, item, job, login, ls, machine, openapi, password,
-    points, policy, principal, quickstart, rescue, resource_group, restore, role, serve, user, vault, verify,
+    agent, alert, approval, audit, backup, completions, guard, import, item, job, login, ls, machine, manual, openapi,
+    password, points, policy, principal, quickstart, rescue, resource_group, restore, role, serve, user, vault, verify,
 };
 
 /// Backup into vaults that cannot read what they keep.
@@ -45,6 +45,7 @@ A service keeps vaults; machines register in a vault and send encrypted recovery
   strongroom agent run                      wait for work and do it
   strongroom backup PATH…                   make a recovery point of it, now
   strongroom points | ls | restore | verify look at recovery points, and get files back
+  strongroom import restic REPO             make recovery points of restic's snapshots
 
   strongroom rescue --store … restore …     get files back when the service is gone
 
@@ -137,13 +138,21 @@ pub(crate) enum Command {
     Ls(ls::Ls),
     Restore(restore::Restore),
     Verify(verify::Verify),
+    #[command(subcommand)]
+    Import(import::Import),
     Rescue(rescue::Rescue),
     #[command(name = "openapi")]
     OpenApi(openapi::OpenApi),
     Completions(completions::Completions),
+    Manual(manual::Manual),
 }
 
 impl Command {
+    /// Whether it writes into the state folder of this machine.
+    pub(crate) fn keeps_state(&self) -> bool {
+        matches!(self, Self::Backup(_) | Self::Agent(_))
+    }
+
     /// Whether it runs until somebody stops it.
     pub(crate) fn is_service(&self) -> bool {
         matches!(self, Self::Serve(_) | Self::Agent(agent::Agent::Run(_)))

@@ -20,6 +20,8 @@ mod private_file;
 mod progress;
 mod security_pin;
 mod shown_path;
+mod state_owner;
+mod systemd;
 mod terminal;
 mod usage;
 mod waiting;

@@ -7,11 +7,13 @@ pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod guard;
+pub(crate) mod import;
 pub(crate) mod item;
 pub(crate) mod job;
 pub(crate) mod login;
 pub(crate) mod ls;
 pub(crate) mod machine;
+pub(crate) mod manual;
 pub(crate) mod openapi;
 pub(crate) mod password;
 pub(crate) mod points;
@@ -31,17 +33,23 @@ use std::time::Duration;
 
 use crate::cli::{Cli, Command};
 use crate::failure::{Failure, Outcome};
-use crate::logging;
 use crate::terminal::Terminal;
+use crate::{folders, logging, state_owner};
 
 /// How long work that nobody waits for may delay the end.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Runs the command that was given.
 pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
-    let Cli { global, command } = cli;
+    let Cli { mut global, command } = cli;
     if let Command::Serve(serve) = command {
         return serve.run(&global, terminal);
+    }
+    if command.keeps_state() {
+        // Root's default, though it is not root that goes on.
+        let state = folders::state(&global)?;
+        state_owner::become_owner_of(&state)?;
+        global.state = Some(state);
     }
     // A service's log tells what it does, a command only what is amiss.
     let usual = if command.is_service() { "info" } else { "warn" };
@@ -71,9 +79,11 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
         Command::Ls(ls) => ls.run(&global, terminal),
         Command::Restore(restore) => restore.run(&global, terminal),
         Command::Verify(verify) => verify.run(&global, terminal),
+        Command::Import(import) => import.run(&global, terminal),
         Command::Rescue(rescue) => rescue.run(terminal),
         Command::OpenApi(openapi) => openapi.run(),
         Command::Completions(completions) => completions.run(),
+        Command::Manual(manual) => manual.run(),
     }
 }
 

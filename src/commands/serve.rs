@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use jiff::SignedDuration;
+use sd_notify::NotifyState;
 use serde::Serialize;
 use strongroom_service::{
     AlertsConfig, Config, Limits, LogFormat, MailConfig, MailOptions, NotifyOptions, ProviderConfig, ProviderOptions,
@@ -17,7 +18,7 @@ use crate::cli::Global;
 use crate::commands::block_on;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::Terminal;
-use crate::{clock, folders, logging, password, private_file};
+use crate::{clock, folders, logging, password, private_file, systemd};
 
 /// Where the service listens when nothing else is said.
 const LISTEN_DEFAULT: &str = "127.0.0.1:8443";
@@ -238,10 +239,12 @@ async fn serve(options: ServeOptions, terminal: &Terminal) -> Result<Outcome, Fa
     let mut interrupt = signal(SignalKind::interrupt())?;
     let service = Service::start(options, clock::system()).await?;
     terminal.result(&view(&service), announcement)?;
+    systemd::tell(&[NotifyState::Ready]);
     tokio::select! {
         _ = terminate.recv() => tracing::info!("told to stop by SIGTERM"),
         _ = interrupt.recv() => tracing::info!("told to stop by Ctrl-C"),
     }
+    systemd::tell(&[NotifyState::Stopping]);
     service.stop().await;
     Ok(Outcome::Done)
 }

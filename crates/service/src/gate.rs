@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use strongroom_api::Code;
-use strongroom_api::routes::{Header, Route};
+use strongroom_api::routes::{Header, Route, RouteId};
 use strongroom_db::{Actor, NewAuditRow};
 use strongroom_model::{Permission, Place};
 use uuid::Uuid;
@@ -23,6 +23,7 @@ use crate::refusal::{Answer, Refusal};
 use crate::shared::Shared;
 use crate::target::Target;
 use crate::token::{Bearer, TokenRefusal};
+use crate::unfinished::to_the_end;
 use crate::{accounts, audit, machines};
 
 /// One route's gate.
@@ -40,7 +41,21 @@ struct Passage {
 }
 
 /// Lets a request through to its handler if its caller holds the route's permission, and writes down what came of it.
-pub(crate) async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+///
+/// What may change something is done to its end, with its line in the audit log, although its caller hangs up. The link
+/// is not: who is gone takes no work.
+pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let waits = gate.route.method.is_safe() && gate.route.id != RouteId::ExternalBack || gate.route.id == RouteId::Link;
+    match waits {
+        true => answer(gate, request, next).await,
+        false => {
+            let shared = gate.shared.clone();
+            to_the_end(&shared, answer(gate, request, next)).await
+        }
+    }
+}
+
+async fn answer(gate: Gate, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let id = Uuid::from_bytes(random_bytes());
     let method = request.method().clone();

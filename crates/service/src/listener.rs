@@ -95,8 +95,7 @@ impl Listener {
     }
 
     async fn connection(self, stream: TcpStream, peer: SocketAddr) {
-        self.metrics.connections.inc();
-        let metrics = self.metrics.clone();
+        let _open = Open::new(self.metrics.clone());
         // Without it small answers wait for the acknowledgement of earlier ones.
         let _ = stream.set_nodelay(true);
         match timeout(HANDSHAKE, self.tls.accept(stream)).await {
@@ -104,7 +103,6 @@ impl Listener {
             Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS"),
             Err(_) => tracing::debug!(%peer, "no TLS in time"),
         }
-        metrics.connections.dec();
     }
 
     async fn requests(mut self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: SocketAddr) {
@@ -152,6 +150,22 @@ impl Listener {
         let is_left = ended.is_err() || is_left.load(Ordering::Relaxed);
         let stream = connection.into_parts().io.into_inner();
         let _ = timeout(limits.silence, farewell(stream, is_left)).await;
+    }
+}
+
+/// Counts a connection for as long as it is open, however it ends.
+struct Open(Arc<Metrics>);
+
+impl Open {
+    fn new(metrics: Arc<Metrics>) -> Self {
+        metrics.connections.inc();
+        Self(metrics)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections.dec();
     }
 }
 

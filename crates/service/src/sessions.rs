@@ -18,7 +18,6 @@ use crate::parse::parse;
 use crate::principal::Machine;
 use crate::refusal::{Answer, Refusal};
 use crate::shared::Shared;
-use crate::unfinished::to_the_end;
 use crate::vault_refusal::refuse;
 
 /// `POST /api/v1/sessions`.
@@ -83,22 +82,19 @@ pub(crate) async fn put_pack(
     let (session, pack): (SessionId, PackId) = (parse(&session)?, parse(&pack)?);
     let bytes = incoming.read_announced(&shared, RouteId::PutPack).await?;
     let length = bytes.len() as u64;
-    // A machine that was killed now hangs up. Its pack is here, and shall count.
-    to_the_end(shared.clone(), async move {
-        let outcome = shared
-            .vaults
-            .put_pack(machine.container, session, pack, bytes)
-            .await
-            .map_err(refuse)?;
-        shared.metrics.packs_stored.inc();
-        shared.metrics.bytes_received.inc_by(length);
-        shared.metrics.blobs_stored.inc_by(outcome.new_blobs);
-        Ok(Json(PackStored {
-            new_blobs: outcome.new_blobs,
-            duplicate_blobs: outcome.duplicate_blobs,
-        }))
-    })
-    .await
+    let _place = shared.unfinished.object().await;
+    let outcome = shared
+        .vaults
+        .put_pack(machine.container, session, pack, bytes)
+        .await
+        .map_err(refuse)?;
+    shared.metrics.packs_stored.inc();
+    shared.metrics.bytes_received.inc_by(length);
+    shared.metrics.blobs_stored.inc_by(outcome.new_blobs);
+    Ok(Json(PackStored {
+        new_blobs: outcome.new_blobs,
+        duplicate_blobs: outcome.duplicate_blobs,
+    }))
 }
 
 /// `POST /api/v1/sessions/{session}/commit`.
@@ -110,18 +106,16 @@ pub(crate) async fn commit(
 ) -> Answer<(StatusCode, Located<Json<Committed>>)> {
     let session: SessionId = parse(&session)?;
     let object = incoming.read(&shared, RouteId::Commit).await?;
-    to_the_end(shared.clone(), async move {
-        let committed = shared
-            .vaults
-            .commit(machine.container, session, object)
-            .await
-            .map_err(refuse)?;
-        shared.metrics.points_committed.inc();
-        let point = committed.point;
-        let location = located(RouteId::ShowPoint, &[&point], Json(Committed { point }));
-        Ok((StatusCode::CREATED, location))
-    })
-    .await
+    let _place = shared.unfinished.object().await;
+    let committed = shared
+        .vaults
+        .commit(machine.container, session, object)
+        .await
+        .map_err(refuse)?;
+    shared.metrics.points_committed.inc();
+    let point = committed.point;
+    let location = located(RouteId::ShowPoint, &[&point], Json(Committed { point }));
+    Ok((StatusCode::CREATED, location))
 }
 
 /// Reads a body that lists identities.

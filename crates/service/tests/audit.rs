@@ -2,8 +2,11 @@
 
 mod world;
 
+use std::time::Duration;
+
 use strongroom_api::{AuditLine, AuditQuery, Client, PrincipalKind, Secret};
 use strongroom_model::Role;
+use tokio::io::AsyncWriteExt as _;
 use world::{World, vault_name};
 
 fn told(line: &AuditLine) -> String {
@@ -144,6 +147,54 @@ async fn the_log_is_read_by_pages_and_filters_and_exported() {
         world.call("GET", "/api/v1/audit?x=y", Some(&token), b"").await.status,
         400
     );
+}
+
+#[tokio::test]
+async fn what_is_done_is_written_down_although_its_caller_hangs_up() {
+    let mut world = World::new().await;
+    let token = world.administrator_token().await;
+    let subscription = world.administrator().await.account().await.unwrap().subscription;
+    for number in 0..64u64 {
+        let (line, body) = match number % 2 {
+            0 => (
+                "POST /api/v1/resource-groups".to_owned(),
+                format!("{{\"name\":\"group-{number}\"}}"),
+            ),
+            _ => (
+                format!("PUT /subscriptions/{subscription}/resourceGroups/group-{number}?api-version=2021-04-01"),
+                "{\"location\":\"local\"}".to_owned(),
+            ),
+        };
+        let request = format!(
+            "{line} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = world.connect().await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(number / 2 % 8)).await;
+        drop(stream);
+    }
+    // What is under way is finished first.
+    world = world.restart().await;
+    let groups = world
+        .administrator()
+        .await
+        .resource_groups()
+        .await
+        .unwrap()
+        .resource_groups;
+    let all = AuditQuery {
+        limit: Some(1000),
+        ..AuditQuery::default()
+    };
+    let lines = world.audit(all).await;
+    let written = lines
+        .iter()
+        .filter(|line| line.action.ends_with("resourceGroups/write") && line.status == 201);
+    assert_eq!(written.count(), groups.len() - 1, "the group default is nobody's doing");
+    assert!(groups.len() > 30, "{}", groups.len());
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use crate::cli::Global;
 use crate::commands::{agent, block_on};
 use crate::failure::{Failure, Outcome};
 use crate::interrupt;
+use crate::systemd;
 use crate::terminal::moment;
 
 /// Wait for work from the service, and do it
@@ -18,21 +19,14 @@ use crate::terminal::moment;
 /// Scheduled backups of this machine, and those that somebody asks for at the service, are done while this runs. Nothing
 /// on this machine listens: it asks. What it backs up is set with `strongroom agent settings`.
 ///
-/// It tells systemd when it is ready and how it is (Type=notify). Ctrl-C or SIGTERM ends it; a job that is under way then
+/// It needs no more of what root may than reading what belongs to others (CAP_DAC_READ_SEARCH), and tells systemd when it is
+/// ready and how it is (Type=notify). Ctrl-C or SIGTERM ends it; a job that is under way then
 /// goes on where it was when it is started again.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Example of a unit, /etc/systemd/system/strongroom-agent.service:
-  [Unit]
-  Description=Strongroom agent
-  After=network-online.target
-  Wants=network-online.target
-  [Service]
-  Type=notify
-  ExecStart=/usr/bin/strongroom agent run
-  Restart=on-failure
-  [Install]
-  WantedBy=multi-user.target")]
+Examples:
+  systemctl enable --now strongroom-agent       with the unit that the package brings
+  strongroom agent run                          in a terminal, as whoever has registered the machine")]
 pub(crate) struct Run {}
 
 impl Run {
@@ -44,7 +38,7 @@ impl Run {
             run(machine, interrupt::requested(), told).await;
             Ok(())
         })?;
-        notify(&[NotifyState::Stopping]);
+        systemd::tell(&[NotifyState::Stopping]);
         tracing::info!("stopped");
         Ok(Outcome::Done)
     }
@@ -54,20 +48,20 @@ fn told(event: Event) {
     match event {
         Event::Linked(protection) => {
             let status = status(&protection);
-            notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+            systemd::tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
             tracing::info!("{status}");
         }
         Event::Away { why, again } => {
-            notify(&[NotifyState::Status("the service does not answer")]);
+            systemd::tell(&[NotifyState::Status("the service does not answer")]);
             tracing::warn!("{why}; asking again in {} s", again.as_secs());
         }
         Event::Began(job) => {
             let what = format!("{} began", job.operation);
-            notify(&[NotifyState::Status(&what)]);
+            systemd::tell(&[NotifyState::Status(&what)]);
             tracing::info!(job = %job.id, trigger = %job.trigger, "{what}");
         }
         Event::Ended { job, how, succeeded } => {
-            notify(&[NotifyState::Status("waiting for work")]);
+            systemd::tell(&[NotifyState::Status("waiting for work")]);
             match succeeded {
                 true => tracing::info!(%job, "done: {how}"),
                 false => tracing::error!(%job, "not done: {how}"),
@@ -87,11 +81,4 @@ fn status(protection: &Protection) -> String {
         .map_or("no policy".to_owned(), |policy| format!("policy {policy}"));
     let next = next_backup.map_or("none planned".to_owned(), moment);
     format!("linked: {state}, {policy}, next backup {next}")
-}
-
-/// Tells systemd, if it started this.
-fn notify(states: &[NotifyState]) {
-    if let Err(error) = sd_notify::notify(false, states) {
-        tracing::debug!(%error, "could not tell systemd");
-    }
 }

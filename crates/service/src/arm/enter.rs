@@ -27,6 +27,7 @@ use crate::listener::Peer;
 use crate::principal::Principal;
 use crate::refusal::Refusal;
 use crate::shared::Shared;
+use crate::unfinished::to_the_end;
 
 /// First words of paths that belong to the facade.
 const OURS: [&str; 7] = [
@@ -39,12 +40,19 @@ const OURS: [&str; 7] = [
     "organizations",
 ];
 
-/// Answers what is at no native route.
+/// Answers what is at no native route. What may change something is done to its end although its caller hangs up.
 pub(crate) async fn enter(
     State(shared): State<Arc<Shared>>,
     Extension(peer): Extension<Peer>,
     request: Request,
 ) -> Response {
+    match request.method().is_safe() {
+        true => take(shared, peer, request).await,
+        false => to_the_end(&shared.clone(), take(shared, peer, request)).await,
+    }
+}
+
+async fn take(shared: Arc<Shared>, peer: Peer, request: Request) -> Response {
     let begun = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let tenancy = Tenancy::of(&shared.subscription);
