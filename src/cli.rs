@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use strongroom_api::RetryPolicy;
 
 use crate::commands::{
-    agent, alert, approval, audit, backup, completions, guard, item, job, login, ls, machine, manual, openapi,
+    agent, alert, approval, audit, backup, completions, guard, import, item, job, login, ls, machine, manual, openapi,
     password, points, policy, principal, quickstart, rescue, resource_group, restore, role, serve, user, vault, verify,
 };
 
@@ -45,6 +45,7 @@ A service keeps vaults; machines register in a vault and send encrypted recovery
   strongroom agent run                      wait for work and do it
   strongroom backup PATH…                   make a recovery point of it, now
   strongroom points | ls | restore | verify look at recovery points, and get files back
+  strongroom import restic REPO             make recovery points of restic's snapshots
 
   strongroom rescue --store … restore …     get files back when the service is gone
 
@@ -137,6 +138,8 @@ pub(crate) enum Command {
     Ls(ls::Ls),
     Restore(restore::Restore),
     Verify(verify::Verify),
+    #[command(subcommand)]
+    Import(import::Import),
     Rescue(rescue::Rescue),
     #[command(name = "openapi")]
     OpenApi(openapi::OpenApi),

@@ -7,6 +7,7 @@ pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod guard;
+pub(crate) mod import;
 pub(crate) mod item;
 pub(crate) mod job;
 pub(crate) mod login;
@@ -78,6 +79,7 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
         Command::Ls(ls) => ls.run(&global, terminal),
         Command::Restore(restore) => restore.run(&global, terminal),
         Command::Verify(verify) => verify.run(&global, terminal),
+        Command::Import(import) => import.run(&global, terminal),
         Command::Rescue(rescue) => rescue.run(terminal),
         Command::OpenApi(openapi) => openapi.run(),
         Command::Completions(completions) => completions.run(),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use strongroom_api::ClientError;
 use strongroom_engine::EngineError;
 use strongroom_model::{Operation, PointId};
+use strongroom_restic::ResticError;
 
 /// Why the agent cannot do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,12 @@ pub enum AgentError {
     /// Backup, restore or verification ended.
     #[error("{0}")]
     Engine(#[from] EngineError),
+    /// The restic repository cannot be used.
+    #[error("{0}")]
+    Restic(#[from] ResticError),
+    /// No snapshot, or more than one, fits what was asked for.
+    #[error("{0}")]
+    NoSuchSnapshot(String),
     /// Nobody said what to back up.
     #[error("nothing is selected on this machine: say what to back up with `strongroom agent settings --path PATH`")]
     NothingSelected,

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod import;
 mod job;
 mod machine;
 mod register;
@@ -16,6 +17,7 @@ mod settings;
 mod state;
 
 pub use error::AgentError;
+pub use import::{Choice, Import, Planned};
 pub use machine::{Backup, Machine, no_points};
 pub use register::{Registration, register};
 pub use run::{Event, run};

@@ -25,6 +25,9 @@ use crate::state::{LastMade, MachineState, StateFolder};
 const TRANSFER: &str = "Transfer data to vault";
 const FETCH: &str = "Transfer data from vault";
 
+/// Name and version of this program, as recovery points tell it.
+pub(crate) const PROGRAM: &str = concat!("strongroom ", env!("CARGO_PKG_VERSION"));
+
 /// A registered machine: who it is, its keys, and the way to its vault.
 pub struct Machine {
     folder: StateFolder,
@@ -74,6 +77,14 @@ impl Machine {
             client,
             clock,
         })
+    }
+
+    pub(crate) fn folder(&self) -> &StateFolder {
+        &self.folder
+    }
+
+    pub(crate) fn keys(&self) -> &Arc<DataKeys> {
+        &self.keys
     }
 
     /// Who it is.
@@ -150,7 +161,7 @@ impl Machine {
         }
     }
 
-    fn scratch(&self) -> Result<Arc<Scratch>, AgentError> {
+    pub(crate) fn scratch(&self) -> Result<Arc<Scratch>, AgentError> {
         Ok(Arc::new(Scratch::open(&self.folder.scratch())?))
     }
 
@@ -171,33 +182,51 @@ impl Machine {
         scratch: Arc<Scratch>,
         progress: Progress,
     ) -> Result<BackupReport, AgentError> {
-        let vault = Arc::new(ServiceVault::new(self.client.clone(), Some(job)));
-        let parts = BackupParts {
-            writer: vault.clone(),
-            reader: vault,
-            keys: self.keys.clone(),
-            progress,
-        };
         let options = BackupOptions {
-            selection: backup.selection,
-            level: backup.level,
+            force_rehash: backup.force_rehash,
+            ..self.backup_options(backup.level)?
+        };
+        let parts = self.writing(Some(job), progress);
+        let report = back_up(&parts, scratch, backup.selection, &options).await?;
+        Ok(self.remembered(report))
+    }
+
+    /// How it makes recovery points of its own files.
+    pub(crate) fn backup_options(&self, level: Level) -> Result<BackupOptions, AgentError> {
+        Ok(BackupOptions {
+            level,
             vault: self.state.vault,
             item: self.state.item,
             key_set: self.state.key_set,
             machine: self.state.name.to_string(),
-            program: concat!("strongroom ", env!("CARGO_PKG_VERSION")).to_owned(),
+            program: PROGRAM.to_owned(),
             clock: self.clock.clone(),
-            force_rehash: backup.force_rehash,
+            past: None,
+            force_rehash: false,
             workers: workers(),
             remembered: self.folder.last_made()?.map(|last| last.digest),
-        };
-        let mut report = back_up(&parts, scratch, &options).await?;
+        })
+    }
+
+    /// What a recovery point is made with, for a job if there is one.
+    pub(crate) fn writing(&self, job: Option<JobId>, progress: Progress) -> BackupParts {
+        let vault = Arc::new(ServiceVault::new(self.client.clone(), job));
+        BackupParts {
+            writer: vault.clone(),
+            reader: vault,
+            keys: self.keys.clone(),
+            progress,
+        }
+    }
+
+    /// Remembers the recovery point that was made, which is the vault's newest now.
+    pub(crate) fn remembered(&self, mut report: BackupReport) -> BackupReport {
         let last = LastMade {
             point: report.point,
             digest: report.digest,
         };
         report.issues.extend(self.remember(&last).err());
-        Ok(report)
+        report
     }
 
     /// The recovery point exists, whether it can be remembered or not.
@@ -212,9 +241,12 @@ impl Machine {
         })
     }
 
-    /// Its recovery points, or those of others that it may read, newest last.
+    /// Its recovery points, or those of others that it may read, newest last: by the moments that they are of, which for
+    /// imported ones lie before they came.
     pub async fn points(&self, filter: &PointFilter) -> Result<Vec<PointView>, AgentError> {
-        Ok(self.client.points(filter).await?.points)
+        let mut points = self.client.points(filter).await?.points;
+        points.sort_by_key(|point| point.created);
+        Ok(points)
     }
 
     /// The point that a person means: an id, a unique beginning of one, or `latest` (of this machine, or of another one

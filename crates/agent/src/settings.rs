@@ -42,12 +42,20 @@ impl AgentSettings {
         rules.skip_caches = !self.include_caches;
         rules.one_file_system = self.one_file_system;
         let selection = Selection::new(self.paths.clone(), rules).map_err(|error| refused(&error))?;
-        let level = Level::new(self.compression.unwrap_or(COMPRESSION)).map_err(|error| refused(&error))?;
         Ok(Backup {
             selection,
-            level,
+            level: self.level()?,
             force_rehash: false,
         })
+    }
+
+    /// How hard to compress.
+    ///
+    /// # Errors
+    /// When there is no such level.
+    pub fn level(&self) -> Result<Level, AgentError> {
+        let level = Level::new(self.compression.unwrap_or(COMPRESSION));
+        level.map_err(|error| AgentError::Settings(error.to_string()))
     }
 }
 

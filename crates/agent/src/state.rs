@@ -7,6 +7,7 @@
 //! last.json      the last recovery point that it made, to notice a vault that withholds it
 //! settings.json  what it backs up when nobody says what
 //! scratch/       the cache
+//! import/        the cache of an import, which ends with it
 //! ```
 
 use std::fs::{self, File, OpenOptions};
@@ -71,6 +72,11 @@ impl StateFolder {
     /// Where the scratch folder is.
     pub fn scratch(&self) -> PathBuf {
         self.0.join("scratch")
+    }
+
+    /// Where the scratch folder of an import is: what the machine knows of its own files is not touched by one.
+    pub fn import_scratch(&self) -> PathBuf {
+        self.0.join("import")
     }
 
     /// Who the machine is; `None` if none is registered here.

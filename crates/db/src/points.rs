@@ -319,7 +319,8 @@ struct Earned {
     asked_until: Option<Timestamp>,
 }
 
-/// Has the new point pay what its item owes, and names it in its job.
+/// Has the new point pay what its item owes, and names it in its job. A point without a job that is of another moment than
+/// its session is a state of the past that was imported: it pays nothing and is no sign that backups work.
 async fn earn(connection: &mut AnyConnection, session: SessionId, new: &NewPoint) -> Result<Earned, DbError> {
     let action = "find what the recovery point is for";
     let query = sqlx::query(
@@ -346,8 +347,23 @@ async fn earn(connection: &mut AnyConnection, session: SessionId, new: &NewPoint
         });
     }
     let at = row.moment("begun")?;
-    let made = due.map_or(MadeFor::Demand { at, keep_until }, MadeFor::Schedule);
+    let is_past = row.number("job")? == 0 && new.created != at;
+    let made = match due {
+        _ if is_past => MadeFor::Past { at },
+        Some(due) => MadeFor::Schedule(due),
+        None => MadeFor::Demand { at, keep_until },
+    };
     let grant = parse_rules(&row)?.grant(owed_of(&row)?, made);
+    let earned = Earned {
+        tags: grant.tags,
+        due,
+        asked_until: grant.asked_until,
+    };
+    if is_past {
+        let query = sqlx::query("update items set next_look = 0 where key = $1").bind(row.number("item")?);
+        query.execute(connection).await.map_err(DbError::sql(action))?;
+        return Ok(earned);
+    }
     let state: ItemState = row.parsed("state")?;
     let query = sqlx::query(
         "update items set owed_until = $2, owed_tags = $3, state = $4, next_look = 0, last_backup = 'Completed', \
@@ -359,11 +375,7 @@ async fn earn(connection: &mut AnyConnection, session: SessionId, new: &NewPoint
     .bind(state.after_backup(true).as_str())
     .bind(nanoseconds(new.committed));
     query.execute(connection).await.map_err(DbError::sql(action))?;
-    Ok(Earned {
-        tags: grant.tags,
-        due,
-        asked_until: grant.asked_until,
-    })
+    Ok(earned)
 }
 
 fn point_row(vault: VaultId, row: &AnyRow) -> Result<PointRow, DbError> {

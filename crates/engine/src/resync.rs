@@ -14,7 +14,7 @@ use crate::backup::{BackupParts, page_fingerprint, record_content};
 use crate::error::EngineError;
 use crate::leaves::{Leaves, Step, Wanted};
 use crate::point::OpenPoint;
-use crate::scratch::{FingerprintMap, LastPoint, Scratch};
+use crate::scratch::{FingerprintMap, LastPoint, Scratch, Unsure};
 use crate::slot::slot;
 
 /// Reads the pages of `point` into the scratch folder.
@@ -59,6 +59,7 @@ pub async fn resync(parts: &BackupParts, scratch: &Arc<Scratch>, point: PointId)
         entries,
         bytes,
         tired: Vec::new(),
+        unsure: Unsure::of(&open.body.issues, open.body.issues_omitted),
     };
     scratch.keep(log, &last)?;
     Ok(last)

@@ -94,7 +94,7 @@ pub struct PointHeader {
     pub key_set: KeySetId,
     /// The root page.
     pub root: BlobId,
-    /// By the vault's clock, when the session began.
+    /// By the vault's clock, when the session began; of a state of the past that was imported, when that was.
     pub created: Timestamp,
     /// How consistent the source was.
     pub consistency: Consistency,

@@ -281,6 +281,34 @@ impl Notice {
         )
     }
 
+    /// A machine guessed at a security PIN until nothing from it is looked at any more, before `until`.
+    pub fn pins_guessed(machine: &MachineName, until: Timestamp, cause: Timestamp) -> Self {
+        Self::new(
+            AlertKind::PinGuessed,
+            "MachineShutOut",
+            machine.as_str(),
+            cause.to_string(),
+        )
+        .saying(
+            &format!(
+                "{machine} showed wrong security PINs: none from it is looked at before {}",
+                day(until)
+            ),
+            &format!(
+                "If nobody of yours mistyped one there, somebody else has the machine's credential: \
+                 `strongroom machine unregister {machine}`, and register it again"
+            ),
+        )
+    }
+
+    /// Machines guessed at a security PIN until it was void; `machine` was the last.
+    pub fn pin_void(machine: &MachineName, cause: Timestamp) -> Self {
+        Self::new(AlertKind::PinGuessed, "PinVoid", machine.as_str(), cause.to_string()).saying(
+            &format!("Machines showed wrong security PINs, {machine} the last: the vault's PIN is void"),
+            "Get another one: `strongroom vault pin`. The audit log says which machines they were",
+        )
+    }
+
     /// What a change of a vault's settings is to be told for.
     pub fn of_settings(before: &VaultSettings, after: &VaultSettings, cause: &str) -> Vec<Self> {
         let advice = "If nobody of yours wanted this, set it back: `strongroom vault settings` shows and changes it";

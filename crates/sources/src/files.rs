@@ -18,6 +18,7 @@ mod reading;
 mod rules;
 mod selection;
 mod shown;
+mod source;
 mod target;
 mod walk;
 mod xattrs;

@@ -1,6 +1,6 @@
 //! Sources: what Strongroom can read for a backup and write back in a restore.
 //!
-//! One module per workload. `files` walks folders of Linux in path order, reads what lies there with
+//! [`source`] is what a backup asks of each. One module per workload. `files` walks folders of Linux in path order, reads what lies there with
 //! everything the system knows about it, and writes it back exactly. Nothing in here knows of
 //! chunks, keys, vaults or networks; `engine` puts those together.
 //!
@@ -11,3 +11,4 @@
 pub mod files;
 #[doc(hidden)]
 pub mod museum;
+pub mod source;

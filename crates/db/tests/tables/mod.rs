@@ -46,6 +46,8 @@ macro_rules! promises_on {
             keys_of_applications_are_bound_and_listed
             a_refresh_token_is_good_once
             codes_are_good_once
+            what_ends_a_users_sign_ins_ends_all_of_them_and_no_others
+            one_network_takes_its_share_of_the_waiting_places
             one_time_passwords_are_good_once
             the_audit_log_grows_and_is_filtered
             failures_of_one_kind_are_one_alert_until_a_backup_is_good

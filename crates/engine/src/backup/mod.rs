@@ -32,13 +32,13 @@ use jiff::Timestamp;
 use strongroom_format::point::{Consistency, Issue, PointBody, PointHeader, point_digest, put_head};
 use strongroom_model::{BlobId, Clock, Digest, ItemId, KeySetId, PointId, VaultId};
 use strongroom_seal::{DataKeys, Level, SealKind, Sealer};
-use strongroom_sources::files::Selection;
+use strongroom_sources::source::Source;
 
 use crate::error::EngineError;
 use crate::point::OpenPoint;
 use crate::progress::Progress;
 use crate::remote::{Begun, CommitOutcome, IDS_MAX, VaultReader, VaultWriter};
-use crate::scratch::{LastPoint, Scratch};
+use crate::scratch::{LastPoint, Scratch, Unsure};
 use pass::{Pass, PassOutcome};
 
 pub(crate) use draft::content as record_content;
@@ -47,11 +47,9 @@ pub(crate) use pages::page_fingerprint;
 /// How often a commit that names missing blobs is answered by reading and sending them again.
 const PASSES_MAX: usize = 3;
 
-/// Who makes the backup, and of what.
+/// Who makes the backup, and how.
 #[derive(Clone, Debug)]
 pub struct BackupOptions {
-    /// What to take.
-    pub selection: Selection,
     /// How hard to compress.
     pub level: Level,
     /// The vault.
@@ -66,12 +64,31 @@ pub struct BackupOptions {
     pub program: String,
     /// The machine's clock.
     pub clock: Clock,
+    /// If the source is not as it is now, but a state of the past.
+    pub past: Option<Past>,
     /// Reads every file, whatever size and times say.
     pub force_rehash: bool,
     /// Threads that compress and seal.
     pub workers: usize,
     /// BLAKE3 of the last recovery point that this machine made, as far as it remembers.
     pub remembered: Option<Digest>,
+}
+
+impl BackupOptions {
+    /// The moment that the recovery point is of: `now`, or that of the past.
+    fn moment(&self, now: Timestamp) -> Timestamp {
+        self.past.map_or(now, |past| past.moment)
+    }
+}
+
+/// A state of the past that is made a recovery point.
+#[derive(Clone, Copy, Debug)]
+pub struct Past {
+    /// Its moment.
+    pub moment: Timestamp,
+    /// The recovery point with which the source compares itself. What it says then counts only if the vault's newest point
+    /// is still that.
+    pub compared_with: Option<Digest>,
 }
 
 /// The parts that a backup works with.
@@ -92,7 +109,7 @@ pub struct BackupParts {
 pub struct BackupReport {
     /// The new recovery point.
     pub point: PointId,
-    /// Its moment, by the vault's clock.
+    /// Its moment, by the vault's clock; of a past state, when that was.
     pub created: Timestamp,
     /// BLAKE3 of its object: remember it, to notice a vault that withholds it.
     pub digest: Digest,
@@ -113,15 +130,16 @@ pub struct BackupReport {
     pub issues_omitted: u64,
 }
 
-/// Makes a backup.
-pub async fn back_up(
+/// Makes a backup of `source`.
+pub async fn back_up<S: Source>(
     parts: &BackupParts,
     scratch: Arc<Scratch>,
+    source: S,
     options: &BackupOptions,
 ) -> Result<BackupReport, EngineError> {
     let begun = parts.writer.begin().await?;
     let heartbeat = Heartbeat::start(parts.writer.clone(), begun.lease_seconds);
-    let result = passes(parts, &scratch, options, &begun).await;
+    let result = passes(parts, &scratch, &Arc::new(source), options, &begun).await;
     drop(heartbeat);
     // The lease ends by itself if this does not get through.
     let ended = parts.writer.end().await;
@@ -129,9 +147,10 @@ pub async fn back_up(
     result
 }
 
-async fn passes(
+async fn passes<S: Source>(
     parts: &BackupParts,
     scratch: &Arc<Scratch>,
+    source: &Arc<S>,
     options: &BackupOptions,
     begun: &Begun,
 ) -> Result<BackupReport, EngineError> {
@@ -145,6 +164,7 @@ async fn passes(
     let mut sent = (0, 0);
     for _ in 0..PASSES_MAX {
         let pass = Pass {
+            source,
             parts,
             options,
             scratch,
@@ -157,6 +177,7 @@ async fn passes(
         let point = Uuid7(begun.now).point_id();
         let object = point_object(
             parts,
+            &**source,
             options,
             begun,
             &outcome,
@@ -176,7 +197,7 @@ async fn passes(
                     Committed {
                         point,
                         digest,
-                        created: begun.now,
+                        created: options.moment(begun.now),
                         sent,
                     },
                 ));
@@ -282,6 +303,7 @@ struct Moments {
 
 fn point_object(
     parts: &BackupParts,
+    source: &impl Source,
     options: &BackupOptions,
     begun: &Begun,
     outcome: &PassOutcome,
@@ -293,7 +315,7 @@ fn point_object(
         point: moments.point,
         key_set: options.key_set,
         root: outcome.root,
-        created: begun.now,
+        created: options.moment(begun.now),
         consistency: Consistency::FileByFile,
         total_bytes: outcome.sums.bytes,
         new_bytes: moments.new_bytes,
@@ -303,25 +325,19 @@ fn point_object(
     let mut object = Vec::new();
     put_head(&mut object, &header);
     let head = object.clone();
-    let body = point_body(options, outcome, moments.started).encode();
+    let body = point_body(source, options, outcome, moments.started).encode();
     Sealer::new(&parts.keys, options.level).seal(SealKind::PointBody, &head, &body, &mut object);
     object.into()
 }
 
-fn point_body(options: &BackupOptions, outcome: &PassOutcome, started: Timestamp) -> PointBody {
-    use std::os::unix::ffi::OsStrExt as _;
-    let paths = options
-        .selection
-        .roots()
-        .iter()
-        .map(|root| root.as_os_str().as_bytes().to_vec());
+fn point_body(source: &impl Source, options: &BackupOptions, outcome: &PassOutcome, started: Timestamp) -> PointBody {
     PointBody {
         machine: options.machine.clone(),
         program: options.program.clone(),
-        started: nanoseconds(started),
-        finished: nanoseconds(options.clock.now()),
-        paths: paths.collect(),
-        exclusions: options.selection.rules().patterns().to_vec(),
+        started: nanoseconds(options.moment(started)),
+        finished: nanoseconds(options.moment(options.clock.now())),
+        paths: source.paths(),
+        exclusions: source.exclusions(),
         issues: outcome.issues.clone(),
         issues_omitted: outcome.issues_omitted,
     }
@@ -334,6 +350,7 @@ fn keep(scratch: &Scratch, outcome: &mut PassOutcome, point: PointId, digest: Di
         entries: outcome.sums.entries,
         bytes: outcome.sums.bytes,
         tired: outcome.tired.clone(),
+        unsure: Unsure::of(&outcome.issues, outcome.issues_omitted),
     };
     let log = outcome.log.lock().expect("no thread panicked with the log").take();
     let log_kept = log.map_or(Ok(()), |log| scratch.keep(log, &last));

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use strongroom_format::point::Issue;
 use strongroom_format::tree::Sums;
 use strongroom_model::BlobId;
+use strongroom_sources::source::Source;
 use tokio::sync::mpsc;
 
 use super::issues::Issues;
@@ -25,7 +26,8 @@ const BATCHES_MAX: usize = 2;
 const SEALED_MAX: usize = 4;
 
 /// What a pass is made with.
-pub struct Pass<'a> {
+pub struct Pass<'a, S> {
+    pub source: &'a Arc<S>,
     pub parts: &'a BackupParts,
     pub options: &'a BackupOptions,
     pub scratch: &'a Arc<Scratch>,
@@ -60,7 +62,7 @@ struct Scanned {
     files_read: u64,
 }
 
-impl Pass<'_> {
+impl<S: Source> Pass<'_, S> {
     /// Runs all stages to their end.
     pub async fn run(&self) -> Result<PassOutcome, EngineError> {
         let (sealed, to_send) = mpsc::channel(SEALED_MAX);
@@ -110,7 +112,12 @@ impl Pass<'_> {
         }
     }
 
-    fn stages(&self, sealed: mpsc::Sender<super::upload::SealedBlob>) -> Result<Stages, EngineError> {
+    fn is_comparable(&self) -> bool {
+        let compared_with = self.options.past.and_then(|past| past.compared_with);
+        self.last.is_some_and(|last| Some(last.digest) == compared_with)
+    }
+
+    fn stages(&self, sealed: mpsc::Sender<super::upload::SealedBlob>) -> Result<Stages<S>, EngineError> {
         let mut contents = self.scratch.contents()?;
         let mut pages = self.scratch.pages()?;
         contents.distrust(self.distrusted);
@@ -120,10 +127,12 @@ impl Pass<'_> {
         contents.distrust(tired);
         let unusable = self.distrusted.iter().chain(tired).copied().collect();
         Ok(Stages {
+            source: self.source.clone(),
             keys: self.parts.keys.clone(),
             options: self.options.clone(),
             progress: self.parts.progress.clone(),
-            previous: Previous::new(self.last.and_then(|last| last.pages(self.scratch))),
+            previous: Previous::new(self.last, self.scratch),
+            is_comparable: self.is_comparable(),
             log: self.scratch.new_page_log()?,
             unusable,
             contents,
@@ -133,11 +142,13 @@ impl Pass<'_> {
     }
 }
 
-struct Stages {
+struct Stages<S> {
+    source: Arc<S>,
     keys: Arc<strongroom_seal::DataKeys>,
     options: BackupOptions,
     progress: crate::progress::Progress,
     previous: Previous,
+    is_comparable: bool,
     log: PageLog,
     unusable: std::collections::HashSet<BlobId>,
     contents: FingerprintMap,
@@ -145,7 +156,7 @@ struct Stages {
     sealed: mpsc::Sender<super::upload::SealedBlob>,
 }
 
-impl Stages {
+impl<S: Source> Stages<S> {
     fn run(self) -> Result<Worked, EngineError> {
         let (jobs, to_seal) = crossbeam_channel::bounded(JOBS_MAX);
         let (drafts, to_page) = crossbeam_channel::bounded(BATCHES_MAX);
@@ -163,6 +174,7 @@ impl Stages {
             options: self.options.clone(),
             progress: self.progress,
             previous: self.previous,
+            is_comparable: self.is_comparable,
             unusable: self.unusable,
             contents: self.contents,
             jobs,
@@ -175,7 +187,7 @@ impl Stages {
             }
             drop((to_seal, self.sealed));
             let pages = scope.spawn(move || page_stage.run());
-            let (scanned, contents) = scan.run(self.options.selection);
+            let (scanned, contents) = scan.run(&*self.source);
             let scanned = scanned.map(|(issues, files_read)| Scanned { issues, files_read });
             let pages = pages
                 .join()

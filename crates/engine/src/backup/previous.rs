@@ -1,28 +1,35 @@
 //! The records of the last recovery point, in path order, next to the walk.
 
 use std::cmp::Ordering;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use strongroom_format::entry::{Entry, Record, compare_paths};
 use strongroom_format::leaf::LeafReader;
 use strongroom_format::page::parse_visible;
 
-use crate::scratch::PageLogReader;
+use crate::scratch::{LastPoint, PageLogReader, Scratch, Unsure};
 
 /// Streams through the last point's records. Damage ends it early: what follows counts as new.
 #[derive(Debug, Default)]
 pub struct Previous {
     pages: Option<PageLogReader>,
     records: VecDeque<Entry>,
+    /// Paths whose records are not to be taken over.
+    unsure: HashSet<Vec<u8>>,
 }
 
 impl Previous {
     /// Begins; without pages everything is new.
-    pub fn new(pages: Option<PageLogReader>) -> Self {
-        Self {
-            pages,
+    pub fn new(last: Option<&LastPoint>, scratch: &Scratch) -> Self {
+        let begun = last.and_then(|last| match &last.unsure {
+            Unsure::All => None,
+            Unsure::Paths(paths) => Some((last.pages(scratch)?, paths.iter().cloned().collect())),
+        });
+        begun.map_or_else(Self::default, |(pages, unsure)| Self {
+            pages: Some(pages),
             records: VecDeque::new(),
-        }
+            unsure,
+        })
     }
 
     /// The records of the file at `path`, if the last point has it. Paths must come in path order.
@@ -32,7 +39,10 @@ impl Previous {
             match order {
                 Ordering::Less => drop(self.records.pop_front()),
                 Ordering::Greater => return None,
-                Ordering::Equal => return Some(self.group()),
+                Ordering::Equal => {
+                    let group = self.group();
+                    return (!self.unsure.contains(path)).then_some(group);
+                }
             }
         }
     }

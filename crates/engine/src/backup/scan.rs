@@ -8,7 +8,8 @@ use strongroom_format::cutter::{CHUNK_BYTES_MAX, Cutter};
 use strongroom_format::entry::{BLOCK_BYTES, Content, Entry, Kind, Node, Owner, Record, Time};
 use strongroom_model::BlobId;
 use strongroom_seal::DataKeys;
-use strongroom_sources::files::{self, Found, IssueKind, Meta, Names, OpenFile, ReadError, Segment, Selection, Walker};
+use strongroom_sources::files::{self, IssueKind, Meta, Names, ReadError, Segment, WalkIssue};
+use strongroom_sources::source::{Comparison, Contents, Found, Source};
 
 use super::BackupOptions;
 use super::bundle::{BLOCKS_BYTES, Bundle, FILES_BYTES};
@@ -55,6 +56,8 @@ pub struct ScanParts {
     pub options: BackupOptions,
     pub progress: Progress,
     pub previous: Previous,
+    /// Whether `previous` is what the source compares itself with.
+    pub is_comparable: bool,
     /// Chunks that no record may go on pointing to.
     pub unusable: HashSet<BlobId>,
     pub contents: FingerprintMap,
@@ -68,6 +71,7 @@ pub struct Scan {
     options: BackupOptions,
     progress: Progress,
     previous: Previous,
+    is_comparable: bool,
     unusable: HashSet<BlobId>,
     contents: FingerprintMap,
     bundle: Bundle,
@@ -100,6 +104,7 @@ impl Scan {
             issues: Issues::new(parts.progress.clone()),
             progress: parts.progress,
             previous: parts.previous,
+            is_comparable: parts.is_comparable,
             unusable: parts.unusable,
             contents: parts.contents,
             bundle: Bundle::new(parts.jobs),
@@ -115,9 +120,9 @@ impl Scan {
         }
     }
 
-    /// Walks the selection to its end. The issues and how many files were read; and what contents are known now.
-    pub fn run(mut self, selection: Selection) -> (Result<(Issues, u64), Stop>, FingerprintMap) {
-        let result = self.walk(selection);
+    /// Walks the source to its end. The issues and how many files were read; and what contents are known now.
+    pub fn run(mut self, source: &impl Source) -> (Result<(Issues, u64), Stop>, FingerprintMap) {
+        let result = self.walk(source);
         let Self {
             issues,
             files_read,
@@ -127,9 +132,9 @@ impl Scan {
         (result.map(|()| (issues, files_read)), contents)
     }
 
-    fn walk(&mut self, selection: Selection) -> Result<(), Stop> {
-        let walker = Walker::new(selection).map_err(|issue| Stop::Source(issue.to_string()))?;
-        for found in walker {
+    fn walk(&mut self, source: &impl Source) -> Result<(), Stop> {
+        let walk = source.walk().map_err(|issue| Stop::Source(issue.to_string()))?;
+        for found in walk {
             if self.progress.is_cancelled() {
                 self.bundle.close()?;
                 return Err(Stop::Cancelled);
@@ -143,7 +148,7 @@ impl Scan {
         self.send_batch()
     }
 
-    fn walk_issue(&mut self, issue: &files::WalkIssue) {
+    fn walk_issue(&mut self, issue: &WalkIssue) {
         let why = match issue.kind {
             IssueKind::Vanished => "it vanished during the backup",
             IssueKind::Unreadable => &issue.why,
@@ -151,32 +156,32 @@ impl Scan {
         self.issues.add(&issue.path, why);
     }
 
-    fn take(&mut self, found: Found) -> Result<(), Stop> {
+    fn take(&mut self, found: impl Found) -> Result<(), Stop> {
         self.progress.add_entries(1);
         if let Some(target) = self.link_target(&found) {
             return self.link(&found, target);
         }
-        let records = self.previous.take(&found.path);
+        let records = self.previous.take(found.path());
         if let Some(records) = records.filter(|records| self.is_unchanged(&found, records)) {
             self.note_link(&found);
-            self.progress.add_bytes(size_of(&found.meta));
+            self.progress.add_bytes(size_of(found.meta()));
             return records
                 .into_iter()
                 .try_for_each(|entry| self.push(Draft::settled(entry)));
         }
-        match found.meta.kind {
+        match found.meta().kind {
             files::Kind::File => self.file(&found),
             _ => self.other(&found),
         }
     }
 
     /// Whether the last point's records still say what is there, and may be taken over.
-    fn is_unchanged(&self, found: &Found, records: &[Entry]) -> bool {
+    fn is_unchanged(&self, found: &impl Found, records: &[Entry]) -> bool {
         let Some(Record::Node(node)) = records.first().map(|entry| &entry.record) else {
             return false;
         };
-        let same_kind = match (&node.kind, found.meta.kind) {
-            (Kind::File { size, .. }, files::Kind::File) => *size == found.meta.size && !self.options.force_rehash,
+        let same_kind = match (&node.kind, found.meta().kind) {
+            (Kind::File { size, .. }, files::Kind::File) => *size == found.meta().size && !self.options.force_rehash,
             (Kind::Directory, files::Kind::Directory)
             | (Kind::Symlink { .. }, files::Kind::Symlink)
             | (Kind::Fifo, files::Kind::Fifo)
@@ -184,11 +189,12 @@ impl Scan {
             // Devices are cheap to record anew.
             _ => false,
         };
-        same_kind
-            && node.inode == found.meta.ino
-            && node.ctime == nanoseconds(found.meta.ctime)
-            && node.mtime == time(found.meta.mtime)
-            && !self.uses_unusable(records)
+        let same = match found.comparison() {
+            Comparison::ByFacts => has_facts(node, found.meta()),
+            Comparison::Same => self.is_comparable,
+            Comparison::Different => false,
+        };
+        same_kind && same && !self.uses_unusable(records)
     }
 
     fn uses_unusable(&self, records: &[Entry]) -> bool {
@@ -207,73 +213,74 @@ impl Scan {
 
     // Hard links.
 
-    fn link_target(&self, found: &Found) -> Option<Vec<u8>> {
-        let several = found.meta.nlink > 1 && !found.meta.kind.is_directory();
-        several.then(|| self.links.get(&(found.meta.dev, found.meta.ino)).cloned())?
+    fn link_target(&self, found: &impl Found) -> Option<Vec<u8>> {
+        let several = found.meta().nlink > 1 && !found.meta().kind.is_directory();
+        several.then(|| self.links.get(&(found.meta().dev, found.meta().ino)).cloned())?
     }
 
-    fn note_link(&mut self, found: &Found) {
-        if found.meta.nlink > 1 && !found.meta.kind.is_directory() {
-            self.links.insert((found.meta.dev, found.meta.ino), found.path.clone());
+    fn note_link(&mut self, found: &impl Found) {
+        if found.meta().nlink > 1 && !found.meta().kind.is_directory() {
+            self.links
+                .insert((found.meta().dev, found.meta().ino), found.path().to_vec());
         }
     }
 
-    fn link(&mut self, found: &Found, target: Vec<u8>) -> Result<(), Stop> {
-        let mut node = self.node(&found.meta, Kind::HardLink { target });
+    fn link(&mut self, found: &impl Found, target: Vec<u8>) -> Result<(), Stop> {
+        let mut node = self.node(found, found.meta(), Kind::HardLink { target });
         // Its first name says the rest.
         node.attributes = Vec::new();
         self.push(Draft::settled(Entry {
-            path: found.path.clone(),
+            path: found.path().to_vec(),
             record: Record::Node(Box::new(node)),
         }))
     }
 
     // Folders, symbolic links, devices.
 
-    fn other(&mut self, found: &Found) -> Result<(), Stop> {
-        let kind = match found.meta.kind {
+    fn other(&mut self, found: &impl Found) -> Result<(), Stop> {
+        let kind = match found.meta().kind {
             files::Kind::Directory => Kind::Directory,
             files::Kind::Fifo => Kind::Fifo,
             files::Kind::Socket => Kind::Socket,
             files::Kind::CharDevice { major, minor } => Kind::CharDevice { major, minor },
             files::Kind::BlockDevice { major, minor } => Kind::BlockDevice { major, minor },
-            files::Kind::Symlink => match files::read_link(found) {
+            files::Kind::Symlink => match found.read_link() {
                 Ok(target) => Kind::Symlink { target },
                 Err(error) => return self.unreadable(found, &error),
             },
             files::Kind::File => unreachable!("files are read"),
         };
-        let mut node = self.node(&found.meta, kind);
-        match files::xattrs(found) {
+        let mut node = self.node(found, found.meta(), kind);
+        match found.xattrs() {
             Ok(attributes) => node.attributes = attributes,
             Err(error) => self
                 .issues
-                .add(&found.path, format!("its extended attributes are missing: {error}")),
+                .add(found.path(), format!("its extended attributes are missing: {error}")),
         }
         if self.refuses(found, &node) {
             return Ok(());
         }
         self.note_link(found);
         self.push(Draft::settled(Entry {
-            path: found.path.clone(),
+            path: found.path().to_vec(),
             record: Record::Node(Box::new(node)),
         }))
     }
 
     /// Whether no page can take a record of this: it is reported then, and left out.
-    fn refuses(&mut self, found: &Found, node: &Node) -> bool {
-        let refused = node.check_facts(&found.path).err();
+    fn refuses(&mut self, found: &impl Found, node: &Node) -> bool {
+        let refused = node.check_facts(found.path()).err();
         if let Some(error) = refused {
-            self.issues.add(&found.path, format!("it cannot be recorded: {error}"));
+            self.issues.add(found.path(), format!("it cannot be recorded: {error}"));
         }
         refused.is_some()
     }
 
     // Files.
 
-    fn file(&mut self, found: &Found) -> Result<(), Stop> {
+    fn file(&mut self, found: &impl Found) -> Result<(), Stop> {
         self.files_read += 1;
-        let result = if found.meta.size < SMALL_BYTES {
+        let result = if found.meta().size < SMALL_BYTES {
             self.small_file(found)
         } else {
             self.large_file(found)
@@ -284,31 +291,31 @@ impl Scan {
         }
     }
 
-    fn unreadable(&mut self, found: &Found, error: &ReadError) -> Result<(), Stop> {
+    fn unreadable(&mut self, found: &impl Found, error: &ReadError) -> Result<(), Stop> {
         let why = match error.kind {
             files::ReadErrorKind::Vanished => "it vanished during the backup".to_owned(),
             _ => error.to_string(),
         };
-        self.issues.add(&found.path, why);
+        self.issues.add(found.path(), why);
         Ok(())
     }
 
     /// Reads a small file whole, to the end of the open bundle.
-    fn small_file(&mut self, found: &Found) -> Result<Result<(), Stop>, ReadError> {
+    fn small_file(&mut self, found: &impl Found) -> Result<Result<(), Stop>, ReadError> {
         let start = self.bundle.len();
         let mut found = found.clone();
         for left in (0..TRIES).rev() {
             self.bundle.plain().truncate(start);
-            let read = files::read_small(&found, self.bundle.plain());
+            let read = found.read_small(self.bundle.plain());
             let read = read.inspect_err(|_| self.bundle.plain().truncate(start))?;
             // A file that outgrew what is small keeps what fits; it is inconsistent anyway and read again next time.
             let meta = read.file.stat();
             if !read.unchanged && left > 0 {
-                found.meta = meta;
+                found.set_meta(meta);
                 continue;
             }
             if !read.unchanged {
-                self.issues.add(&found.path, INCONSISTENT);
+                self.issues.add(found.path(), INCONSISTENT);
             }
             let attributes = self.attributes(&found, read.file.xattrs());
             return Ok(self.place_small(&found, start, read.unchanged, attributes));
@@ -318,7 +325,7 @@ impl Scan {
 
     fn place_small(
         &mut self,
-        found: &Found,
+        found: &impl Found,
         start: usize,
         consistent: bool,
         attributes: files::Xattrs,
@@ -328,7 +335,8 @@ impl Scan {
         let print = fingerprint(&self.keys, plain);
         let size = u64::from(length);
         let mut node = self.node(
-            &found.meta,
+            found,
+            found.meta(),
             Kind::File {
                 size,
                 content: Content::default(),
@@ -343,7 +351,7 @@ impl Scan {
             return Ok(());
         }
         self.progress.add_bytes(size);
-        let mut content = FileContent::new(found.path.clone(), node);
+        let mut content = FileContent::new(found.path().to_vec(), node);
         if length > 0 {
             let known = self.contents.find(print, length);
             if known.is_some() {
@@ -365,10 +373,10 @@ impl Scan {
     }
 
     /// Reads a large file in parts; if it changes meanwhile and none of its records has left yet, again.
-    fn large_file(&mut self, found: &Found) -> Result<Result<(), Stop>, ReadError> {
+    fn large_file(&mut self, found: &impl Found) -> Result<Result<(), Stop>, ReadError> {
         let (batch, weight, sent) = (self.batch.len(), self.batch_weight, self.batches_sent);
         for left in (0..TRIES).rev() {
-            let file = files::open(found)?;
+            let file = found.open()?;
             let read = match self.read_large(found, &file) {
                 Ok(Ok(read)) => read,
                 Ok(Err(stop)) => return Ok(Err(stop)),
@@ -378,7 +386,7 @@ impl Scan {
                 }
                 // Its beginning is in the recovery point already, filled up with a hole.
                 Err(error) => {
-                    self.issues.add(&found.path, format!("it is incomplete: {error}"));
+                    self.issues.add(found.path(), format!("it is incomplete: {error}"));
                     Read::Consistent
                 }
             };
@@ -386,7 +394,7 @@ impl Scan {
                 Read::Consistent => break,
                 Read::Changed if left > 0 && self.batches_sent == sent => self.forget(batch, weight),
                 Read::Changed => {
-                    self.issues.add(&found.path, INCONSISTENT);
+                    self.issues.add(found.path(), INCONSISTENT);
                     break;
                 }
             }
@@ -400,11 +408,12 @@ impl Scan {
         self.batch_weight = weight;
     }
 
-    fn read_large(&mut self, found: &Found, file: &OpenFile) -> Result<Result<Read, Stop>, ReadError> {
+    fn read_large(&mut self, found: &impl Found, file: &impl Contents) -> Result<Result<Read, Stop>, ReadError> {
         let meta = file.stat();
         let mut head = [0; HEAD_BYTES];
         let filled = file.fill_at(0, &mut head)?;
         let mut node = self.node(
+            found,
             &meta,
             Kind::File {
                 size: meta.size,
@@ -415,7 +424,7 @@ impl Scan {
         if self.refuses(found, &node) {
             return Ok(Ok(Read::Consistent));
         }
-        let mut content = FileContent::new(found.path.clone(), node);
+        let mut content = FileContent::new(found.path().to_vec(), node);
         let read = if is_image(found.name(), &meta, &head[..filled]) {
             self.read_blocks(file, &mut content)
         } else {
@@ -437,7 +446,7 @@ impl Scan {
     }
 
     /// Content-defined chunks, each on its own.
-    fn read_cut(&mut self, file: &OpenFile, content: &mut FileContent) -> Result<Result<(), Stop>, ReadError> {
+    fn read_cut(&mut self, file: &impl Contents, content: &mut FileContent) -> Result<Result<(), Stop>, ReadError> {
         let size = file.stat().size;
         let mut window = Vec::with_capacity(CHUNK_BYTES_MAX);
         let mut offset = 0;
@@ -481,7 +490,7 @@ impl Scan {
     }
 
     /// Aligned blocks, bundled in file order. Holes stay holes.
-    fn read_blocks(&mut self, file: &OpenFile, content: &mut FileContent) -> Result<Result<(), Stop>, ReadError> {
+    fn read_blocks(&mut self, file: &impl Contents, content: &mut FileContent) -> Result<Result<(), Stop>, ReadError> {
         // Images have bundles of their own, so that these hold blocks in disk order.
         if let Err(stop) = self.close_bundle() {
             return Ok(Err(stop));
@@ -502,7 +511,7 @@ impl Scan {
     /// The blocks of one stretch of data. Whether the file was long enough.
     fn read_data(
         &mut self,
-        file: &OpenFile,
+        file: &impl Contents,
         offset: u64,
         length: u64,
         content: &mut FileContent,
@@ -570,12 +579,12 @@ impl Scan {
 
     // Nodes.
 
-    fn node(&mut self, meta: &Meta, kind: Kind) -> Node {
+    fn node(&mut self, found: &impl Found, meta: &Meta, kind: Kind) -> Node {
         let is_file = matches!(kind, Kind::File { .. });
         Node {
             kind,
             mode: meta.mode,
-            owner: self.owner(meta),
+            owner: self.owner(found, meta),
             mtime: time(meta.mtime),
             ctime: if is_file {
                 self.lasting_ctime(meta)
@@ -591,7 +600,7 @@ impl Scan {
     /// The ctime, or 0, which no file has, if the file may change again within the same tick of the clock.
     fn lasting_ctime(&self, meta: &Meta) -> i64 {
         let ctime = nanoseconds(meta.ctime);
-        let now = super::nanoseconds(self.options.clock.now());
+        let now = super::nanoseconds(self.options.moment(self.options.clock.now()));
         if ctime.saturating_add(RECENT_NS) > now {
             0
         } else {
@@ -599,25 +608,23 @@ impl Scan {
         }
     }
 
-    fn owner(&mut self, meta: &Meta) -> Arc<Owner> {
-        let names = &self.names;
-        let owner = self.owners.entry((meta.uid, meta.gid)).or_insert_with(|| {
-            let name = |name: Option<&[u8]>| name.unwrap_or_default().to_vec();
-            let (user, group) = (name(names.user(meta.uid)), name(names.group(meta.gid)));
-            Arc::new(Owner {
-                uid: meta.uid,
-                gid: meta.gid,
-                user,
-                group,
-            })
-        });
-        owner.clone()
+    fn owner(&mut self, found: &impl Found, meta: &Meta) -> Arc<Owner> {
+        let (uid, gid) = (meta.uid, meta.gid);
+        let [user, group] = found.owner(&self.names);
+        let known = self.owners.get(&(uid, gid));
+        if let Some(known) = known.filter(|known| known.user == user && known.group == group) {
+            return known.clone();
+        }
+        let (user, group) = (user.to_vec(), group.to_vec());
+        let owner = Arc::new(Owner { uid, gid, user, group });
+        self.owners.insert((uid, gid), owner.clone());
+        owner
     }
 
-    fn attributes(&mut self, found: &Found, read: Result<files::Xattrs, ReadError>) -> files::Xattrs {
+    fn attributes(&mut self, found: &impl Found, read: Result<files::Xattrs, ReadError>) -> files::Xattrs {
         read.unwrap_or_else(|error| {
             self.issues
-                .add(&found.path, format!("its extended attributes are missing: {error}"));
+                .add(found.path(), format!("its extended attributes are missing: {error}"));
             Vec::new()
         })
     }
@@ -679,6 +686,10 @@ fn with_room(rest: &[u8]) -> Vec<u8> {
     let mut window = Vec::with_capacity(CHUNK_BYTES_MAX);
     window.extend_from_slice(rest);
     window
+}
+
+fn has_facts(node: &Node, meta: &Meta) -> bool {
+    node.inode == meta.ino && node.ctime == nanoseconds(meta.ctime) && node.mtime == time(meta.mtime)
 }
 
 fn size_of(meta: &Meta) -> u64 {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use strongroom_format::page::put_visible;
+use strongroom_format::point::Issue;
 use strongroom_model::{BlobId, Digest, PointId};
 
 const MAGIC: &[u8; 8] = b"SRPAGES1";
@@ -22,9 +23,9 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// What the scratch folder knows of the last recovery point.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastPoint {
-    /// The point.
+    /// The point whose pages are here.
     pub point: PointId,
-    /// BLAKE3 of its object.
+    /// BLAKE3 of its object, or of the newest point's that was imported after it.
     pub digest: Digest,
     /// How many names it has.
     pub entries: u64,
@@ -32,6 +33,35 @@ pub struct LastPoint {
     pub bytes: u64,
     /// Chunks of which this point uses less than half: what is still used of them is to be bundled anew.
     pub tired: Vec<BlobId>,
+    /// What is wrong with paths of this point: their records are not taken over, but looked at again.
+    #[serde(default)]
+    pub unsure: Unsure,
+}
+
+/// Paths whose records say less than there was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unsure {
+    /// These.
+    Paths(Vec<Vec<u8>>),
+    /// There were too many to tell.
+    All,
+}
+
+impl Default for Unsure {
+    fn default() -> Self {
+        Self::Paths(Vec::new())
+    }
+}
+
+impl Unsure {
+    /// Those that a point's issues are about.
+    pub fn of(issues: &[Issue], omitted: u64) -> Self {
+        let paths = issues.iter().filter(|issue| !issue.path.is_empty());
+        match omitted {
+            0 => Self::Paths(paths.map(|issue| issue.path.clone()).collect()),
+            _ => Self::All,
+        }
+    }
 }
 
 impl LastPoint {
@@ -42,6 +72,17 @@ impl LastPoint {
     pub(super) fn remove(root: &Path) {
         let _ = fs::remove_file(root.join(DESCRIPTION));
         remove_logs(root, None);
+    }
+
+    /// Describes the same pages as what the vault's newest point, of this digest, was made after.
+    pub(super) fn follow(self, root: &Path, digest: Digest) -> io::Result<()> {
+        Self { digest, ..self }.write(root)
+    }
+
+    fn write(&self, root: &Path) -> io::Result<()> {
+        let description = root.join("last.new");
+        fs::write(&description, serde_json::to_vec(self)?)?;
+        fs::rename(&description, root.join(DESCRIPTION))
     }
 
     /// Reads the pages. `None` if they are not there.
@@ -83,9 +124,7 @@ impl PageLog {
     pub(super) fn finish(mut self, root: &Path, last: &LastPoint) -> io::Result<()> {
         self.file.flush()?;
         fs::rename(&self.path, log_path(root, last.point))?;
-        let description = root.join("last.new");
-        fs::write(&description, serde_json::to_vec(last)?)?;
-        fs::rename(&description, root.join(DESCRIPTION))?;
+        last.write(root)?;
         remove_logs(root, Some(last.point));
         Ok(())
     }

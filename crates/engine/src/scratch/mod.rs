@@ -12,8 +12,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
+use strongroom_model::Digest;
 
-pub use last::{LastPoint, PageLog, PageLogReader};
+pub use last::{LastPoint, PageLog, PageLogReader, Unsure};
 pub use map::{FingerprintMap, Known};
 
 use crate::error::EngineError;
@@ -71,6 +72,22 @@ impl Scratch {
     pub fn keep(&self, log: PageLog, last: &LastPoint) -> Result<(), EngineError> {
         log.finish(&self.root, last)
             .map_err(|source| self.failed("write to", source))
+    }
+
+    /// Takes note that the vault's newest point is another one now, made by this machine from something else: what is
+    /// here stays true of the machine's own files. Without it the next run reads the newest point's pages instead.
+    pub fn follow(&self, before: Digest, now: Digest) -> Result<(), EngineError> {
+        match self.last().filter(|last| last.digest == before) {
+            Some(last) => last
+                .follow(&self.root, now)
+                .map_err(|source| self.failed("write to", source)),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes the folder and all that is in it.
+    pub fn remove(&self) -> Result<(), EngineError> {
+        fs::remove_dir_all(&self.root).map_err(|source| self.failed("remove", source))
     }
 
     /// Forgets everything; the next run asks the vault.

@@ -179,8 +179,8 @@ impl World {
             keys: self.keys.clone(),
             progress: self.progress.clone(),
         };
+        let source = Selection::new(vec![self.source()], Rules::default()).unwrap();
         let options = BackupOptions {
-            selection: Selection::new(vec![self.source()], Rules::default()).unwrap(),
             level: Level::default(),
             vault: VaultId::from_bytes([1; 16]),
             item: ItemId::from_bytes([2; 16]),
@@ -188,11 +188,13 @@ impl World {
             machine: "test".into(),
             program: "test".into(),
             clock: self.clock.clone(),
+            past: None,
             force_rehash: false,
             workers: 2,
             remembered: None,
         };
-        back_up(&parts, Arc::new(Scratch::open(&self.scratch_path())?), &options).await
+        let scratch = Arc::new(Scratch::open(&self.scratch_path())?);
+        back_up(&parts, scratch, source, &options).await
     }
 
     pub async fn backup(&self) -> BackupReport {

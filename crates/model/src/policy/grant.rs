@@ -21,6 +21,11 @@ pub enum MadeFor {
         /// Until when he wants it, if he said so.
         keep_until: Option<Timestamp>,
     },
+    /// To keep a state of the past, which another program had kept; it came at this moment.
+    Past {
+        /// When.
+        at: Timestamp,
+    },
 }
 
 /// What decides how long a new recovery point stays, and what its item owes from then on.
@@ -36,13 +41,13 @@ pub struct Grant {
 
 impl Policy {
     /// The tags of a new point, which pays what its item owes (SEMANTICS.md §11.2 to §11.4). One that was asked for is
-    /// kept until the date that was said, else as the day's point, else for 30 days; and as long as a tag that it pays.
+    /// kept until the date that was said, else as the day's point, else for 30 days; and as long as a tag that it pays. One of
+    /// the past is kept as one that was asked for, and pays nothing: the next backup is still wanted.
     pub fn grant(&self, owed: Owed, made: MadeFor) -> Grant {
-        let moment = match made {
-            MadeFor::Schedule(due) => due,
-            MadeFor::Demand { at, .. } => at,
+        let (mut tags, owed) = match made {
+            MadeFor::Schedule(moment) | MadeFor::Demand { at: moment, .. } => owed.pay(self, moment),
+            MadeFor::Past { .. } => (Tags::default(), owed),
         };
-        let (mut tags, owed) = owed.pay(self, moment);
         let mut asked_until = None;
         match made {
             MadeFor::Schedule(due) if self.is_daily(due) => tags.insert(Tag::Daily),
@@ -51,8 +56,8 @@ impl Policy {
                 keep_until: Some(until),
                 ..
             } => asked_until = Some(until),
-            MadeFor::Demand { .. } if self.retention.keep(Tag::Daily).is_some() => tags.insert(Tag::Daily),
-            MadeFor::Demand { at, .. } => asked_until = at.checked_add(ON_DEMAND).ok(),
+            _ if self.retention.keep(Tag::Daily).is_some() => tags.insert(Tag::Daily),
+            MadeFor::Demand { at, .. } | MadeFor::Past { at } => asked_until = at.checked_add(ON_DEMAND).ok(),
         }
         Grant {
             tags,
@@ -113,6 +118,23 @@ mod tests {
         assert!(daily.grant(nothing, demand(None)).tags.contains(Tag::Daily));
         let asked = weekly().grant(nothing, demand(None)).asked_until;
         assert_eq!(asked, Some(at("2026-02-04T12:00:00Z")));
+    }
+
+    #[test]
+    fn one_of_the_past_is_kept_as_one_on_demand_and_pays_nothing() {
+        let owed = Owed::nothing(at("2026-01-01T00:00:00Z"));
+        let made = MadeFor::Past {
+            at: at("2026-01-05T12:00:00Z"),
+        };
+        let grant = weekly().grant(owed, made);
+        assert!(grant.tags.is_empty());
+        assert_eq!(grant.asked_until, Some(at("2026-02-04T12:00:00Z")));
+        assert_eq!(grant.owed, owed);
+        let grant = DEFAULT_POLICIES[3].policy().grant(owed, made);
+        assert_eq!(
+            (grant.tags.iter().collect::<Vec<_>>(), grant.asked_until),
+            (vec![Tag::Daily], None)
+        );
     }
 
     #[test]
