@@ -92,7 +92,8 @@ pub(crate) struct Close {
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 A webhook gets JSON, with the header Strongroom-Signature: t=SECONDS,v1=HEX. HEX is the HMAC-SHA256 of SECONDS, a full stop,
-and the body, under the webhook's secret. The service makes a secret, and shows it once, if none is given.
+and the body, under the webhook's secret. The service makes a secret, and shows it once, if none is given. It calls addresses
+of the internet, and what its configuration allows besides (webhook_networks).
 
 Examples:
   strongroom alert notify

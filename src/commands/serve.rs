@@ -47,6 +47,7 @@ The configuration file, all of it optional:
   [alerts]
   missed_after_minutes = 60                  # a backup whose machine has not come for so long did not run
   owners = [\"me@example.org\"]               # always told of what takes protection away
+  webhook_networks = [\"10.20.0.0/16\"]      # where webhooks may be called besides the internet; 127.0.0.1 for this machine
   [mail]
   host = \"mail.example.org\"
   tls = \"starttls\"                           # or \"tls\", or \"none\"
@@ -172,6 +173,7 @@ fn notify(alerts: AlertsConfig, mail: Option<MailConfig>) -> Result<NotifyOption
     Ok(NotifyOptions {
         missed_after: missed_after.map_or(usual.missed_after, |minutes| SignedDuration::from_mins(minutes.into())),
         owners: alerts.owners,
+        webhook_networks: alerts.webhook_networks,
         mail: mail.map(mail_options).transpose()?,
     })
 }

@@ -24,7 +24,8 @@ pub struct AuditLine {
     /// Who acted; missing if nobody was signed in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal: Option<PrincipalId>,
-    /// The name of whoever acted at that time, or the one that was claimed at a sign-in that failed.
+    /// The name of whoever acted at that time, or the one that was claimed at a sign-in that failed;
+    /// of a wrong security PIN, the id of the machine that showed it.
     pub name: String,
     /// What: an action such as `Microsoft.RecoveryServices/Vaults/write`.
     pub action: String,

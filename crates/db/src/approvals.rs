@@ -180,7 +180,11 @@ impl Db {
         let Some((vault, row)) = find(write.on(), guard.key, id).await? else {
             return Ok(false);
         };
-        lock_vault(write.on(), vault).await?;
+        match lock_vault(write.on(), vault).await {
+            // What was asked for ended with it.
+            Err(DbError::NoVault) => return Ok(false),
+            locked => locked?,
+        }
         let query = sqlx::query(
             "update approvals set state = $2, decided = $3, decided_by = $4, ends = $5 \
              where id = $1 and state = 'Pending' and ends > $3",
@@ -284,6 +288,18 @@ impl Db {
         let row = query.fetch_one(&mut *reader).await.map_err(DbError::sql(action))?;
         Ok(row.number("hands")? > 0)
     }
+}
+
+/// Ends all that is asked for and allowed in a vault, as time would, with its alert.
+pub(crate) async fn end_all(connection: &mut AnyConnection, vault: i64, now: Timestamp) -> Result<(), DbError> {
+    let query = sqlx::query(
+        "update approvals set ends = $2 where vault = $1 and state in ('Pending', 'Approved') and ends > $2",
+    )
+    .bind(vault)
+    .bind(nanoseconds(now));
+    let done = query.execute(&mut *connection).await;
+    done.map_err(DbError::sql("end the requests for approval"))?;
+    resolve_vault(connection, vault, &[AlertKind::ApprovalRequested], now).await
 }
 
 async fn are_pending(connection: &mut AnyConnection, vault: i64, now: Timestamp) -> Result<bool, DbError> {

@@ -6,10 +6,10 @@ use sqlx::any::AnyRow;
 use strongroom_model::{ContainerId, Digest, ItemId, MachineName, PointId, VaultId};
 
 use crate::column::{Columns, nanoseconds, retired_name};
-use crate::expiry::{AgingItem, aging};
-use crate::items::{self, ItemNext, ItemRow};
+use crate::expiry::aging;
+use crate::items::{self, ItemNext, ItemRow, ItemSeen};
 use crate::jobs::{self, JobReport, NewJob};
-use crate::vaults::lock_vault;
+use crate::vaults::{lock_vault, lock_vault_of};
 use crate::{Db, DbError};
 
 /// A registered machine.
@@ -87,8 +87,7 @@ impl Db {
     }
 
     /// Unregisters a machine: its key and its sessions are good no more, its name is free, and what it does ends as `report`
-    /// says. What becomes of its item, `decide` says, which sees it as it is, and what decides about its points. `job` tells
-    /// of it; it is over.
+    /// says. What becomes of its item, `decide` says, which sees it as it is. `job` tells of it; it is over.
     ///
     /// Returns the item, if it stays. `Ok(None)`: no such machine is registered.
     pub async fn unregister_container<E: Send>(
@@ -96,9 +95,12 @@ impl Db {
         id: ContainerId,
         job: NewJob,
         report: &JobReport,
-        decide: impl FnOnce(&ItemRow, &AgingItem) -> Result<ItemLeft, E> + Send,
+        decide: impl FnOnce(&ItemSeen<'_>) -> Result<ItemLeft, E> + Send,
     ) -> Result<Option<Result<Option<ItemRow>, E>>, DbError> {
         let mut write = self.write("unregister the machine").await?;
+        let Some((_, _, settings)) = lock_vault_of(write.on(), job.item).await? else {
+            return Ok(None);
+        };
         items::lock(write.on(), job.item).await?;
         let (Some(found), Some((_, aging))) = (
             items::find(write.on(), job.item).await?,
@@ -106,7 +108,13 @@ impl Db {
         ) else {
             return Ok(None);
         };
-        let left = match decide(&found.1, &aging) {
+        let seen = ItemSeen {
+            item: &found.1,
+            aging: &aging,
+            given: None,
+            settings: &settings,
+        };
+        let left = match decide(&seen) {
             Ok(left) => left,
             Err(error) => return Ok(Some(Err(error))),
         };

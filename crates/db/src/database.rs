@@ -115,7 +115,7 @@ impl Db {
             db: self,
             action,
             connection: self.writers.acquire().await.map_err(DbError::sql(action))?,
-            committed: false,
+            is_over: false,
         };
         write.execute(self.dialect.begin()).await?;
         Ok(write)
@@ -153,7 +153,7 @@ pub(crate) struct Write<'a> {
     db: &'a Db,
     action: &'static str,
     connection: PoolConnection<Any>,
-    committed: bool,
+    is_over: bool,
 }
 
 impl Write<'_> {
@@ -167,10 +167,17 @@ impl Write<'_> {
         self.db.vault_key(&mut self.connection, vault).await
     }
 
+    /// Ends it with nothing changed, where whoever asked may ask again as often as he likes: its connection stays.
+    pub(crate) async fn leave(mut self) -> Result<(), DbError> {
+        self.execute("rollback").await?;
+        self.is_over = true;
+        Ok(())
+    }
+
     /// Makes it durable.
     pub(crate) async fn commit(mut self) -> Result<(), DbError> {
         self.execute("commit").await?;
-        self.committed = true;
+        self.is_over = true;
         self.db.step(self.action, Moment::Committed)
     }
 
@@ -182,7 +189,7 @@ impl Write<'_> {
 
 impl Drop for Write<'_> {
     fn drop(&mut self) {
-        if !self.committed {
+        if !self.is_over {
             self.connection.close_on_drop();
         }
     }
@@ -219,6 +226,54 @@ async fn pool(url: &str, dialect: Dialect, connections: u32) -> Result<AnyPool, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A machine that is shut out may come as often as it likes.
+    #[tokio::test]
+    async fn who_is_refused_does_not_cost_the_writers_connection() {
+        use strongroom_model::{ContainerId, ItemId, Redundancy, Region, ResourceGroupName, VaultSettings};
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open_file(&folder.path().join("db")).await.unwrap();
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let vault = crate::VaultRow {
+            id: VaultId::from_bytes([1; 16]),
+            name: "main".parse().unwrap(),
+            resource_group: ResourceGroupName::default(),
+            region: Region::default(),
+            redundancy: Redundancy::GeoRedundant,
+            created: now,
+            salt: [0; 32],
+            file_digest: strongroom_model::Digest::from_bytes([0; 32]),
+            settings: VaultSettings::default(),
+            version: 1,
+            deleted: None,
+            purge_at: None,
+        };
+        assert!(db.insert_vault(&vault).await.unwrap());
+        let machine = crate::NewContainer {
+            id: ContainerId::from_bytes([1; 16]),
+            item: ItemId::from_bytes([1; 16]),
+            name: &"web".parse().unwrap(),
+            public_key: &[0; 32],
+            registered: now,
+        };
+        let machine = db.register_container(vault.id, machine).await.unwrap().id;
+        // Only the connection that made it sees such a table.
+        let mut mark = db.write("mark the connection").await.unwrap();
+        mark.execute("create temporary table mark (x)").await.unwrap();
+        mark.commit().await.unwrap();
+        let shut = crate::PinLimits {
+            per_pin: 1,
+            per_machine: 0,
+            shut_for: jiff::SignedDuration::from_hours(1),
+        };
+        for _ in 0..3 {
+            let tried = db.try_pin(vault.id, machine, shut, now, |_| true).await.unwrap();
+            assert!(matches!(tried, crate::PinTried::ShutUntil(_)));
+        }
+        let mut marked = db.write("find the mark").await.unwrap();
+        marked.execute("select x from mark").await.unwrap();
+        marked.leave().await.unwrap();
+    }
 
     /// What SQLite does by itself when the disk is full: the transaction is over before its owner knows.
     #[tokio::test]

@@ -2,6 +2,7 @@
 //! and whoever has its lease tries: nothing is lost in a crash, and of several nodes one sends.
 
 use jiff::Timestamp;
+use sqlx::AnyConnection;
 use strongroom_model::{Channel, DeliveryId, VaultId};
 
 use crate::column::{Columns, nanoseconds, number};
@@ -175,20 +176,6 @@ impl Db {
         write.commit().await
     }
 
-    /// Has everything tried, and told, at the next look, after a clock that ran ahead was set back.
-    pub async fn deliver_anew(&self, now: Timestamp) -> Result<(), DbError> {
-        let action = "plan deliveries anew";
-        let mut write = self.write(action).await?;
-        for text in [
-            "update alert_events set due = $1 where due > $1",
-            "update deliveries set next_try = $1, lease_until = 0 where is_open = 1 and (next_try > $1 or lease_until > $1)",
-        ] {
-            let done = sqlx::query(text).bind(nanoseconds(now)).execute(write.on()).await;
-            done.map_err(DbError::sql(action))?;
-        }
-        write.commit().await
-    }
-
     /// Deletes deliveries that were over before that moment, at most `limit`; returns how many.
     pub async fn prune_deliveries(&self, before: Timestamp, limit: u32) -> Result<u64, DbError> {
         let action = "forget old deliveries";
@@ -203,4 +190,16 @@ impl Db {
         write.commit().await?;
         Ok(done.rows_affected())
     }
+}
+
+/// Has everything tried, and told, at the next look, after a clock that ran ahead was set back.
+pub(crate) async fn plan_anew(connection: &mut AnyConnection, now: Timestamp) -> Result<(), DbError> {
+    for text in [
+        "update alert_events set due = $1 where due > $1",
+        "update deliveries set next_try = $1, lease_until = 0 where is_open = 1 and (next_try > $1 or lease_until > $1)",
+    ] {
+        let done = sqlx::query(text).bind(nanoseconds(now)).execute(&mut *connection).await;
+        done.map_err(DbError::sql("plan deliveries anew"))?;
+    }
+    Ok(())
 }

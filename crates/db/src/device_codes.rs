@@ -15,6 +15,8 @@ pub struct DeviceCodeRow {
     pub user_code: String,
     /// Which program asks.
     pub client: String,
+    /// The network that it asks from.
+    pub network: String,
     /// When.
     pub created: Timestamp,
     /// It is refused from this moment on.
@@ -45,11 +47,14 @@ const REFUSED: i64 = 2;
 /// How much longer a hasty program must wait.
 const SLOWER_SECONDS: i64 = 5;
 
-/// How many codes may wait at once: whoever asks for more has to wait for earlier ones to expire.
-const WAITING_MAX: i64 = 1000;
+/// How many codes may wait at once, and how many of one network, so that none can take all places: whoever asks for more has
+/// to wait for earlier ones to expire.
+const WAITING_MAX: i64 = 10_000;
+const WAITING_OF_NETWORK_MAX: i64 = 100;
 
 impl Db {
-    /// Keeps a device code, and forgets those that are over. `false`: the user code is taken, or too many wait.
+    /// Keeps a device code, and forgets those that are over. `false`: the user code is taken, or too many wait, of this
+    /// network or of all.
     pub async fn insert_device_code(&self, code: &DeviceCodeRow) -> Result<bool, DbError> {
         let action = "insert the device code";
         let none: &[u8] = &[];
@@ -58,9 +63,9 @@ impl Db {
         query.execute(write.on()).await.map_err(DbError::sql(action))?;
         let query = sqlx::query(
             "insert into device_codes \
-             (hash, user_code, client, status, user_id, created, expires, polled, interval_seconds) \
-             select $1, $2, $3, $4, $5, $6, $7, $8, $9 where (select count(*) from device_codes) < $10 \
-             on conflict do nothing",
+             (hash, user_code, client, status, user_id, created, expires, polled, interval_seconds, network) \
+             select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 where (select count(*) from device_codes) < $11 \
+             and (select count(*) from device_codes where network = $10) < $12 on conflict do nothing",
         )
         .bind(&code.hash[..])
         .bind(&code.user_code)
@@ -71,7 +76,9 @@ impl Db {
         .bind(nanoseconds(code.expires))
         .bind(0_i64)
         .bind(code.interval_seconds)
-        .bind(WAITING_MAX);
+        .bind(&code.network)
+        .bind(WAITING_MAX)
+        .bind(WAITING_OF_NETWORK_MAX);
         let done = query.execute(write.on()).await.map_err(DbError::sql(action))?;
         write.commit().await?;
         Ok(done.rows_affected() == 1)

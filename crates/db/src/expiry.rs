@@ -37,13 +37,15 @@ pub struct Sentence {
 }
 
 impl Db {
-    /// Items of which a recovery point may expire now, at most `limit`.
-    pub async fn items_to_look_at(&self, now: Timestamp, limit: u32) -> Result<Vec<ItemId>, DbError> {
+    /// Items of which a recovery point may expire now, the longest due first: but for the first `skip`, at most `limit`.
+    pub async fn items_to_look_at(&self, now: Timestamp, skip: u32, limit: u32) -> Result<Vec<ItemId>, DbError> {
         let action = "find the items with expired recovery points";
         let mut reader = self.read(action).await?;
-        let query = sqlx::query("select id from items where next_look <= $1 order by next_look limit $2")
-            .bind(nanoseconds(now))
-            .bind(i64::from(limit));
+        let query =
+            sqlx::query("select id from items where next_look <= $1 order by next_look, key limit $2 offset $3")
+                .bind(nanoseconds(now))
+                .bind(i64::from(limit))
+                .bind(i64::from(skip));
         let rows = query.fetch_all(&mut *reader).await.map_err(DbError::sql(action))?;
         rows.iter()
             .map(|row| Ok(ItemId::from_bytes(row.array("id")?)))

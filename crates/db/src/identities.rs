@@ -6,6 +6,7 @@ use sqlx::any::AnyRow;
 use strongroom_model::{IdentityId, UserId};
 
 use crate::column::{Columns, moment_or_zero, nanoseconds};
+use crate::logins::end_sign_ins;
 use crate::role_assignments::has_owner;
 use crate::users::insert_user;
 use crate::{Db, DbError, UserChanged, UserRow};
@@ -89,7 +90,7 @@ impl Db {
         write.commit().await
     }
 
-    /// Unlinks an identity of a user, and ends the user's logins.
+    /// Unlinks an identity of a user, and ends the user's sign-ins.
     pub async fn unlink_identity(&self, user: UserId, id: IdentityId) -> Result<UserChanged, DbError> {
         let action = "unlink the identity";
         let mut write = self.write(action).await?;
@@ -103,8 +104,7 @@ impl Db {
         if !has_owner(write.on()).await? {
             return Ok(UserChanged::LastOwner);
         }
-        let query = sqlx::query("delete from logins where user_id = $1").bind(&user.as_bytes()[..]);
-        query.execute(write.on()).await.map_err(DbError::sql(action))?;
+        end_sign_ins(write.on(), user.as_bytes()).await?;
         write.commit().await?;
         Ok(UserChanged::Done)
     }

@@ -6,12 +6,15 @@ use sqlx::any::AnyRow;
 use strongroom_model::policy::{Owed, Policy, Workload};
 use strongroom_model::{
     AlertKind, ContainerId, ItemId, ItemState, JobState, MachineName, Notice, PointId, PolicyName, RpoBasis, VaultId,
+    VaultSettings,
 };
 
 use crate::alerts::{raise, resolve_item};
 use crate::causes::{of_item, place_of};
 use crate::column::{Columns, due_or_never, moment_or_zero, nanoseconds};
+use crate::expiry::{AgingItem, aging};
 use crate::policies::{self, keep_promises, owed_of, parse_rules};
+use crate::vaults::lock_vault_of;
 use crate::{Db, DbError};
 
 /// A protected item.
@@ -64,6 +67,20 @@ pub struct ItemQuery {
     pub state: Option<ItemState>,
     /// Only those that are soft-deleted, or only those that are not.
     pub deleted: Option<bool>,
+}
+
+/// What decides about a change of an item: all of it as it is in the transaction that makes the change, and stays until
+/// that ends.
+#[derive(Clone, Copy, Debug)]
+pub struct ItemSeen<'a> {
+    /// The item.
+    pub item: &'a ItemRow,
+    /// What decides about its points, with the policy that it is or was under.
+    pub aging: &'a AgingItem,
+    /// The policy that it may come under.
+    pub given: Option<&'a Policy>,
+    /// What guards its vault's data.
+    pub settings: &'a VaultSettings,
 }
 
 /// What a change makes of an item.
@@ -167,8 +184,7 @@ impl Db {
         rows.iter().map(item_row).collect()
     }
 
-    /// Changes an item as `decide` says, which sees it as it is, with the rules of its policy. `given` is a policy of its
-    /// vault that it may come under. Its debts, its next backup, what its points were promised, and alerts follow.
+    /// Changes an item as `decide` says, which sees it as it is. `given` is a policy of its vault that it may come under. Its debts, its next backup, what its points were promised, and alerts follow.
     ///
     /// `Ok(None)`: there is no such item, or no such policy.
     pub async fn change_item<E: Send>(
@@ -176,17 +192,16 @@ impl Db {
         id: ItemId,
         given: Option<&PolicyName>,
         now: Timestamp,
-        decide: impl FnOnce(&ItemRow, Option<&Policy>, Option<&Policy>) -> Result<ItemNext, E> + Send,
+        decide: impl FnOnce(&ItemSeen<'_>) -> Result<ItemNext, E> + Send,
     ) -> Result<Option<Result<ItemRow, E>>, DbError> {
         let mut write = self.write("change the item").await?;
-        // The policy first: whoever changes a policy locks it before its items.
-        let Some(vault) = vault_of(write.on(), id).await? else {
+        // The vault and the policy first: whoever changes one of them locks it before its items.
+        let Some((key, vault, settings)) = lock_vault_of(write.on(), id).await? else {
             return Ok(None);
         };
         let given = match given {
             None => None,
             Some(name) => {
-                let key = write.vault_key(vault).await?;
                 policies::lock(write.on(), key, name).await?;
                 match policies::find(write.on(), key, vault, name).await? {
                     None => return Ok(None),
@@ -195,11 +210,16 @@ impl Db {
             }
         };
         lock(write.on(), id).await?;
-        let Some(found) = find(write.on(), id).await? else {
+        let (Some(found), Some((_, aging))) = (find(write.on(), id).await?, aging(write.on(), id).await?) else {
             return Ok(None);
         };
-        let (_, item, present) = &found;
-        let next = match decide(item, present.as_ref(), given.as_ref().map(|(_, policy)| policy)) {
+        let seen = ItemSeen {
+            item: &found.1,
+            aging: &aging,
+            given: given.as_ref().map(|(_, policy)| policy),
+            settings: &settings,
+        };
+        let next = match decide(&seen) {
             Ok(next) => next,
             Err(error) => return Ok(Some(Err(error))),
         };
@@ -209,15 +229,17 @@ impl Db {
         Ok(changed.map(|(_, item, _)| Ok(item)))
     }
 
-    /// Soft-deleted items whose time has come, at most `limit`.
-    pub async fn items_to_purge(&self, now: Timestamp, limit: u32) -> Result<Vec<ItemRow>, DbError> {
+    /// Soft-deleted items whose time has come, the longest due first: but for the first `skip`, at most `limit`.
+    pub async fn items_to_purge(&self, now: Timestamp, skip: u32, limit: u32) -> Result<Vec<ItemRow>, DbError> {
         let action = "find what is to be purged";
         let mut reader = self.read(action).await?;
         let query = sqlx::query(select_items!(
-            "where items.purge_at <= $1 and items.deleted > 0 and vaults.deleted = 0 order by items.purge_at limit $2"
+            "where items.purge_at <= $1 and items.deleted > 0 and vaults.deleted = 0 order by items.purge_at, items.key \
+             limit $2 offset $3"
         ))
         .bind(nanoseconds(now))
-        .bind(i64::from(limit));
+        .bind(i64::from(limit))
+        .bind(i64::from(skip));
         let rows = query.fetch_all(&mut *reader).await.map_err(DbError::sql(action))?;
         rows.iter().map(item_row).collect()
     }
@@ -265,14 +287,6 @@ pub(crate) async fn delete_rows(connection: &mut AnyConnection, key: i64) -> Res
         done.map_err(DbError::sql("delete the item"))?;
     }
     Ok(())
-}
-
-async fn vault_of(connection: &mut AnyConnection, id: ItemId) -> Result<Option<VaultId>, DbError> {
-    let query =
-        sqlx::query("select vaults.id as vault from items join vaults on vaults.key = items.vault where items.id = $1")
-            .bind(id.as_bytes().to_vec());
-    let row = (query.fetch_optional(connection).await).map_err(DbError::sql("find the item"))?;
-    row.map(|row| Ok(VaultId::from_bytes(row.array("vault")?))).transpose()
 }
 
 /// Keeps other transactions from changing the item until this one ends.

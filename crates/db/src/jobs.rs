@@ -136,6 +136,7 @@ impl Db {
             return Ok(JobMade::Made);
         }
         let busy = open_job(write.on(), new.item, new.operation).await?;
+        write.leave().await?;
         Ok(busy.map_or(JobMade::NoItem, |job| JobMade::Busy(Box::new(job))))
     }
 

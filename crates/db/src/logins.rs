@@ -1,6 +1,7 @@
 //! Logins: sign-ins of people that go on by refresh tokens, each of which is good once.
 
 use jiff::Timestamp;
+use sqlx::AnyConnection;
 use strongroom_model::UserId;
 
 use crate::column::{Columns, nanoseconds};
@@ -109,12 +110,24 @@ impl Db {
         Ok(LoginRenewed::Reused)
     }
 
-    /// Ends all logins of a user.
-    pub async fn end_logins(&self, user: UserId) -> Result<(), DbError> {
-        let action = "end the logins";
-        let mut write = self.write(action).await?;
-        let query = sqlx::query("delete from logins where user_id = $1").bind(&user.as_bytes()[..]);
-        query.execute(write.on()).await.map_err(DbError::sql(action))?;
+    /// Ends all sign-ins of a user, those that are about to become one too.
+    pub async fn end_sign_ins(&self, user: UserId) -> Result<(), DbError> {
+        let mut write = self.write("end the sign-ins").await?;
+        end_sign_ins(write.on(), user.as_bytes()).await?;
         write.commit().await
     }
+}
+
+/// Ends all sign-ins of the user with this id: logins, and codes that the user has allowed and for which a program would yet
+/// get a login. Whoever is still at another provider is nobody yet: what comes of it is decided when he comes back.
+pub(crate) async fn end_sign_ins(connection: &mut AnyConnection, user: &[u8]) -> Result<(), DbError> {
+    for text in [
+        "delete from logins where user_id = $1",
+        "delete from authorization_codes where user_id = $1",
+        "delete from device_codes where user_id = $1",
+    ] {
+        let done = sqlx::query(text).bind(user).execute(&mut *connection).await;
+        done.map_err(DbError::sql("end the sign-ins"))?;
+    }
+    Ok(())
 }

@@ -25,6 +25,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "external_identity",
         include_str!("../migrations/0008_external_identity.sql"),
     ),
+    (
+        11,
+        "waiting_places",
+        include_str!("../migrations/0011_waiting_places.sql"),
+    ),
 ];
 
 /// All migrations in a dialect.

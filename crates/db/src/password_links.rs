@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use strongroom_model::UserId;
 
 use crate::column::{Columns, nanoseconds};
+use crate::logins::end_sign_ins;
 use crate::{Db, DbError};
 
 impl Db {
@@ -33,7 +34,7 @@ impl Db {
         row.map(|row| Ok(UserId::from_bytes(row.array("user_id")?))).transpose()
     }
 
-    /// Uses the link up: the user has the password of `password_hash` from now on, and all logins are over. `false`: the link
+    /// Uses the link up: the user has the password of `password_hash` from now on, and all sign-ins are over. `false`: the link
     /// is not good, or not any more; nothing was changed.
     pub async fn use_password_link(
         &self,
@@ -53,8 +54,7 @@ impl Db {
             .bind(&user)
             .bind(password_hash);
         query.execute(write.on()).await.map_err(DbError::sql(action))?;
-        let query = sqlx::query("delete from logins where user_id = $1").bind(&user);
-        query.execute(write.on()).await.map_err(DbError::sql(action))?;
+        end_sign_ins(write.on(), &user).await?;
         write.commit().await?;
         Ok(true)
     }

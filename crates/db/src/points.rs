@@ -167,9 +167,11 @@ impl Db {
         }
         // Now that nobody changes the item any more: its machine may have been unregistered, the item deleted.
         if !session_lives(write.on(), session, new.committed).await? {
+            write.leave().await?;
             return Ok(CommitRow::SessionExpired);
         }
         if count(write.on(), new.item).await? >= POINTS_PER_ITEM_MAX {
+            write.leave().await?;
             return Ok(CommitRow::TooMany);
         }
         let made = earn(write.on(), session, new).await?;

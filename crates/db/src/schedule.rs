@@ -81,30 +81,27 @@ impl Db {
     }
 }
 
-impl Db {
-    /// Plans all schedules from `now` on, after a clock that ran ahead was set back: nothing waits, or is owed, for a
-    /// future that does not come.
-    pub async fn plan_anew(&self, now: Timestamp) -> Result<(), DbError> {
-        let action = "plan all schedules anew";
-        let mut write = self.write(action).await?;
-        let query = sqlx::query(
-            "select items.key as key, rules from items join policies on policies.key = items.policy \
+/// Plans all schedules from `now` on, after a clock that ran ahead was set back: nothing waits, or is owed, for a future that
+/// does not come.
+pub(crate) async fn plan_anew(connection: &mut AnyConnection, now: Timestamp) -> Result<(), DbError> {
+    let action = "plan all schedules anew";
+    let query = sqlx::query(
+        "select items.key as key, rules from items join policies on policies.key = items.policy \
              where next_due > $1 and next_due < $2 order by items.id",
-        )
-        .bind(nanoseconds(now))
-        .bind(NEVER);
-        let rows = query.fetch_all(write.on()).await.map_err(DbError::sql(action))?;
-        for row in rows {
-            let policy = parse_rules(&row)?;
-            let query = sqlx::query("update items set next_due = $2 where key = $1")
-                .bind(row.number("key")?)
-                .bind(due_or_never(policy.schedule.next(&policy.zone, now)));
-            query.execute(write.on()).await.map_err(DbError::sql(action))?;
-        }
-        let query = sqlx::query("update items set owed_until = $1 where owed_until > $1").bind(nanoseconds(now));
-        query.execute(write.on()).await.map_err(DbError::sql(action))?;
-        write.commit().await
+    )
+    .bind(nanoseconds(now))
+    .bind(NEVER);
+    let rows = query.fetch_all(&mut *connection).await.map_err(DbError::sql(action))?;
+    for row in rows {
+        let policy = parse_rules(&row)?;
+        let query = sqlx::query("update items set next_due = $2 where key = $1")
+            .bind(row.number("key")?)
+            .bind(due_or_never(policy.schedule.next(&policy.zone, now)));
+        query.execute(&mut *connection).await.map_err(DbError::sql(action))?;
     }
+    let query = sqlx::query("update items set owed_until = $1 where owed_until > $1").bind(nanoseconds(now));
+    query.execute(&mut *connection).await.map_err(DbError::sql(action))?;
+    Ok(())
 }
 
 async fn one(

@@ -1,9 +1,11 @@
 //! Security PINs: a vault has one at a time; guesses are counted for the PIN and for the machine that guesses.
 
 use jiff::{SignedDuration, Timestamp};
-use strongroom_model::{ContainerId, VaultId};
+use strongroom_model::{ContainerId, ItemId, MachineName, Notice, VaultId};
 
+use crate::alerts::{About, raise};
 use crate::audit::Actor;
+use crate::causes::of_item;
 use crate::column::{Columns, nanoseconds, number};
 use crate::vaults::lock_vault;
 use crate::{Db, DbError};
@@ -60,8 +62,9 @@ impl Db {
         write.commit().await
     }
 
-    /// Uses up the vault's PIN if `is_right` says so of its hash, and counts the guess otherwise. All in one transaction, so
-    /// that many guesses at once are bound like one after the other, on all nodes together.
+    /// Uses up the vault's PIN if `is_right` says so of its hash, and counts the guess otherwise; the last that is borne raises
+    /// an alert. All in one transaction, so that many guesses at once are bound like one after the other, on all nodes
+    /// together.
     pub async fn try_pin(
         &self,
         vault: VaultId,
@@ -74,25 +77,30 @@ impl Db {
         let mut write = self.write(action).await?;
         let key = write.vault_key(vault).await?;
         lock_vault(write.on(), key).await?;
-        let query = sqlx::query("select wrong_pins, wrong_pin_at from containers where id = $1 and vault = $2")
-            .bind(container.as_bytes().to_vec())
-            .bind(key);
+        let query = sqlx::query(
+            "select items.id as item, containers.name as name, wrong_pins, wrong_pin_at from containers \
+             join items on items.key = containers.item where containers.id = $1 and containers.vault = $2",
+        )
+        .bind(container.as_bytes().to_vec())
+        .bind(key);
         let row = query.fetch_optional(write.on()).await.map_err(DbError::sql(action))?;
-        let row = row.ok_or(DbError::NoContainer)?;
-        let until = row.moment("wrong_pin_at")?.saturating_add(limits.shut_for);
+        let machine = row.ok_or(DbError::NoContainer)?;
+        let until = machine.moment("wrong_pin_at")?.saturating_add(limits.shut_for);
         let until = until.unwrap_or(Timestamp::MAX);
-        let guesses = if now < until { row.size("wrong_pins")? } else { 0 };
+        let guesses = if now < until { machine.size("wrong_pins")? } else { 0 };
         if guesses >= limits.per_machine {
+            write.leave().await?;
             return Ok(PinTried::ShutUntil(until));
         }
         let query = sqlx::query(
-            "select hash, issuer, issuer_id, issuer_name from security_pins \
+            "select hash, wrong, issuer, issuer_id, issuer_name from security_pins \
              where vault = $1 and expires > $2 and wrong < $3",
         )
         .bind(key)
         .bind(nanoseconds(now))
         .bind(number(limits.per_pin));
         let row = query.fetch_optional(write.on()).await.map_err(DbError::sql(action))?;
+        let wrong = row.as_ref().map(|row| row.size("wrong")).transpose()?;
         let tried = match row {
             Some(row) if is_right(&row.array("hash")?) => {
                 PinTried::Right(Actor::of_columns(&row, ["issuer", "issuer_id", "issuer_name"])?)
@@ -113,6 +121,19 @@ impl Db {
             .bind(number(guesses))
             .bind(nanoseconds(now));
         query.execute(write.on()).await.map_err(DbError::sql(action))?;
+        if tried == PinTried::Wrong {
+            let name: MachineName = machine.parsed("name")?;
+            let of_machine = of_item(ItemId::from_bytes(machine.array("item")?));
+            if guesses == limits.per_machine {
+                let until = now.saturating_add(limits.shut_for).unwrap_or(Timestamp::MAX);
+                let notice = Notice::pins_guessed(&name, until, now);
+                raise(write.on(), key, of_machine, &notice, now).await?;
+            }
+            if wrong.is_some_and(|wrong| wrong + 1 == limits.per_pin) {
+                let notice = Notice::pin_void(&name, now);
+                raise(write.on(), key, About::default(), &notice, now).await?;
+            }
+        }
         write.commit().await?;
         Ok(tried)
     }

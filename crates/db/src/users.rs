@@ -6,6 +6,7 @@ use sqlx::any::AnyRow;
 use strongroom_model::{UserId, UserName};
 
 use crate::column::{Columns, nanoseconds};
+use crate::logins::end_sign_ins;
 use crate::role_assignments::{delete_assignments_of, has_owner, insert_assignment};
 use crate::{AssignmentRow, Db, DbError};
 
@@ -131,18 +132,22 @@ impl Db {
         row.size("users")
     }
 
-    /// Replaces the password of a user, who still has the old one. `false`: there is none of this name, or the
-    /// password is another one by now.
+    /// Replaces the password of a user, who still has the old one, and ends all sign-ins with it. `false`: there is none of
+    /// this name, or the password is another one by now.
     pub async fn replace_password(&self, name: &str, old_hash: &str, new_hash: &str) -> Result<bool, DbError> {
         let action = "replace the password";
         let mut write = self.write(action).await?;
-        let query = sqlx::query("update users set password_hash = $1 where name_folded = $2 and password_hash = $3")
-            .bind(new_hash)
-            .bind(name.to_ascii_lowercase())
-            .bind(old_hash);
-        let done = query.execute(write.on()).await.map_err(DbError::sql(action))?;
+        let query = sqlx::query(
+            "update users set password_hash = $1 where name_folded = $2 and password_hash = $3 returning id",
+        )
+        .bind(new_hash)
+        .bind(name.to_ascii_lowercase())
+        .bind(old_hash);
+        let row = query.fetch_optional(write.on()).await.map_err(DbError::sql(action))?;
+        let Some(row) = row else { return Ok(false) };
+        end_sign_ins(write.on(), &row.bytes("id")?).await?;
         write.commit().await?;
-        Ok(done.rows_affected() == 1)
+        Ok(true)
     }
 
     /// Changes where mail reaches a user. `false`: there is no such user.
@@ -157,16 +162,22 @@ impl Db {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Shuts an account, or opens it again.
+    /// Shuts an account, or opens it again. Shutting ends all sign-ins, and voids the link for a password.
     pub async fn set_user_disabled(&self, name: &UserName, disabled: bool) -> Result<UserChanged, DbError> {
         let action = "shut or open the account";
         let mut write = self.write(action).await?;
-        let query = sqlx::query("update users set disabled = $2 where name_folded = $1")
+        let query = sqlx::query("update users set disabled = $2 where name_folded = $1 returning id")
             .bind(name.folded())
             .bind(i64::from(disabled));
-        let done = query.execute(write.on()).await.map_err(DbError::sql(action))?;
-        if done.rows_affected() == 0 {
+        let row = query.fetch_optional(write.on()).await.map_err(DbError::sql(action))?;
+        let Some(row) = row else {
             return Ok(UserChanged::Absent);
+        };
+        if disabled {
+            let user = row.bytes("id")?;
+            end_sign_ins(write.on(), &user).await?;
+            let query = sqlx::query("delete from password_links where user_id = $1").bind(&user);
+            query.execute(write.on()).await.map_err(DbError::sql(action))?;
         }
         if !has_owner(write.on()).await? {
             return Ok(UserChanged::LastOwner);
@@ -180,13 +191,11 @@ impl Db {
         let action = "delete the user";
         let mut write = self.write(action).await?;
         delete_assignments_of(write.on(), id.into()).await?;
+        end_sign_ins(write.on(), id.as_bytes()).await?;
         let mut deleted = 0;
         for text in [
             "delete from one_time_passwords where user_id = $1",
             "delete from recovery_codes where user_id = $1",
-            "delete from logins where user_id = $1",
-            "delete from authorization_codes where user_id = $1",
-            "delete from device_codes where user_id = $1",
             "delete from external_identities where user_id = $1",
             "delete from password_links where user_id = $1",
             "delete from users where id = $1",

@@ -4,14 +4,14 @@ use jiff::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use strongroom_model::{
-    AlertKind, Digest, Notice, Redundancy, Region, ResourceGroupName, Scope, VaultId, VaultName, VaultSettings,
+    AlertKind, Digest, ItemId, Notice, Redundancy, Region, ResourceGroupName, Scope, VaultId, VaultName, VaultSettings,
 };
 
 use crate::alerts::{About, raise, resolve_vault};
 use crate::column::{Columns, NEVER, nanoseconds, number, retired_name};
 use crate::resource_groups::hold_resource_group;
 use crate::role_assignments::delete_assignments_at;
-use crate::{Db, DbError};
+use crate::{Db, DbError, approvals};
 
 /// A vault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -292,6 +292,7 @@ impl Db {
             let done = sqlx::query(text).bind(key).execute(write.on()).await;
             done.map_err(DbError::sql(action))?;
         }
+        approvals::end_all(write.on(), key, now).await?;
         let Some(deleted) = find(write.on(), id).await? else {
             return Ok(VaultSoftDeleted::Absent);
         };
@@ -335,15 +336,16 @@ impl Db {
         Ok(VaultUndeleted::Undeleted(Box::new(back)))
     }
 
-    /// Soft-deleted vaults whose time has come, at most `limit`.
-    pub async fn vaults_to_purge(&self, now: Timestamp, limit: u32) -> Result<Vec<VaultRow>, DbError> {
+    /// Soft-deleted vaults whose time has come, the longest due first: but for the first `skip`, at most `limit`.
+    pub async fn vaults_to_purge(&self, now: Timestamp, skip: u32, limit: u32) -> Result<Vec<VaultRow>, DbError> {
         let action = "find the vaults to purge";
         let mut reader = self.read(action).await?;
         let query = sqlx::query(select_vaults!(
-            "where purge_at <= $1 and deleted > 0 order by purge_at limit $2"
+            "where purge_at <= $1 and deleted > 0 order by purge_at, key limit $2 offset $3"
         ))
         .bind(nanoseconds(now))
-        .bind(i64::from(limit));
+        .bind(i64::from(limit))
+        .bind(i64::from(skip));
         let rows = query.fetch_all(&mut *reader).await.map_err(DbError::sql(action))?;
         rows.iter().map(vault_row).collect()
     }
@@ -429,6 +431,23 @@ pub(crate) async fn lock_vault(connection: &mut AnyConnection, key: i64) -> Resu
     }
 }
 
+/// Locks the vault that an item lies in, like [`lock_vault`]: its settings stay what they are until the transaction ends.
+/// Returns its small key, its id and its settings; `None`: there is no such item, or its vault is soft-deleted.
+pub(crate) async fn lock_vault_of(
+    connection: &mut AnyConnection,
+    item: ItemId,
+) -> Result<Option<(i64, VaultId, VaultSettings)>, DbError> {
+    let query = sqlx::query(
+        "update vaults set version = version where deleted = 0 and key = (select vault from items where id = $1) \
+         returning key, id, settings",
+    )
+    .bind(item.as_bytes().to_vec());
+    let row = (query.fetch_optional(connection).await).map_err(DbError::sql("lock the vault of the item"))?;
+    let Some(row) = row else { return Ok(None) };
+    let id = VaultId::from_bytes(row.array("id")?);
+    Ok(Some((row.number("key")?, id, parse_settings(&row)?)))
+}
+
 async fn figures(connection: &mut AnyConnection, key: i64) -> Result<VaultFigures, DbError> {
     let query = sqlx::query(
         "select (select count(*) from containers where vault = $1 and unregistered = 0) as containers, \
@@ -481,6 +500,10 @@ fn settings_text(settings: &VaultSettings) -> String {
     serde_json::to_string(settings).expect("plain fields always serialise")
 }
 
+fn parse_settings(row: &AnyRow) -> Result<VaultSettings, DbError> {
+    serde_json::from_str(&row.text("settings")?).map_err(|_| DbError::Value("settings"))
+}
+
 fn vault_row(row: &AnyRow) -> Result<VaultRow, DbError> {
     Ok(VaultRow {
         id: VaultId::from_bytes(row.array("id")?),
@@ -491,7 +514,7 @@ fn vault_row(row: &AnyRow) -> Result<VaultRow, DbError> {
         created: row.moment("created")?,
         salt: row.array("salt")?,
         file_digest: Digest::from_bytes(row.array("file_digest")?),
-        settings: serde_json::from_str(&row.text("settings")?).map_err(|_| DbError::Value("settings"))?,
+        settings: parse_settings(row)?,
         version: row.size("version")?,
         deleted: row.moment_if_any("deleted")?,
         purge_at: row.moment_if_any("purge_at")?,

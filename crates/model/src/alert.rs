@@ -33,6 +33,8 @@ words!(
         ApprovalGranted,
         /// Nothing needs a second person in the vault any more.
         GuardRemoved,
+        /// A machine showed wrong security PINs, until its guesses or the PIN were worth nothing.
+        PinGuessed,
         /// The service was off, or its clock jumped.
         ClockJumped,
     }
@@ -80,6 +82,7 @@ impl AlertKind {
             Self::ApprovalRequested => "Approval Requested",
             Self::ApprovalGranted => "Approval Granted",
             Self::GuardRemoved => "Multi-User Authorization Removed for Vault",
+            Self::PinGuessed => "Wrong Security PINs",
             Self::ClockJumped => "Clock Jumped",
         }
     }
@@ -87,9 +90,11 @@ impl AlertKind {
     /// How much it matters.
     pub const fn severity(self) -> AlertSeverity {
         match self {
-            Self::BackupWarnings | Self::ApprovalRequested | Self::ApprovalGranted | Self::ClockJumped => {
-                AlertSeverity::Warning
-            }
+            Self::BackupWarnings
+            | Self::ApprovalRequested
+            | Self::ApprovalGranted
+            | Self::PinGuessed
+            | Self::ClockJumped => AlertSeverity::Warning,
             _ => AlertSeverity::Critical,
         }
     }
@@ -98,7 +103,11 @@ impl AlertKind {
     pub const fn sev(self) -> u8 {
         match self {
             Self::BackupFailure | Self::RestoreFailure | Self::BackupMissed => 1,
-            Self::BackupWarnings | Self::ApprovalRequested | Self::ApprovalGranted | Self::ClockJumped => 2,
+            Self::BackupWarnings
+            | Self::ApprovalRequested
+            | Self::ApprovalGranted
+            | Self::PinGuessed
+            | Self::ClockJumped => 2,
             _ => 0,
         }
     }

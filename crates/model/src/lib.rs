@@ -7,6 +7,7 @@
 
 mod alert;
 mod clock;
+mod clock_watch;
 mod guard;
 mod hash;
 mod id;
@@ -27,6 +28,7 @@ mod word;
 
 pub use alert::{AlertKind, AlertSeverity, AlertState};
 pub use clock::{Clock, SimulatedTime};
+pub use clock_watch::{ClockStep, ClockWatch};
 pub use guard::{APPROVAL_GOOD, APPROVAL_PENDING, ApprovalState, GuardedKind, GuardedOperation};
 pub use hash::{BlobId, Digest, HashError, PackId};
 pub use id::{

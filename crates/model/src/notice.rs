@@ -216,15 +216,16 @@ impl Notice {
         )
     }
 
-    /// The service was off, or its clock jumped ahead, for so long: nothing expires before `until`.
-    pub fn clock_jumped(ahead: SignedDuration, until: Timestamp) -> Self {
+    /// The service was off, or its clock jumped ahead, for so long; then it showed `cause`.
+    pub fn clock_jumped(ahead: SignedDuration, cause: Timestamp) -> Self {
         let minutes = ahead.as_mins();
-        Self::new(AlertKind::ClockJumped, "ClockAhead", "clock", until.to_string()).saying(
+        Self::new(AlertKind::ClockJumped, "ClockAhead", "clock", cause.to_string()).saying(
             &format!(
-                "The service was off, or its clock jumped ahead, by {minutes} minutes: no recovery point expires before {}",
-                day(until)
+                "The service was off, or its clock jumped ahead, by {minutes} minutes, and showed {} then: that time does \
+                 not count for what expires until the service has run for a day more",
+                day(cause)
             ),
-            "If the service was not off, set its clock right before then",
+            "If the service was not off, set its clock right before then; if it has several nodes, compare their clocks",
         )
     }
 
@@ -277,6 +278,34 @@ impl Notice {
         .saying(
             &format!("The vault is not under the resource guard {guard} any more: nothing in it needs a second person"),
             "If nobody of yours wanted this, put it under a guard again: `strongroom vault guard set`",
+        )
+    }
+
+    /// A machine guessed at a security PIN until nothing from it is looked at any more, before `until`.
+    pub fn pins_guessed(machine: &MachineName, until: Timestamp, cause: Timestamp) -> Self {
+        Self::new(
+            AlertKind::PinGuessed,
+            "MachineShutOut",
+            machine.as_str(),
+            cause.to_string(),
+        )
+        .saying(
+            &format!(
+                "{machine} showed wrong security PINs: none from it is looked at before {}",
+                day(until)
+            ),
+            &format!(
+                "If nobody of yours mistyped one there, somebody else has the machine's credential: \
+                 `strongroom machine unregister {machine}`, and register it again"
+            ),
+        )
+    }
+
+    /// Machines guessed at a security PIN until it was void; `machine` was the last.
+    pub fn pin_void(machine: &MachineName, cause: Timestamp) -> Self {
+        Self::new(AlertKind::PinGuessed, "PinVoid", machine.as_str(), cause.to_string()).saying(
+            &format!("Machines showed wrong security PINs, {machine} the last: the vault's PIN is void"),
+            "Get another one: `strongroom vault pin`. The audit log says which machines they were",
         )
     }
 

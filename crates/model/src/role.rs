@@ -20,7 +20,7 @@ pub enum Role {
     BackupContributor,
     /// Backs up and restores; may neither change policies nor delete data.
     BackupOperator,
-    /// Looks.
+    /// Looks, and chooses who is told of alerts.
     BackupReader,
 }
 
@@ -68,7 +68,9 @@ impl Role {
                 "Manages backup: creates vaults and policies, protects and stops; may neither delete vaults nor give roles"
             }
             Role::BackupOperator => "Backs up and restores; may neither change policies nor remove backups",
-            Role::BackupReader => "Sees everything about backup, and changes nothing",
+            Role::BackupReader => {
+                "Sees everything about backup, and chooses who is told of alerts; changes nothing else"
+            }
         }
     }
 

@@ -61,8 +61,6 @@ pub(crate) async fn change_password(
     if !replaced.map_err(|error| refuse(error.into()))? {
         return Err(wrong());
     }
-    let ended = shared.db.end_logins(user.id).await;
-    ended.map_err(|error| refuse(error.into()))?;
     tracing::info!(user = user.name, "changed the password");
     user.password_hash = new_hash;
     Ok(Json(PasswordChanged {

@@ -1,13 +1,18 @@
 //! Failed sign-ins: after a few, each further one costs the caller more patience.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Mutex;
 
 use jiff::Timestamp;
 
+use crate::network::Network;
+
 /// How many failures are free.
 const FREE_FAILURES: u32 = 5;
+
+/// The same where all people behind one address are counted together.
+const FREE_FAILURES_OF_MANY: u32 = 100;
 
 /// The longest wait, in seconds.
 const WAIT_SECONDS_MAX: i64 = 60;
@@ -24,11 +29,12 @@ pub(crate) struct Attempts {
     callers: Mutex<HashMap<Caller, Failures>>,
 }
 
-/// Who failed: the address, and a hash of the name, which may be as long as the caller likes.
+/// Who failed: the network, and a hash of the name, which may be as long as the caller likes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Caller {
-    address: IpAddr,
+    network: Network,
     name: [u8; 16],
+    free: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -42,21 +48,23 @@ impl Caller {
         // Users are found whatever the case: guesses are counted so too.
         let hash = blake3::hash(name.to_ascii_lowercase().as_bytes());
         let name = hash.as_bytes()[..16].try_into().expect("16 of 32 bytes");
-        let address = network(address);
-        Self { address, name }
+        let network = Network::of_customer(address);
+        let free = FREE_FAILURES;
+        Self { network, name, free }
+    }
+
+    /// Everybody at this address, for what is not said by name.
+    pub(crate) fn of_many(address: IpAddr, name: &str) -> Self {
+        let free = FREE_FAILURES_OF_MANY;
+        Self {
+            free,
+            ..Self::new(address, name)
+        }
     }
 
     /// Whoever guesses this, from wherever: for guesses that only somebody who knows another secret already can make.
     pub(crate) fn from_anywhere(name: &str) -> Self {
         Self::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), name)
-    }
-}
-
-/// What one customer of a provider has: a whole network of addresses, of the sixth version.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
-        address => address,
     }
 }
 
@@ -67,7 +75,7 @@ impl Attempts {
     /// How many seconds the caller must wait before the next attempt; this one is not counted.
     pub(crate) fn begin(&self, caller: Caller, now: Timestamp) -> Result<(), u64> {
         let mut callers = self.callers.lock().expect("no holder panics");
-        match wait_seconds(callers.get(&caller), now) {
+        match wait_seconds(callers.get(&caller), caller.free, now) {
             0 => {
                 count(&mut callers, caller, now);
                 Ok(())
@@ -82,11 +90,11 @@ impl Attempts {
     }
 }
 
-fn wait_seconds(failures: Option<&Failures>, now: Timestamp) -> u64 {
+fn wait_seconds(failures: Option<&Failures>, free: u32, now: Timestamp) -> u64 {
     let Some(failures) = failures else {
         return 0;
     };
-    let wait = match failures.count.checked_sub(FREE_FAILURES) {
+    let wait = match failures.count.checked_sub(free) {
         None => 0,
         Some(more) => (1i64 << more.min(6)).min(WAIT_SECONDS_MAX),
     };
@@ -149,6 +157,17 @@ mod tests {
         assert_eq!(attempts.begin(caller("aDMIN"), at(now)), Err(60));
         attempts.succeeded(&caller("admin"));
         assert_eq!(attempts.begin(caller("admin"), at(now)), Ok(()));
+    }
+
+    #[test]
+    fn many_together_may_fail_more_often() {
+        let attempts = Attempts::default();
+        let many = Caller::of_many("127.0.0.1".parse().unwrap(), "admin");
+        for _ in 0..FREE_FAILURES_OF_MANY {
+            attempts.begin(many, at(0)).unwrap();
+        }
+        assert_eq!(attempts.begin(many, at(0)), Err(1));
+        assert_eq!(attempts.begin(caller("admin"), at(0)), Ok(()));
     }
 
     #[test]

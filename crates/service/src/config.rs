@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use strongroom_model::{MailAddress, ProviderName};
 
+use crate::network::Network;
 use crate::notify_options::MailTls;
 
 /// What the configuration file may say. Unknown names are refused, so that a typing error cannot pass unnoticed.
@@ -87,6 +88,9 @@ pub struct AlertsConfig {
     /// Who is always told of what takes protection away.
     #[serde(default)]
     pub owners: Vec<MailAddress>,
+    /// Networks, or single addresses, in which webhooks may be called although they are not the internet's.
+    #[serde(default)]
+    pub webhook_networks: Vec<Network>,
 }
 
 /// The server that mails go out through.
@@ -179,6 +183,7 @@ mod tests {
                 "secret_file",
             ),
             ("[alerts]\nowners = [\"a@b c\"]", "a@b c"),
+            ("[alerts]\nwebhook_networks = [\"intranet\"]", "10.0.0.0/8"),
         ] {
             let refused = Config::parse(text).unwrap_err().to_string();
             assert!(refused.contains(named), "{refused}");

@@ -7,14 +7,14 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use strongroom_api::routes::RouteId;
 use strongroom_api::{JoinRequest, KeySetList, KeySetView};
-use strongroom_model::KeySetId;
+use strongroom_model::{KeySetId, Permission};
 use strongroom_vault::StoredKeySet;
 
 use crate::incoming::Incoming;
 use crate::parse::parse;
 use crate::principal::Machine;
 use crate::refusal::Answer;
-use crate::security_pins::ShownPin;
+use crate::security_pins::AtMachine;
 use crate::shared::Shared;
 use crate::vault_refusal::refuse;
 
@@ -41,19 +41,24 @@ fn view(set: StoredKeySet) -> KeySetView {
 /// `PUT /api/v1/key-sets/{key_set}`.
 pub(crate) async fn add(
     State(shared): State<Arc<Shared>>,
-    machine: Machine,
     Path(id): Path<String>,
-    pin: ShownPin,
+    asked: AtMachine,
     incoming: Incoming,
 ) -> Answer<StatusCode> {
     let id: KeySetId = parse(&id)?;
-    let pin = pin.hash(&shared, machine);
     let object = incoming.read(&shared, RouteId::AddKeySet).await?;
-    shared
+    let container = asked.machine.container;
+    let added = shared
         .vaults
-        .add_key_set(machine.container, id, object, pin)
-        .await
-        .map_err(refuse)?;
+        .add_key_set(container, id, object, asked.pin(&shared))
+        .await;
+    // A vault credentials file, too, lets a machine take another passphrase.
+    let needed = Permission::CredentialsIssue;
+    // The first needs no PIN, and nobody did it but the machine.
+    if let Some(added) = added.transpose() {
+        asked.write_down(&shared, RouteId::AddKeySet, needed, added).await?;
+        tracing::warn!(machine = %container, "a machine took another passphrase, with a security PIN");
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

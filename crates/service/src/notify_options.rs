@@ -5,6 +5,8 @@ use serde::Deserialize;
 use strongroom_api::Secret;
 use strongroom_model::MailAddress;
 
+use crate::network::Network;
+
 /// How people are told of alerts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotifyOptions {
@@ -12,6 +14,8 @@ pub struct NotifyOptions {
     pub missed_after: SignedDuration,
     /// Who is always told of what takes protection away.
     pub owners: Vec<MailAddress>,
+    /// Where webhooks may be called besides the internet.
+    pub webhook_networks: Vec<Network>,
     /// How mails go out; without it none does.
     pub mail: Option<MailOptions>,
 }
@@ -21,6 +25,7 @@ impl Default for NotifyOptions {
         Self {
             missed_after: SignedDuration::from_mins(60),
             owners: Vec::new(),
+            webhook_networks: Vec::new(),
             mail: None,
         }
     }

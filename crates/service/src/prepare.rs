@@ -67,7 +67,7 @@ pub(crate) async fn prepare(
     let administrator = FirstAdministrator::prepare(&folder, &db, &passwords, now).await?;
     let channels = Channels {
         mailer: options.notify.mail.as_ref().map(Mailer::new).transpose()?,
-        webhooks: Webhooks::new(),
+        webhooks: Webhooks::new(options.notify.webhook_networks.clone()),
     };
     let seals = Seals::open(&folder)?;
     let url = match &options.url {

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use strongroom_vault::{ClockStep, Dispatched, VaultError};
+use strongroom_model::ClockStep;
+use strongroom_vault::{Dispatched, VaultError};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::listening::Listening;
@@ -81,27 +82,25 @@ async fn round(shared: &Shared, listening: &mut Listening) -> Result<(), VaultEr
         report("end silent jobs", end_silent_jobs(shared).await);
     }
     report("raise alerts", raise_alerts(shared).await);
-    if let Some(believed) = believed {
-        let forgotten = shared.vaults.forget_jobs(believed, shared.upkeep.job_history).await;
-        report("forget old jobs", forgotten.map(drop));
-        let forgotten = shared.vaults.forget_alerts(believed, shared.upkeep.job_history).await;
-        report("forget old alerts", forgotten);
-        report("let recovery points expire", expire(shared, believed).await);
-        report("purge soft-deleted items", purge(shared, believed).await);
-        report("purge soft-deleted vaults", purge_vaults(shared, believed).await);
-    }
+    let forgotten = shared.vaults.forget_jobs(believed, shared.upkeep.job_history).await;
+    report("forget old jobs", forgotten.map(drop));
+    let forgotten = shared.vaults.forget_alerts(believed, shared.upkeep.job_history).await;
+    report("forget old alerts", forgotten);
+    report("let recovery points expire", expire(shared, believed).await);
+    report("purge soft-deleted items", purge(shared, believed).await);
+    report("purge soft-deleted vaults", purge_vaults(shared, believed).await);
     let figures = shared.db.state_figures(now).await?;
     shared.metrics.state.set(&figures, now);
     Ok(())
 }
 
-/// The time, when it is believed: what was over then may go.
-async fn look_at_clock(shared: &Shared) -> Result<Option<Timestamp>, VaultError> {
+/// The time that is believed: what was over then may go.
+async fn look_at_clock(shared: &Shared) -> Result<Timestamp, VaultError> {
     let look = shared.vaults.look_at_clock().await?;
     match look.step {
         ClockStep::Steady => {}
         ClockStep::Ahead(step) => tracing::warn!(
-            "the service was off, or its clock jumped ahead, by {} minutes: no recovery point expires for a day",
+            "the service was off, or its clock jumped ahead, by {} minutes: nothing expires by that time until it has run for a day more",
             step.as_mins()
         ),
         ClockStep::Back(step) => tracing::warn!(
@@ -132,24 +131,35 @@ async fn end_silent_jobs(shared: &Shared) -> Result<(), VaultError> {
 }
 
 async fn expire(shared: &Shared, believed: Timestamp) -> Result<(), VaultError> {
-    let expired = shared.vaults.expire(believed).await?;
-    for (item, point) in &expired.points {
+    let pass = shared.vaults.expire(believed).await?;
+    for (item, point) in &pass.gone {
         tracing::info!(%item, %point, "a recovery point has expired");
     }
-    shared.metrics.points_expired.inc_by(expired.points.len() as u64);
+    shared.metrics.points_expired.inc_by(pass.gone.len() as u64);
+    for (item, error) in &pass.failed {
+        tracing::error!(%item, %error, "could not let an item's recovery points expire: trying again");
+    }
     Ok(())
 }
 
 async fn purge_vaults(shared: &Shared, believed: Timestamp) -> Result<(), VaultError> {
-    for vault in shared.vaults.purge_vaults(believed).await? {
+    let pass = shared.vaults.purge_vaults(believed).await?;
+    for vault in &pass.gone {
         tracing::warn!(id = %vault.id, name = %vault.name, "a soft-deleted vault is gone: its days are over");
+    }
+    for (id, error) in &pass.failed {
+        tracing::error!(%id, %error, "could not purge a soft-deleted vault: trying again");
     }
     Ok(())
 }
 
 async fn purge(shared: &Shared, believed: Timestamp) -> Result<(), VaultError> {
-    for item in shared.vaults.purge(believed).await? {
+    let pass = shared.vaults.purge(believed).await?;
+    for item in &pass.gone {
         tracing::warn!(item = %item.id, name = %item.name, "a soft-deleted item is gone: its days are over");
+    }
+    for (item, error) in &pass.failed {
+        tracing::error!(%item, %error, "could not purge a soft-deleted item: trying again");
     }
     Ok(())
 }

@@ -7,11 +7,12 @@ use axum::Json;
 use axum::extract::{Extension, FromRequestParts, Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
 use strongroom_api::routes::RouteId;
 use strongroom_api::{ItemChange, SECURITY_PIN_HEADER, Secret, SecurityPin};
 use strongroom_db::NewAuditRow;
 use strongroom_model::{Permission, Place, VaultId};
-use strongroom_vault::{Actor, PinHash, VaultRow};
+use strongroom_vault::{Actor, PinHash, Pinned, VaultError, VaultRow};
 
 use crate::audit;
 use crate::gate::RequestId;
@@ -41,25 +42,91 @@ impl PinKey {
     }
 }
 
-/// The PIN that a request shows.
-pub(crate) struct ShownPin(Option<Secret>);
+/// What a machine asks for that takes a PIN. The gate writes down what accounts do; here an account does it through a machine.
+pub(crate) struct AtMachine {
+    pub(crate) machine: Machine,
+    shown: Option<Secret>,
+    request: RequestId,
+    peer: Peer,
+}
 
-impl ShownPin {
-    /// As the machine's vault keeps it.
-    pub(crate) fn hash(&self, shared: &Shared, machine: Machine) -> Option<PinHash> {
-        self.0.as_ref().map(|pin| shared.pins.hash(machine.vault, pin))
+impl AtMachine {
+    /// The PIN that it shows, as the machine's vault keeps it.
+    pub(crate) fn pin(&self, shared: &Shared) -> Option<PinHash> {
+        self.shown.as_ref().map(|pin| shared.pins.hash(self.machine.vault, pin))
+    }
+
+    /// Writes down what was done, for whoever got the PIN, or that it was wrong. `permission` is what a person would have
+    /// needed for it.
+    pub(crate) async fn write_down<T>(
+        &self,
+        shared: &Shared,
+        route: RouteId,
+        permission: Permission,
+        pinned: Result<Pinned<T>, VaultError>,
+    ) -> Answer<T> {
+        match pinned {
+            Ok(Pinned { done, by }) => {
+                self.write(shared, route, permission, by, route.route().status).await?;
+                Ok(done)
+            }
+            // Those that are not looked at any more are no guesses, and without end.
+            Err(error @ VaultError::PinRefused { .. }) if self.shown.is_some() => {
+                let refusal = refuse(error);
+                let name = self.machine.container.to_string();
+                let (by, status) = (Actor::Nobody { name }, refusal.0.code.status());
+                self.write(shared, route, permission, by, status).await?;
+                tracing::warn!(machine = %self.machine.container, "a machine showed a wrong security PIN");
+                Err(refusal)
+            }
+            Err(error) => Err(refuse(error)),
+        }
+    }
+
+    async fn write(
+        &self,
+        shared: &Shared,
+        route: RouteId,
+        permission: Permission,
+        actor: Actor,
+        status: u16,
+    ) -> Answer<()> {
+        let route = route.route();
+        let vault = shared.vaults.vault(self.machine.vault).await.map_err(refuse)?;
+        let line = NewAuditRow {
+            time: shared.clock.now(),
+            actor,
+            action: permission.action().unwrap_or_default().to_owned(),
+            method: route.method.to_string(),
+            path: audit::short(&format!("{}?machine={}", route.path, self.machine.container)),
+            scope: Place::vault(&vault.resource_group, vault.id).scope().clone(),
+            status,
+            peer: self.peer.0.ip().to_string(),
+            request: *self.request.0.as_bytes(),
+        };
+        shared.audit.write(shared, line).await;
+        Ok(())
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for ShownPin {
-    type Rejection = std::convert::Infallible;
+impl<S: Send + Sync> FromRequestParts<S> for AtMachine {
+    type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let shown = parts.headers.get(SECURITY_PIN_HEADER);
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let machine = Machine::from_request_parts(parts, state).await;
+        let request = Extension::from_request_parts(parts, state).await;
+        let peer = Extension::from_request_parts(parts, state).await;
         // What is no text is no PIN either: a wrong one.
-        Ok(Self(
-            shown.map(|value| Secret::new(value.to_str().unwrap_or_default().trim())),
-        ))
+        let shown = parts.headers.get(SECURITY_PIN_HEADER);
+        let shown = shown.map(|value| Secret::new(value.to_str().unwrap_or_default().trim()));
+        let Extension(request) = request.map_err(IntoResponse::into_response)?;
+        let Extension(peer) = peer.map_err(IntoResponse::into_response)?;
+        Ok(Self {
+            machine: machine.map_err(IntoResponse::into_response)?,
+            shown,
+            request,
+            peer,
+        })
     }
 }
 
@@ -99,81 +166,24 @@ fn random_pin() -> Secret {
 }
 
 /// `POST /api/v1/machine/delete-data`.
-pub(crate) async fn delete_data(
-    State(shared): State<Arc<Shared>>,
-    Extension(request): Extension<RequestId>,
-    Extension(peer): Extension<Peer>,
-    machine: Machine,
-    pin: ShownPin,
-) -> Answer<Json<ItemChange>> {
-    let pin = pin.hash(&shared, machine);
-    let deleted = shared.vaults.delete_own_data(machine.container, pin).await;
-    let deleted = deleted.map_err(refuse)?;
-    let done = Done {
-        route: RouteId::DeleteOwnData,
-        permission: Permission::ItemsDelete,
-        by: deleted.by,
-    };
-    done.write_down(&shared, machine, request, peer).await?;
-    tracing::warn!(machine = %machine.container, "a machine had its data deleted, with a security PIN");
-    Ok(Json(items::change(deleted.done)))
+pub(crate) async fn delete_data(State(shared): State<Arc<Shared>>, asked: AtMachine) -> Answer<Json<ItemChange>> {
+    let container = asked.machine.container;
+    let deleted = shared.vaults.delete_own_data(container, asked.pin(&shared)).await;
+    let (route, needed) = (RouteId::DeleteOwnData, Permission::ItemsDelete);
+    let done = asked.write_down(&shared, route, needed, deleted).await?;
+    tracing::warn!(machine = %container, "a machine had its data deleted, with a security PIN");
+    Ok(Json(items::change(done)))
 }
 
 /// `DELETE /api/v1/machine`.
-pub(crate) async fn unregister(
-    State(shared): State<Arc<Shared>>,
-    Extension(request): Extension<RequestId>,
-    Extension(peer): Extension<Peer>,
-    machine: Machine,
-    pin: ShownPin,
-) -> Answer<Json<ItemChange>> {
-    let pin = pin.hash(&shared, machine);
-    let gone = shared.vaults.unregister_oneself(machine.container, pin).await;
-    let gone = gone.map_err(refuse)?;
-    let done = Done {
-        route: RouteId::UnregisterMachine,
-        permission: Permission::ContainersDelete,
-        by: gone.by,
-    };
-    done.write_down(&shared, machine, request, peer).await?;
-    shared.calls.call(machine.container);
-    tracing::info!(machine = %machine.container, "a machine unregistered itself, with a security PIN");
-    Ok(Json(items::change(gone.done)))
-}
-
-/// What a machine did with a PIN. The gate writes down what accounts do; here an account did it through a machine.
-pub(crate) struct Done {
-    pub(crate) route: RouteId,
-    /// What a person would have needed for it.
-    pub(crate) permission: Permission,
-    /// Who got the PIN.
-    pub(crate) by: Actor,
-}
-
-impl Done {
-    pub(crate) async fn write_down(
-        self,
-        shared: &Shared,
-        machine: Machine,
-        RequestId(request): RequestId,
-        Peer(peer): Peer,
-    ) -> Answer<()> {
-        let route = self.route.route();
-        let vault = shared.vaults.vault(machine.vault).await.map_err(refuse)?;
-        let line = NewAuditRow {
-            time: shared.clock.now(),
-            actor: self.by,
-            action: self.permission.action().unwrap_or_default().to_owned(),
-            method: route.method.to_string(),
-            path: audit::short(&format!("{}?machine={}", route.path, machine.container)),
-            scope: Place::vault(&vault.resource_group, vault.id).scope().clone(),
-            status: route.status,
-            peer: peer.ip().to_string(),
-            request: *request.as_bytes(),
-        };
-        shared.audit.write(shared, line).await;
-        Ok(())
-    }
+pub(crate) async fn unregister(State(shared): State<Arc<Shared>>, asked: AtMachine) -> Answer<Json<ItemChange>> {
+    let container = asked.machine.container;
+    let gone = shared.vaults.unregister_oneself(container, asked.pin(&shared)).await;
+    let (route, needed) = (RouteId::UnregisterMachine, Permission::ContainersDelete);
+    let done = asked.write_down(&shared, route, needed, gone).await?;
+    shared.calls.call(container);
+    tracing::info!(machine = %container, "a machine unregistered itself, with a security PIN");
+    Ok(Json(items::change(done)))
 }
 
 #[cfg(test)]

@@ -109,10 +109,6 @@ pub(crate) async fn change(
         tracing::info!(user = %name, "changed a user's address");
     }
     let user = find(&shared, &name).await?;
-    if user.disabled {
-        let ended = shared.db.end_logins(user.id).await;
-        ended.map_err(|error| refuse(error.into()))?;
-    }
     Ok(Json(view(&shared, user).await?))
 }
 
@@ -133,6 +129,9 @@ pub(crate) async fn reset_one_time_passwords(
 ) -> Answer<StatusCode> {
     let user = find(&shared, &parse(&name)?).await?;
     let ended = shared.db.end_one_time_passwords(user.id).await;
+    ended.map_err(|error| refuse(error.into()))?;
+    // Who lost an authenticator may have lost what is signed in, too.
+    let ended = shared.db.end_sign_ins(user.id).await;
     ended.map_err(|error| refuse(error.into()))?;
     tracing::info!(user = user.name, "took the one-time passwords off a user");
     Ok(StatusCode::NO_CONTENT)

@@ -301,7 +301,7 @@ async fn a_digest_leaves_out_what_is_over() {
 #[tokio::test]
 async fn a_webhook_is_signed_and_tried_until_it_is_taken() {
     let receiver = Receiver::start(&[500, 302, 503]).await;
-    let mut scene = scene(NotifyOptions::default()).await;
+    let mut scene = scene(world::notify()).await;
     let change = ChangeNotifications {
         settings: NotificationSettings {
             webhook: Some(receiver.url.parse().unwrap()),
@@ -357,6 +357,73 @@ async fn a_webhook_is_signed_and_tried_until_it_is_taken() {
             assert!(!shows, "{} has the secret in the clear", path.display());
         }
     }
+}
+
+/// What a test of the webhook at this address says.
+async fn tested(scene: &Scene, webhook: &str) -> Option<String> {
+    let settings = NotificationSettings {
+        webhook: Some(webhook.parse().unwrap()),
+        ..NotificationSettings::default()
+    };
+    scene.told(settings).await;
+    let client = scene.administrator().await;
+    let mut results = client.test_notifications(&scene.vault).await.unwrap().results;
+    results.remove(0).error
+}
+
+/// Whoever may read a vault may name its webhook: the service is nobody's way into its own network.
+#[tokio::test]
+async fn a_webhook_does_not_lead_into_the_services_own_network() {
+    let receiver = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    receiver.set_nonblocking(true).unwrap();
+    let port = receiver.local_addr().unwrap().port();
+    let scene = scene(NotifyOptions::default()).await;
+    for address in [
+        format!("http://127.0.0.1:{port}/admin?x=1"),
+        format!("http://localhost:{port}/"),
+        format!("https://localhost:{port}/"),
+        format!("https://2130706433:{port}/"),
+        format!("https://[::ffff:127.0.0.1]:{port}/"),
+        format!("https://0.0.0.0:{port}/"),
+        "https://169.254.169.254/latest/meta-data".to_owned(),
+    ] {
+        let error = tested(&scene, &address).await.unwrap();
+        assert!(error.contains("webhook_networks"), "{address}: {error}");
+        let came = receiver.accept().unwrap_err();
+        assert_eq!(came.kind(), std::io::ErrorKind::WouldBlock, "{address}");
+    }
+    // So long that no server needs to be asked for it.
+    let unknown = format!("https://{}.invalid/", "x".repeat(64));
+    let error = tested(&scene, &unknown).await.unwrap();
+    assert!(error.contains("not found"), "{error}");
+}
+
+/// Where it may be called, the answer still tells little: nothing of ports, certificates and pages.
+#[tokio::test]
+async fn what_a_webhook_is_like_stays_in_the_log() {
+    let receiver = Receiver::start(&[403]).await;
+    let scene = scene(world::notify()).await;
+    assert_eq!(
+        tested(&scene, &receiver.url).await.unwrap(),
+        "the webhook answered 403 Forbidden"
+    );
+    assert_eq!(
+        tested(&scene, &receiver.url.replace("127.0.0.1", "localhost")).await,
+        None
+    );
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed_url = format!("https://{}/", closed.local_addr().unwrap());
+    drop(closed);
+    let own_url = format!("https://localhost:{}/", scene.world.service.address().port());
+    let no_tls = receiver.url.replace("http://", "https://");
+    let mut said = Vec::new();
+    for address in [closed_url, own_url, no_tls] {
+        said.push(tested(&scene, &address).await.unwrap());
+    }
+    said.dedup();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("nobody answered"), "{said:?}");
+    assert_eq!(receiver.calls().len(), 2);
 }
 
 fn verify(secret: &Secret, signature: &str, body: &[u8]) {

@@ -13,7 +13,7 @@ use world::browser::{Browser, body, headers, hidden, path_of, sent_on};
 use world::forms::{error, text};
 use world::issuer::Issuer;
 use world::people::{PASSWORD, totp};
-use world::raw::Reply;
+use world::raw::{ELSEWHERE, HERE, Reply};
 use world::real_provider::{RealProvider, Visitor};
 use world::scene::code;
 
@@ -359,7 +359,10 @@ async fn a_sign_in_belongs_to_the_browser_that_began_it() {
         .open(&format!("{back}&iss=https%3A%2F%2Fevil.example"))
         .await;
     refused(&page, 400, &["no answer of Example &lt;Corp&gt;"]);
-    // Five failures are free; what comes then costs patience, whatever it is.
+    // A hundred failures are free, as all people of a house may come from one address; what comes then costs patience.
+    for _ in 5..100 {
+        refused(&waiting.browser.open(&back).await, 400, &["gone through with already"]);
+    }
     refused(&waiting.browser.open(&back).await, 429, &["Too many"]);
     world.time.advance(SignedDuration::from_secs(61));
     refused(&waiting.browser.open(&back).await, 400, &["gone through with already"]);
@@ -375,6 +378,65 @@ async fn a_sign_in_belongs_to_the_browser_that_began_it() {
     world.time.advance(SignedDuration::from_mins(15));
     refused(&late.browser.open(&back).await, 400, &["took too long"]);
     assert_eq!(world.administrator().await.users().await.unwrap().users.len(), 1);
+}
+
+/// Behind one address are many people: that one of them fails is no hindrance to the others.
+#[tokio::test]
+async fn who_fails_does_not_shut_out_the_house() {
+    let issuer = Issuer::start().await;
+    let world = world_of(&issuer, |options| options.create_users = true).await;
+    let stray = Browser::new(&world);
+    for _ in 0..20 {
+        refused(&stray.open("/external/corp?state=x&code=y").await, 400, &["not begun"]);
+    }
+    let (page, told) = sign_in(&world, &issuer, "eve", json!({"preferred_username": "eve"})).await;
+    assert_eq!(page.status, 200, "{}", body(&page));
+    assert_eq!(world.whoami(&text(&told, "access_token")).await, "eve");
+}
+
+/// Whoever takes all the places that his network has takes them from nobody else.
+#[tokio::test]
+async fn a_stranger_does_not_take_everybodys_places() {
+    let issuer = Issuer::start().await;
+    let world = world_of(&issuer, |options| options.create_users = true).await;
+    let begin = async |address| {
+        let form = [("client_id", "cli")];
+        world
+            .form_from(address, "/api/v1/device_authorization", "", &form)
+            .await
+    };
+    let user_code = text(&begin(HERE).await, "user_code");
+    for number in 1..100 {
+        assert_eq!(begin(HERE).await.status, 200, "{number}");
+    }
+    let full = begin(HERE).await;
+    assert_eq!((full.status, full.code().as_deref()), (503, Some("Unavailable")));
+    let elsewhere = text(&begin(ELSEWHERE).await, "user_code");
+
+    let send = async |browser: &Browser<'_>, code: &str| {
+        let token = hidden(&browser.open("/device").await, "form_token");
+        let form = [
+            ("form_token", token.as_str()),
+            ("user_code", code),
+            ("provider", "corp"),
+        ];
+        browser.fill("/device", &form).await
+    };
+    let greedy = Browser::new(&world);
+    for number in 0..100 {
+        assert_eq!(send(&greedy, &user_code).await.status, 200, "{number}");
+    }
+    let full = send(&greedy, &user_code).await;
+    assert!(
+        full.status == 503 && body(&full).contains("Too many people"),
+        "{}",
+        body(&full)
+    );
+    let honest = Browser::at(&world, ELSEWHERE);
+    assert_eq!(send(&honest, &elsewhere).await.status, 200);
+    // Nor for ever.
+    world.time.advance(SignedDuration::from_mins(15));
+    assert_eq!(begin(HERE).await.status, 200);
 }
 
 #[tokio::test]

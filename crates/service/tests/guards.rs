@@ -183,6 +183,36 @@ async fn what_nobody_decides_or_does_ends() {
     assert!(late.to_string().contains("Expired"), "{late}");
 }
 
+/// What was asked for in a vault ends with it, and does not begin again when that is back.
+#[tokio::test]
+async fn what_was_asked_for_in_a_vault_that_goes_is_over() {
+    let two = Two::excepting(vec![GuardedOperation::DeleteData]).await;
+    let asked = two.ask(GuardedOperation::GetSecurityPin).await;
+    let allowed = two.allow(GuardedOperation::ReduceImmutability).await;
+    let people = &two.scene.people;
+    people.unregister_container(&vault(), &web()).await.unwrap();
+    let kept = people.delete_vault(&vault()).await.unwrap().kept.unwrap();
+    for is_back in [false, true] {
+        if is_back {
+            people.undelete_vault(kept.id).await.unwrap();
+        }
+        for one in [&asked, &allowed] {
+            for answer in [
+                two.eve.approve(&security(), &two_people(), one.id).await,
+                two.eve.deny(&security(), &two_people(), one.id).await,
+            ] {
+                assert_eq!(code(&answer.unwrap_err()), Code::ApprovalOver);
+            }
+        }
+    }
+    for one in [&asked, &allowed] {
+        assert_eq!(two.state(one).await, ApprovalState::Expired);
+    }
+    let alerts = people.alerts(&vault(), &AlertFilter::default()).await.unwrap().alerts;
+    let requested = alerts.iter().find(|alert| alert.kind == AlertKind::ApprovalRequested);
+    assert_eq!(requested.unwrap().state, AlertState::Resolved);
+}
+
 #[tokio::test]
 async fn a_machine_with_a_pin_needs_the_approval_of_who_got_it() {
     let two = Two::excepting(vec![GuardedOperation::GetSecurityPin]).await;

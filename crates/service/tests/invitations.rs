@@ -8,6 +8,7 @@ use strongroom_model::{Role, UserName};
 use strongroom_service::{MailTls, NotifyOptions};
 use world::World;
 use world::browser::{Browser, body, hidden};
+use world::forms::text;
 use world::people::PASSWORD;
 use world::raw::Reply;
 use world::receivers::{Sink, eventually};
@@ -165,7 +166,7 @@ async fn a_link_ends_with_its_time_with_the_next_one_and_with_the_account() {
         "",
         &[("grant_type", "password"), ("username", "eve"), ("password", NEW)],
     );
-    let refresh = world::forms::text(&refresh.await, "refresh_token");
+    let refresh = text(&refresh.await, "refresh_token");
     let third = handed_over(&world, &administrator.invite_user(&name("eve")).await.unwrap());
     assert!(opens(&world, "eve", NEW).await);
     assert_eq!(set(&world, &third, PASSWORD, PASSWORD).await.status, 200);
@@ -188,6 +189,82 @@ async fn a_link_ends_with_its_time_with_the_next_one_and_with_the_account() {
     administrator.change_user(&name("eve"), &disabled(false)).await.unwrap();
     administrator.delete_user(&name("eve")).await.unwrap();
     assert_eq!(set(&world, &shut, NEW, NEW).await.status, 400);
+}
+
+/// Whoever has the password allows a device code and waits with his question until the owner has set another one.
+#[tokio::test]
+async fn a_new_password_by_a_link_ends_what_is_about_to_become_a_session() {
+    let world = World::new().await;
+    world.user("eve", &[]).await;
+    let device_code = allowed_device_code(&world, "eve").await;
+    let administrator = world.administrator().await;
+    let link = handed_over(&world, &administrator.invite_user(&name("eve")).await.unwrap());
+    assert_eq!(set(&world, &link, NEW, NEW).await.status, 200);
+    assert_eq!(poll(&world, &device_code).await, (400, "expired_token".to_owned()));
+}
+
+/// The same when the owner changes it, the account is shut, or an administrator takes the one-time passwords off it.
+#[tokio::test]
+async fn whatever_ends_sessions_ends_what_is_about_to_become_one() {
+    let world = World::new().await;
+    let administrator = world.administrator().await;
+    let mine = world.user("eve", &[]).await;
+    let code = allowed_device_code(&world, "eve").await;
+    let change = format!("{{\"password\": \"{PASSWORD}\", \"new_password\": \"{NEW}\"}}");
+    let changed = world
+        .call("POST", "/api/v1/password", Some(&mine), change.as_bytes())
+        .await;
+    assert_eq!(changed.status, 200);
+    assert_eq!(poll(&world, &code).await.1, "expired_token");
+
+    world.user("bob", &[]).await;
+    let refresh = text(&world.sign_in("bob", &[]).await, "refresh_token");
+    let code = allowed_device_code(&world, "bob").await;
+    administrator.reset_one_time_passwords(&name("bob")).await.unwrap();
+    assert_eq!(poll(&world, &code).await.1, "expired_token");
+    assert_eq!(world.refresh(&refresh).await.code().as_deref(), Some("TokenExpired"));
+
+    world.user("carol", &[]).await;
+    let refresh = text(&world.sign_in("carol", &[]).await, "refresh_token");
+    let code = allowed_device_code(&world, "carol").await;
+    for disabled in [true, false] {
+        let change = ChangeUser {
+            disabled: Some(disabled),
+            ..ChangeUser::default()
+        };
+        administrator.change_user(&name("carol"), &change).await.unwrap();
+    }
+    assert_eq!(poll(&world, &code).await.1, "expired_token");
+    assert_eq!(world.refresh(&refresh).await.code().as_deref(), Some("TokenExpired"));
+}
+
+/// A device code that the user has allowed, and that no program has asked for yet.
+async fn allowed_device_code(world: &World, user: &str) -> String {
+    let begun = world
+        .form("/api/v1/device_authorization", "", &[("client_id", "cli")])
+        .await;
+    let browser = Browser::new(world);
+    let token = hidden(&browser.open("/device").await, "form_token");
+    let user_code = text(&begun, "user_code");
+    let form = [
+        ("form_token", token.as_str()),
+        ("user_code", &user_code),
+        ("username", user),
+        ("password", PASSWORD),
+        ("decision", "allow"),
+    ];
+    let done = browser.fill("/device", &form).await;
+    assert!(body(&done).contains("Signed in"), "{}", body(&done));
+    text(&begun, "device_code")
+}
+
+async fn poll(world: &World, device_code: &str) -> (u16, String) {
+    let form = [
+        ("grant_type", "device_code"),
+        ("client_id", "cli"),
+        ("device_code", device_code),
+    ];
+    world::forms::error(&world.token_form(&form).await)
 }
 
 #[tokio::test]

@@ -2,9 +2,12 @@
 
 mod world;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use jiff::SignedDuration;
-use strongroom_api::{AuditQuery, Client, Code, Secret, StopData, StopItem};
-use strongroom_model::{ItemState, Operation, Role};
+use strongroom_api::{AlertFilter, AlertView, AuditLine, AuditQuery, Client, Code, Secret, StopData, StopItem};
+use strongroom_db::{Db, PinLimits, PinTried};
+use strongroom_model::{AlertKind, AlertSeverity, ItemState, Operation, Role, VaultId};
+use strongroom_service::Service;
 use world::objects::{key_set, key_set_id};
 use world::scene::{Scene, code, under, vault};
 use world::{World, machine_name};
@@ -17,6 +20,21 @@ async fn pin(people: &Client) -> Secret {
 fn other(pin: &Secret) -> Secret {
     let number: u32 = pin.reveal().parse().unwrap();
     Secret::new(format!("{:06}", (number + 1) % 1_000_000))
+}
+
+/// The lines of the audit log about paths with this in them.
+async fn lines(people: &Client, part: &str) -> Vec<AuditLine> {
+    let mut lines = people.audit(&AuditQuery::default()).await.unwrap().lines;
+    lines.retain(|line| line.path.contains(part));
+    lines
+}
+
+async fn alerts(people: &Client) -> Vec<AlertView> {
+    let filter = AlertFilter {
+        kind: Some(AlertKind::PinGuessed),
+        ..AlertFilter::default()
+    };
+    people.alerts(&vault(), &filter).await.unwrap().alerts
 }
 
 async fn refused(machine: &Client, pin: &Secret) -> Code {
@@ -60,7 +78,8 @@ async fn a_machine_deletes_its_data_with_a_pin_and_only_so() {
 
     // It is written down for whom it was done.
     let lines = scene.people.audit(&AuditQuery::default()).await.unwrap().lines;
-    let written = lines.iter().find(|line| line.path.contains("delete-data")).unwrap();
+    let mut of_pins = lines.iter().filter(|line| line.path.contains("delete-data"));
+    let written = of_pins.find(|line| line.status == 200).unwrap();
     assert_eq!(written.name, "admin");
     assert!(written.action.ends_with("protectedItems/delete"), "{written:?}");
     assert!(written.path.contains(&scene.machine.registered.container.to_string()));
@@ -88,8 +107,9 @@ async fn a_machine_unregisters_itself_with_a_pin_and_only_so() {
     let lines = scene.people.audit(&AuditQuery::default()).await.unwrap().lines;
     let written = lines
         .iter()
-        .find(|line| line.path.starts_with("/api/v1/machine?"))
+        .find(|line| line.path.starts_with("/api/v1/machine?") && line.status == 200)
         .unwrap();
+    assert_eq!(written.name, "admin");
     assert!(written.action.ends_with("registeredIdentities/delete"), "{written:?}");
 }
 
@@ -131,11 +151,28 @@ async fn who_guesses_is_shut_out_and_others_are_not() {
     for _ in 0..3 {
         assert_eq!(refused(thief, &wrong).await, Code::SecurityPinRefused);
     }
+    // Each guess is written down, and the owners are told.
+    let written = lines(&scene.people, "delete-data").await;
+    assert_eq!(written.len(), 3);
+    let container = scene.machine.registered.container.to_string();
+    assert!(
+        written
+            .iter()
+            .all(|line| line.status == 403 && line.kind.is_none() && line.path.contains(&container))
+    );
+    let raised = alerts(&scene.people).await;
+    let [alert] = &raised[..] else { panic!("{raised:?}") };
+    assert_eq!(
+        (alert.code.as_str(), alert.severity),
+        ("MachineShutOut", AlertSeverity::Warning)
+    );
+    assert!(alert.message.starts_with("web showed wrong"), "{alert:?}");
     // From now on not even the right one is looked at.
     let shut = thief.delete_own_data(&pin).await.unwrap_err();
     assert_eq!(code(&shut), Code::TooManyAttempts);
     let wait = shut.problem().unwrap().retry_after_seconds.unwrap();
     assert!((3590..=3601).contains(&wait), "{wait}");
+    assert_eq!(lines(&scene.people, "delete-data").await.len(), 3, "that was no guess");
     honest.client.delete_own_data(&pin).await.unwrap();
     // After an hour it may try again.
     scene.world.time.advance(SignedDuration::from_mins(61));
@@ -154,7 +191,30 @@ async fn guesses_of_many_machines_void_a_pin() {
         let thief = scene.world.machine(&credentials, &format!("thief-{number}")).await;
         assert_eq!(refused(&thief.client, &wrong).await, Code::SecurityPinRefused);
     }
+    let raised = alerts(&scene.people).await;
+    let [alert] = &raised[..] else { panic!("{raised:?}") };
+    assert_eq!(alert.code, "PinVoid");
+    assert!(alert.message.contains("thief-4 the last"), "{alert:?}");
     assert_eq!(refused(&scene.machine.client, &pin).await, Code::SecurityPinRefused);
+}
+
+/// One who mistypes, or comes without a PIN, alarms nobody.
+#[tokio::test]
+async fn a_slip_is_written_down_and_raises_nothing() {
+    let scene = Scene::new().await;
+    let token = scene.world.machine_token(&scene.machine).await;
+    let path = "/api/v1/machine/delete-data";
+    assert_eq!(scene.world.call("POST", path, Some(&token), b"").await.status, 403);
+    assert_eq!(lines(&scene.people, "delete-data").await.len(), 0);
+    let pin = pin(&scene.people).await;
+    for _ in 0..2 {
+        assert_eq!(
+            refused(&scene.machine.client, &other(&pin)).await,
+            Code::SecurityPinRefused
+        );
+    }
+    assert_eq!(lines(&scene.people, "delete-data").await.len(), 2);
+    assert!(alerts(&scene.people).await.is_empty());
 }
 
 /// Many at once are bound like one after the other.
@@ -193,6 +253,12 @@ async fn another_passphrase_needs_a_pin_and_registering_does_not() {
     assert_eq!(code(&refused), Code::SecurityPinRefused);
     let pin = pin(&scene.people).await;
     machine.client.add_key_set(id, object, Some(&pin)).await.unwrap();
+    // That is written down for whoever got the PIN; the first one, of which nobody knew, is not.
+    let written = lines(&scene.people, "/key-sets/").await;
+    let [line] = &written[..] else { panic!("{written:?}") };
+    assert_eq!((line.name.as_str(), line.status), ("admin", 204));
+    assert!(line.path.contains(&machine.registered.container.to_string()));
+    assert!(line.action.ends_with("certificates/write"), "{line:?}");
     // One that joined a key set has its passphrase too.
     let credentials = scene.people.issue_credentials(&vault()).await.unwrap();
     let friend = scene.world.machine(&credentials, "friend").await;
@@ -210,27 +276,73 @@ async fn another_passphrase_needs_a_pin_and_registering_does_not() {
     again.client.add_key_set(id, object, None).await.unwrap();
 }
 
+/// What anybody could compute of a PIN who tries all million of them: digits and vault, by each hash, in either order.
+fn without_a_key(pin: &Secret, vault: VaultId) -> Vec<[u8; 32]> {
+    let digits = pin.reveal().as_bytes();
+    let mut texts = vec![digits.to_vec()];
+    for beside in [
+        vault.as_bytes().to_vec(),
+        vault.to_string().into_bytes(),
+        b"main".to_vec(),
+    ] {
+        texts.push([&beside[..], digits].concat());
+        texts.push([digits, &beside[..]].concat());
+    }
+    let mut guesses = Vec::new();
+    for text in texts {
+        guesses.push(*blake3::hash(&text).as_bytes());
+        guesses.push(digest(&SHA256, &text).as_ref().try_into().unwrap());
+        let mut plain = [0; 32];
+        plain[..text.len().min(32)].copy_from_slice(&text[..text.len().min(32)]);
+        guesses.push(plain);
+    }
+    guesses
+}
+
 #[tokio::test]
 async fn the_database_does_not_tell_the_pin_and_a_restart_does_not_change_it() {
-    let scene = Scene::new().await;
-    let pin = pin(&scene.people).await;
-    let folder = scene.world.data();
-    let texts = |pin: &str| {
-        let plain = blake3::hash(pin.as_bytes());
-        [pin.as_bytes().to_vec(), plain.as_bytes().to_vec()]
+    let Scene { world, machine, people } = Scene::new().await;
+    let pin = pin(&people).await;
+    let World {
+        folder,
+        clock,
+        time,
+        service,
+    } = world;
+    service.stop().await;
+    let options = world::options(&folder.path().join("data"));
+    let db = match &options.database {
+        Some(address) => Db::open(address).await.unwrap(),
+        None => Db::open_file(&options.data.join("strongroom.db")).await.unwrap(),
     };
-    for entry in std::fs::read_dir(&folder).unwrap() {
-        let path = entry.unwrap().path();
-        if !path.is_file() {
-            continue;
-        }
-        let bytes = std::fs::read(&path).unwrap();
-        // Six digits may be anywhere by chance: the hash of them may not.
-        let hash = &texts(pin.reveal())[1];
-        assert!(!bytes.windows(32).any(|part| part == &hash[..]), "{}", path.display());
-    }
-    let Scene { world, machine, .. } = scene;
-    let world = world.restart().await;
+    let limits = PinLimits {
+        per_pin: 5,
+        per_machine: 3,
+        shut_for: SignedDuration::from_hours(1),
+    };
+    let registered = &machine.registered;
+    let mut kept = None;
+    let look = |hash: &[u8; 32]| {
+        kept = Some(*hash);
+        false
+    };
+    let tried = db
+        .try_pin(registered.vault, registered.container, limits, clock.now(), look)
+        .await;
+    assert_eq!(tried.unwrap(), PinTried::Wrong);
+    db.close().await;
+    let kept = kept.expect("there is a PIN");
+    let without_a_key = without_a_key(&pin, registered.vault);
+    assert!(!without_a_key.contains(&kept));
+    assert!(!kept.windows(6).any(|part| part == pin.reveal().as_bytes()));
+
+    let service = Service::start(options, clock.clone()).await.unwrap();
+    let world = World {
+        folder,
+        clock,
+        time,
+        service,
+    };
     let sign_in = strongroom_api::SignIn::Machine {
         container: machine.registered.container,
         key: machine.key,

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use strongroom_db::{AlertQuery, AlertRow, NotificationsRow};
-use strongroom_model::{AlertId, AlertKind, AlertState, Notice, NotificationSettings, VaultId};
+use strongroom_model::{AlertId, AlertKind, AlertState, NotificationSettings, VaultId};
 
 use crate::{VaultError, Vaults};
 
@@ -88,24 +88,10 @@ impl Vaults {
         Ok(missed)
     }
 
-    /// Raises an alert in every vault: the service was off, or its clock jumped ahead.
-    pub async fn raise_clock_jumped(&self, ahead: SignedDuration, until: Timestamp) -> Result<(), VaultError> {
-        let notice = Notice::clock_jumped(ahead, until);
-        for vault in self.db().vaults().await? {
-            self.db().raise_in_vault(vault.id, &notice, self.now()).await?;
-        }
-        Ok(())
-    }
-
-    /// Resolves those alerts when nothing waits for the clock any more.
+    /// Resolves the alerts of a clock that jumped, when none of its time is doubted any more.
     pub async fn resolve_clock_jumped(&self) -> Result<(), VaultError> {
         let now = self.now();
         Ok(self.db().resolve_kind(AlertKind::ClockJumped, now, now).await?)
-    }
-
-    /// Has everything delivered at the next look, after a clock that ran ahead was set back.
-    pub async fn deliver_anew(&self) -> Result<(), VaultError> {
-        Ok(self.db().deliver_anew(self.now()).await?)
     }
 
     /// Forgets alerts that had not stood for so long at that moment, which is believed, and deliveries that were over a

@@ -8,7 +8,7 @@ use strongroom_db::{ItemQuery, VaultRow, VaultSoftDeleted, VaultUndeleted};
 use strongroom_model::{SoftDelete, VaultId};
 
 use crate::items::{days_from, refuse_deletion};
-use crate::{VaultError, VaultInfo, Vaults};
+use crate::{Pass, VaultError, VaultInfo, Vaults};
 
 /// So many items, or vaults, are looked at at a time.
 const BATCH: u32 = 200;
@@ -85,15 +85,30 @@ impl Vaults {
 
     /// Deletes soft-deleted vaults whose days were over at that moment, which is believed: what is in them, their
     /// objects, and then the vaults. A crash between leaves the rest to the next call.
-    pub async fn purge_vaults(&self, now: Timestamp) -> Result<Vec<VaultRow>, VaultError> {
-        let mut purged = Vec::new();
-        for vault in self.db().vaults_to_purge(now, BATCH).await? {
-            if self.db().empty_vault(vault.id, now).await? {
-                self.delete_objects(&vault).await?;
-                self.db().forget_purged_vault(vault.id).await?;
-                purged.push(vault);
+    pub async fn purge_vaults(&self, now: Timestamp) -> Result<Pass<VaultId, VaultRow>, VaultError> {
+        let mut pass = Pass::new();
+        while let Some(skip) = pass.skip() {
+            let vaults = self.db().vaults_to_purge(now, skip, BATCH).await?;
+            if vaults.is_empty() {
+                break;
+            }
+            for vault in vaults {
+                let purged = self.purge_vault(&vault, now).await;
+                if let Some(true) = pass.note(vault.id, purged) {
+                    pass.gone.push(vault);
+                }
             }
         }
-        Ok(purged)
+        Ok(pass)
+    }
+
+    /// `false`: its time has not come, or somebody brought it back.
+    async fn purge_vault(&self, vault: &VaultRow, now: Timestamp) -> Result<bool, VaultError> {
+        if !self.db().empty_vault(vault.id, now).await? {
+            return Ok(false);
+        }
+        self.delete_objects(vault).await?;
+        self.db().forget_purged_vault(vault.id).await?;
+        Ok(true)
     }
 }

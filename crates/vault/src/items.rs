@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use strongroom_db::{
-    Actor, AgingItem, ItemNext, ItemQuery, ItemRow, JobReport, JobRow, NextPolicy, PointRow, PointsOf,
+    Actor, AgingItem, ItemNext, ItemQuery, ItemRow, ItemSeen, JobReport, JobRow, NextPolicy, PointRow, PointsOf,
 };
 use strongroom_model::policy::{Aging, Kept, Policy, Verdict, verdicts};
 use strongroom_model::{
@@ -12,6 +12,11 @@ use strongroom_model::{
 
 use crate::guards::{Subject, Wish};
 use crate::{VaultError, Vaults};
+
+/// Why an item without a policy gets none in an immutable vault once it has points, and what to do instead.
+const FOR_EVER: &str = "it has recovery points that no policy lets go, so that they are kept for ever, and no policy \
+    would keep them as long; register the machine under another name, which makes a new item, and put that under the \
+    policy; or, while the vault is not locked, switch its immutability off first";
 
 /// How backups of an item are stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +100,6 @@ impl Vaults {
                 item: item.workload,
             });
         }
-        let settings = self.vault(item.vault).await?.settings;
         let present = self.db().aging_item(item.id).await?.and_then(|aging| aging.policy);
         let lowered = is_lowered(item, present.as_ref(), &row.policy);
         let operations: &[_] = match lowered {
@@ -108,14 +112,16 @@ impl Vaults {
             operations,
             subject: &Subject::Item(Box::new(item.clone())),
         };
-        let decide = move |item: &ItemRow, present: Option<&Policy>, given: Option<&Policy>| {
+        let decide = move |seen: &ItemSeen<'_>| {
+            let item = seen.item;
             allows(item, ItemChange::Protect, version)?;
-            if let (Some(present), Some(given)) = (present, given) {
-                refuse_lowering(&settings, present, given)?;
-            }
-            // One of the policies, or the item, is not any more what it was when it was seen whether somebody has to be asked.
-            if !lowered && given.is_some_and(|given| is_lowered(item, present, given)) {
-                return Err(VaultError::OtherVersion { version: item.version });
+            if let Some(given) = seen.given {
+                refuse_lowering(seen, given)?;
+                // One of the policies, or the item, is not any more what it was when it was seen whether somebody has to be
+                // asked.
+                if !lowered && is_lowered(item, seen.aging.policy.as_ref(), given) {
+                    return Err(VaultError::OtherVersion { version: item.version });
+                }
             }
             let has_points = item.latest_point.is_some();
             let state = match item.state {
@@ -157,14 +163,15 @@ impl Vaults {
             operations: &[operation],
             subject: &Subject::Item(Box::new(item.clone())),
         };
-        let settings = self.vault(item.vault).await?.settings;
         let now = self.now();
         if how == Stop::Delete {
-            self.check_immutable(item, &settings, now).await?;
+            self.check_immutable(item, now).await?;
         }
-        let decide = {
-            let settings = settings.clone();
-            move |item: &ItemRow, _: Option<&Policy>, _: Option<&Policy>| stopped(item, how, version, &settings, now)
+        let decide = move |seen: &ItemSeen<'_>| {
+            if how == Stop::Delete {
+                refuse_deletion(seen.aging, seen.settings, now)?;
+            }
+            stopped(seen.item, how, version, seen.settings, now)
         };
         let changed = async {
             let changed = self.db().change_item(item.id, None, now, decide).await?;
@@ -177,18 +184,24 @@ impl Vaults {
             Stop::Retain | Stop::RetainByPolicy => Operation::DisableBackup,
         };
         let job = self.note_done(item.id, operation).await?;
-        let is_gone = how == Stop::Delete && settings.soft_delete == SoftDelete::Disabled;
-        if is_gone {
-            self.db().purge_item(item.id, now).await?;
-        }
-        let item = (!is_gone).then_some(changed);
+        let item = self.unless_gone(changed, now).await?;
         Ok(ItemChanged { item, job })
+    }
+
+    /// Purges an item that was deleted at this very moment for no days. One that was deleted before waits for a time
+    /// that is believed, whatever the clock says now. Returns the item, if it stays.
+    pub(crate) async fn unless_gone(&self, item: ItemRow, now: Timestamp) -> Result<Option<ItemRow>, VaultError> {
+        let is_now = item.deleted == Some(now) && item.purge_at == Some(now);
+        match is_now && self.db().purge_item(item.id, now).await? {
+            true => Ok(None),
+            false => Ok(Some(item)),
+        }
     }
 
     /// Brings a soft-deleted item back, stopped with its data retained.
     pub async fn undelete(&self, item: &ItemRow, version: Option<u64>) -> Result<ItemChanged, VaultError> {
-        let decide = move |item: &ItemRow, _: Option<&Policy>, _: Option<&Policy>| {
-            allows(item, ItemChange::Undelete, version)?;
+        let decide = move |seen: &ItemSeen<'_>| {
+            allows(seen.item, ItemChange::Undelete, version)?;
             Ok::<_, VaultError>(ItemNext {
                 state: ItemState::ProtectionStopped,
                 policy: NextPolicy::Same,
@@ -201,18 +214,15 @@ impl Vaults {
         Ok(ItemChanged { item: Some(item), job })
     }
 
-    /// Refuses if the vault is immutable and the item has points whose time has not come.
-    async fn check_immutable(
-        &self,
-        item: &ItemRow,
-        settings: &VaultSettings,
-        now: Timestamp,
-    ) -> Result<(), VaultError> {
+    /// Refuses what will be refused in the end, before a second person is asked for it in vain: the vault is immutable and
+    /// the item has points whose time has not come.
+    async fn check_immutable(&self, item: &ItemRow, now: Timestamp) -> Result<(), VaultError> {
+        let settings = self.vault(item.vault).await?.settings;
         if !settings.is_immutable() {
             return Ok(());
         }
         let aging = self.db().aging_item(item.id).await?.ok_or(VaultError::ItemNotFound)?;
-        refuse_deletion(&aging, settings, now)
+        refuse_deletion(&aging, &settings, now)
     }
 
     /// Ends what is queued for a stopped item, and tells its machine to stop what it does.
@@ -328,12 +338,19 @@ fn is_lowered(item: &ItemRow, present: Option<&Policy>, given: &Policy) -> bool 
     }
 }
 
-fn refuse_lowering(settings: &VaultSettings, present: &Policy, given: &Policy) -> Result<(), VaultError> {
-    let lowered = present.lowered_by(given);
-    match settings.is_immutable() && !lowered.is_empty() {
-        true => Err(VaultError::Immutable {
-            why: lowered.join(", "),
-        }),
-        false => Ok(()),
+/// Refuses a policy under which points would be kept less long, if the vault is immutable. Those of an item that has no
+/// policy are kept for ever, and no policy keeps them as long.
+fn refuse_lowering(seen: &ItemSeen<'_>, given: &Policy) -> Result<(), VaultError> {
+    if !seen.settings.is_immutable() {
+        return Ok(());
+    }
+    let why = match &seen.aging.policy {
+        Some(present) => present.lowered_by(given).join(", "),
+        None if seen.aging.points.is_empty() => String::new(),
+        None => FOR_EVER.to_owned(),
+    };
+    match why.is_empty() {
+        true => Ok(()),
+        false => Err(VaultError::Immutable { why }),
     }
 }

@@ -186,11 +186,6 @@ impl Vaults {
         Ok(self.db().machines_called(since).await?)
     }
 
-    /// Plans all schedules anew, after a clock that ran ahead was set back.
-    pub async fn plan_anew(&self) -> Result<(), VaultError> {
-        Ok(self.db().plan_anew(self.now()).await?)
-    }
-
     /// Ends jobs of which nothing was heard for `silence`: as failed, or as done if their recovery point exists.
     pub async fn fail_silent_jobs(&self, silence: SignedDuration) -> Result<Vec<JobRow>, VaultError> {
         let now = self.now();

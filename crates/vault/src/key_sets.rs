@@ -7,7 +7,7 @@ use strongroom_format::point::point_digest;
 use strongroom_model::{ContainerId, KeySetId};
 
 use crate::damage::read_whole;
-use crate::{Damage, PinHash, VaultError, Vaults, key_set_key};
+use crate::{Damage, PinHash, Pinned, VaultError, Vaults, key_set_key};
 
 /// How many key sets one machine may add. It makes a new one when none opens, so one is usual.
 pub const KEY_SETS_PER_CONTAINER_MAX: u64 = 16;
@@ -43,29 +43,31 @@ impl Vaults {
     }
 
     /// Adds a key set that the machine made, and makes the machine its first member. The same bytes again are fine. After
-    /// the one that it chose when it was registered, another one is a change of passphrase, and needs a PIN.
+    /// the one that it chose when it was registered, another one is a change of passphrase, and needs a PIN: then it is
+    /// returned by whose.
     pub async fn add_key_set(
         &self,
         container: ContainerId,
         id: KeySetId,
         bytes: Bytes,
         pin: Option<PinHash>,
-    ) -> Result<(), VaultError> {
+    ) -> Result<Option<Pinned<()>>, VaultError> {
         let object = parse(id, &bytes)?;
         let vault = self.container(container).await?.vault;
         let digest = point_digest(&bytes);
         let _gate = self.0.gates.enter(id.as_bytes()).await;
         if let Some(row) = self.db().key_set(vault, id).await? {
-            return same(row, digest);
+            return same(row, digest).map(|()| None);
         }
         // Before the object is stored: otherwise a machine could fill the vault with objects that have no row.
         if self.db().key_sets_added_by(container).await? >= KEY_SETS_PER_CONTAINER_MAX {
             return Err(too_many());
         }
         let further = self.db().is_keyed(container).await?;
-        if further {
-            self.use_pin(container, pin).await?;
-        }
+        let pinned = match further {
+            true => Some(self.use_pin(container, pin).await?),
+            false => None,
+        };
         let new = NewKeySet {
             row: KeySetRow {
                 id,
@@ -81,8 +83,8 @@ impl Vaults {
         let store = self.store(vault).await?;
         store.put(&key_set_key(id), bytes).await?;
         match self.db().add_key_set(vault, new).await? {
-            KeySetAdded::Added => Ok(()),
-            KeySetAdded::Exists(row) => same(row, digest),
+            KeySetAdded::Added => Ok(pinned.map(|by| Pinned { done: (), by })),
+            KeySetAdded::Exists(row) => same(row, digest).map(|()| None),
             KeySetAdded::TooMany => Err(too_many()),
             // Two at once: only one can be the first.
             KeySetAdded::Further => Err(VaultError::PinRefused {

@@ -57,11 +57,11 @@ mod sessions;
 mod vaults;
 mod walk;
 
-pub use clock::{ClockLook, ClockStep};
+pub use clock::ClockLook;
 pub use commit::Committed;
 pub use damage::Damage;
 pub use error::VaultError;
-pub use expire::Expired;
+pub use expire::Pass;
 pub use fetch::{FetchStream, Fetched};
 pub use fresh::Entropy;
 pub use guards::Subject;

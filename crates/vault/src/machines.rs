@@ -1,10 +1,9 @@
 //! Registration of machines, and its end.
 
 use jiff::Timestamp;
-use strongroom_db::{Actor, AgingItem, ItemLeft, ItemRow, JobReport, NewContainer};
+use strongroom_db::{Actor, ItemLeft, ItemSeen, JobReport, NewContainer};
 use strongroom_model::{
-    ContainerId, GuardedOperation, ItemId, ItemState, JobError, JobState, MachineName, Operation, SoftDelete, Trigger,
-    VaultId, VaultSettings,
+    ContainerId, GuardedOperation, ItemId, ItemState, JobError, JobState, MachineName, Operation, Trigger, VaultId,
 };
 
 use crate::guards::{Subject, Wish};
@@ -71,11 +70,12 @@ impl Vaults {
             operations,
             subject: &Subject::Item(Box::new(item)),
         };
-        self.guarded(wish, self.unregister_approved(container)).await
+        let is_free = operations.is_empty();
+        self.guarded(wish, self.unregister_approved(container, is_free)).await
     }
 
-    async fn unregister_approved(&self, container: &Container) -> Result<ItemChanged, VaultError> {
-        let settings = self.vault(container.vault).await?.settings;
+    /// `is_free`: nobody was asked, as nothing was seen that would be taken away.
+    async fn unregister_approved(&self, container: &Container, is_free: bool) -> Result<ItemChanged, VaultError> {
         let job = self.new_job(
             container.item,
             Operation::UnRegister,
@@ -86,28 +86,31 @@ impl Vaults {
             errors: vec![ended()],
             ..JobReport::default()
         };
-        let decide = {
-            let settings = settings.clone();
-            move |item: &ItemRow, aging: &AgingItem| left(item, aging, &settings, job.now)
+        let decide = move |seen: &ItemSeen<'_>| match left(seen, job.now)? {
+            ItemLeft::Changed(_) if is_free => Err(VaultError::OtherVersion {
+                version: seen.item.version,
+            }),
+            left => Ok(left),
         };
         let unregistered = self
             .db()
             .unregister_container(container.id, job, &report, decide)
             .await?;
-        let mut item = unregistered.ok_or(VaultError::ContainerNotFound)??;
+        let item = unregistered.ok_or(VaultError::ContainerNotFound)??;
         let told = self.db().job(job.id).await?.ok_or(VaultError::JobNotFound)?;
-        if let Some(deleted) = item.take_if(|_| settings.soft_delete == SoftDelete::Disabled)
-            && !self.db().purge_item(deleted.id, job.now).await?
-        {
-            // It was soft-deleted before, when the vault had that on.
-            item = Some(deleted);
-        }
+        let item = match item {
+            None => None,
+            Some(item) => self.unless_gone(item, job.now).await?,
+        };
         Ok(ItemChanged { item, job: told })
     }
 }
 
 /// What becomes of the item of a machine that goes.
-fn left(item: &ItemRow, aging: &AgingItem, settings: &VaultSettings, now: Timestamp) -> Result<ItemLeft, VaultError> {
+fn left(seen: &ItemSeen<'_>, now: Timestamp) -> Result<ItemLeft, VaultError> {
+    let &ItemSeen {
+        item, aging, settings, ..
+    } = seen;
     if item.deleted.is_some() {
         return Ok(ItemLeft::Same);
     }

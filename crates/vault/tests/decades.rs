@@ -37,21 +37,36 @@ struct Expected {
     kept: BTreeMap<PointId, Kept>,
     /// When somebody last looked at the clock.
     seen: Timestamp,
-    /// Nothing expires before.
-    pause: Option<Timestamp>,
+    /// How long nobody had looked, and how long is to be looked until that counts.
+    unseen: Vec<(SignedDuration, SignedDuration)>,
 }
 
 impl Expected {
-    /// A look at the clock. Returns whether anything may expire.
-    fn look(&mut self, now: Timestamp) -> bool {
-        if now.duration_since(self.seen) > JUMP {
-            self.pause = Some(now + DAY);
-        } else if self.seen.duration_since(now) > JUMP {
-            self.pause = None;
-            self.settled = self.settled.min(now);
-        }
+    /// A look at the clock. Returns the time by which things may expire.
+    fn look(&mut self, now: Timestamp) -> Timestamp {
+        let before = self.believed();
+        let step = now.duration_since(self.seen);
         self.seen = now;
-        self.pause.is_none_or(|pause| pause <= now)
+        if step > JUMP {
+            self.unseen.push((step, DAY));
+        } else if step < -JUMP {
+            self.settled = self.settled.min(now);
+            while self.believed() < before.min(now) {
+                let short = before.min(now).duration_since(self.believed());
+                let (unseen, wait) = self.unseen.pop().unwrap();
+                if unseen > short {
+                    self.unseen.push((unseen - short, wait));
+                }
+            }
+        } else {
+            self.unseen.iter_mut().for_each(|(_, wait)| *wait -= step);
+            self.unseen.retain(|(_, wait)| wait.is_positive());
+        }
+        self.believed()
+    }
+
+    fn believed(&self) -> Timestamp {
+        self.unseen.iter().fold(self.seen, |at, (unseen, _)| at - *unseen)
     }
 
     fn succeed(&mut self, point: PointId, due: Timestamp, created: Timestamp) {
@@ -127,7 +142,7 @@ impl Life {
                 settled: now,
                 kept: BTreeMap::new(),
                 seen: now,
-                pause: None,
+                unseen: Vec::new(),
             },
             counts: Counts::default(),
             next_check: now,
@@ -140,47 +155,39 @@ impl Life {
         self.world.time.now()
     }
 
-    /// Whether anything may expire, which the service and the second reading must agree on.
-    async fn look_at_clock(&mut self) -> bool {
+    /// The time by which things may expire, which the service and the second reading must agree on.
+    async fn look_at_clock(&mut self) -> Timestamp {
         let now = self.now();
         let look = self.world.vaults.look_at_clock().await.unwrap();
-        let may_expire = self.expected.look(now);
-        assert_eq!(look.believed, may_expire.then_some(now), "at {now}");
-        may_expire
+        let believed = self.expected.look(now);
+        assert_eq!(look.believed, believed, "at {now}");
+        believed
     }
 
     /// What the service does at each look.
     async fn look(&mut self) {
-        let may_expire = self.look_at_clock().await;
+        let believed = self.look_at_clock().await;
         let now = self.now();
         let vaults = &self.world.vaults;
-        if may_expire {
-            let before = self.expected.kept.clone();
-            self.expected.expire(now);
-            // A clock that jumps just now has not been believed.
-            self.world.time.set(now.checked_add(DAY * 2000).unwrap());
-            let mut gone: Vec<PointId> = vaults
-                .expire(now)
-                .await
-                .unwrap()
-                .points
-                .into_iter()
-                .map(|(_, point)| point)
-                .collect();
-            self.world.time.set(now);
-            gone.sort();
-            let should: Vec<PointId> = before
-                .into_keys()
-                .filter(|id| !self.expected.kept.contains_key(id))
-                .collect();
-            assert_eq!(gone, should, "at {now}");
-        }
+        let before = self.expected.kept.clone();
+        self.expected.expire(believed);
+        // A clock that jumps just now has not been believed.
+        self.world.time.set(now.checked_add(DAY * 2000).unwrap());
+        let pass = vaults.expire(believed).await.unwrap();
+        let mut gone: Vec<PointId> = pass.gone.into_iter().map(|(_, point)| point).collect();
+        self.world.time.set(now);
+        gone.sort();
+        let should: Vec<PointId> = before
+            .into_keys()
+            .filter(|id| !self.expected.kept.contains_key(id))
+            .collect();
+        assert_eq!(gone, should, "at {now}");
         vaults.dispatch().await.unwrap();
         self.counts.looks += 1;
         self.counts.decisions += self.expected.kept.len() as u64;
         if now >= self.next_check {
             self.next_check = now + DAY * 7;
-            self.check(may_expire).await;
+            self.check(believed == now).await;
         }
     }
 

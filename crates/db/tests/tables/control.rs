@@ -37,7 +37,7 @@ async fn protect(db: &Db, item: ItemId, policy: &str) -> ItemRow {
         deleted: None,
     };
     let changed = db
-        .change_item(item, Some(&name(policy)), now(), |_, _, _| Ok::<_, Never>(next))
+        .change_item(item, Some(&name(policy)), now(), |_| Ok::<_, Never>(next))
         .await;
     changed.unwrap().unwrap().unwrap()
 }
@@ -104,7 +104,7 @@ pub async fn policies_have_versions_and_are_kept_while_used(db: Db) {
         deleted: None,
     };
     let changed = db
-        .change_item(web.item, None, later(20), |_, _, _| Ok::<_, Never>(stopped))
+        .change_item(web.item, None, later(20), |_| Ok::<_, Never>(stopped))
         .await;
     assert_eq!(changed.unwrap().unwrap().unwrap().next_due, None);
     assert_eq!(
@@ -286,7 +286,7 @@ pub async fn points_earn_their_tags_and_expire_but_for_the_latest(db: Db) {
     assert_eq!((rows[0].due, rows[1].due), (Some(due), None));
     assert!(rows.iter().all(|row| row.tags.contains(Tag::Daily)));
 
-    assert_eq!(db.items_to_look_at(now(), 10).await.unwrap(), [web.item]);
+    assert_eq!(db.items_to_look_at(now(), 0, 10).await.unwrap(), [web.item]);
     let both = |aging: &AgingItem| Sentence {
         expire: aging.points.iter().map(|kept| kept.point).collect(),
         look_again: Some(later(5)),
@@ -300,8 +300,8 @@ pub async fn points_earn_their_tags_and_expire_but_for_the_latest(db: Db) {
         .map(|row| row.id)
         .collect();
     assert_eq!(left, [second.id], "the latest stays, whatever the judge says");
-    assert!(db.items_to_look_at(later(4), 10).await.unwrap().is_empty());
-    assert_eq!(db.items_to_look_at(later(5), 10).await.unwrap(), [web.item]);
+    assert!(db.items_to_look_at(later(4), 0, 10).await.unwrap().is_empty());
+    assert_eq!(db.items_to_look_at(later(5), 0, 10).await.unwrap(), [web.item]);
 }
 
 pub async fn items_are_listed_in_pages_and_purged_when_their_time_has_come(db: Db) {
@@ -354,9 +354,7 @@ pub async fn items_are_listed_in_pages_and_purged_when_their_time_has_come(db: D
         policy: NextPolicy::Same,
         deleted: Some((now(), later(100))),
     };
-    let changed = db
-        .change_item(mail.id, None, now(), |_, _, _| Ok::<_, Never>(gone))
-        .await;
+    let changed = db.change_item(mail.id, None, now(), |_| Ok::<_, Never>(gone)).await;
     assert_eq!(changed.unwrap().unwrap().unwrap().deleted, Some(now()));
     assert_eq!(
         names(ItemQuery {
@@ -374,12 +372,37 @@ pub async fn items_are_listed_in_pages_and_purged_when_their_time_has_come(db: D
         .await,
         ["db", "web"]
     );
-    assert!(db.items_to_purge(later(99), 10).await.unwrap().is_empty());
+    assert!(db.items_to_purge(later(99), 0, 10).await.unwrap().is_empty());
     assert!(!db.purge_item(mail.id, later(99)).await.unwrap());
-    assert_eq!(db.items_to_purge(later(100), 10).await.unwrap().len(), 1);
+    assert_eq!(db.items_to_purge(later(100), 0, 10).await.unwrap().len(), 1);
     assert!(db.purge_item(mail.id, later(100)).await.unwrap());
     assert_eq!(db.item(mail.id).await.unwrap(), None);
     assert_eq!(db.container(mail.container).await.unwrap(), None);
     let left: Vec<_> = db.key_sets(vault).await.unwrap().iter().map(|set| set.id).collect();
     assert_eq!(left, [KeySetId::from_bytes([2; 16])]);
+}
+
+pub async fn looks_at_clocks_that_disagree_believe_nothing_new(db: Db) {
+    let vault = vault(&db, 1).await;
+    let (hour, ahead) = (SignedDuration::from_hours(1), 365 * 24 * 3600);
+    let (watch, step) = db.look_at_clock(now(), hour).await.unwrap();
+    assert_eq!((watch.believed(), step), (now(), ClockStep::Steady));
+    // Many at once, as of several nodes.
+    let looks = (1..40).map(|round| db.look_at_clock(later(round + ahead * (round % 2)), hour));
+    for look in futures_util::future::join_all(looks).await {
+        let (watch, _) = look.unwrap();
+        assert!(watch.believed() <= later(40), "{watch:?}");
+    }
+    let (alerts, _) = db
+        .alerts(
+            vault,
+            &AlertQuery {
+                limit: 10,
+                ..AlertQuery::default()
+            },
+        )
+        .await
+        .unwrap();
+    assert_eq!(alerts.len(), 1);
+    assert_eq!(alerts[0].kind, AlertKind::ClockJumped);
 }

@@ -158,7 +158,7 @@ pub async fn a_refresh_token_is_good_once(db: Db) {
     assert_eq!(renew(2, 162).await.unwrap(), LoginRenewed::Over);
     db.begin_login(&login).await.unwrap();
     assert_eq!(renew(0, 1000).await.unwrap(), LoginRenewed::Over);
-    db.end_logins(login.user).await.unwrap();
+    db.end_sign_ins(login.user).await.unwrap();
     assert_eq!(renew(0, 1).await.unwrap(), LoginRenewed::Over);
 }
 
@@ -179,6 +179,7 @@ pub async fn codes_are_good_once(db: Db) {
         hash: [2; 32],
         user_code: "BBBB".to_owned(),
         client: "cli".to_owned(),
+        network: "192.0.2.1/32".to_owned(),
         created: now(),
         expires: later(900),
         interval_seconds: 5,
@@ -198,6 +199,142 @@ pub async fn codes_are_good_once(db: Db) {
     assert_eq!(db.device_code_client("BBBB", later(4)).await.unwrap(), None);
     assert_eq!(poll("cli", 5).await.unwrap(), DevicePoll::Allowed(user));
     assert_eq!(poll("cli", 20).await.unwrap(), DevicePoll::Expired);
+}
+
+/// A login, a code that a browser carries, and a code that a program waits under: all of one user's.
+async fn sign_in_everywhere(db: &Db, user: UserId, number: u8) {
+    let login = LoginRow {
+        id: LoginId::from_bytes([number; 16]),
+        user,
+        client: "cli".to_owned(),
+        begun: now(),
+        expires: later(1000),
+    };
+    db.begin_login(&login).await.unwrap();
+    let code = AuthorizationCodeRow {
+        hash: [number; 32],
+        user,
+        client: "portal".to_owned(),
+        redirect: "http://localhost/".to_owned(),
+        challenge: "c".to_owned(),
+        expires: later(60),
+    };
+    db.insert_authorization_code(&code, now()).await.unwrap();
+    let device = waiting_code(number, "192.0.2.1/32", 900);
+    assert!(db.insert_device_code(&device).await.unwrap());
+    assert!(
+        db.decide_device_code(&device.user_code, Some(user), now())
+            .await
+            .unwrap()
+    );
+}
+
+fn waiting_code(number: u8, network: &str, seconds: i64) -> DeviceCodeRow {
+    DeviceCodeRow {
+        hash: [number; 32],
+        user_code: format!("CODE-{number}"),
+        client: "cli".to_owned(),
+        network: network.to_owned(),
+        created: now(),
+        expires: later(seconds),
+        interval_seconds: 5,
+    }
+}
+
+/// Which of these go on; asking uses them up.
+async fn goes_on(db: &Db, number: u8) -> [bool; 3] {
+    let id = LoginId::from_bytes([number; 16]);
+    let login = db.renew_login(id, 0, later(1), now()).await.unwrap();
+    let code = db.take_authorization_code([number; 32]).await.unwrap();
+    let device = db.poll_device_code([number; 32], "cli", later(10)).await.unwrap();
+    [
+        login != LoginRenewed::Over,
+        code.is_some(),
+        device != DevicePoll::Expired,
+    ]
+}
+
+pub async fn what_ends_a_users_sign_ins_ends_all_of_them_and_no_others(db: Db) {
+    let (eve, bob, owner) = (user(1, "eve"), user(2, "bob"), user(3, "owner"));
+    for user in [&eve, &bob] {
+        assert!(db.insert_user(user, None).await.unwrap());
+    }
+    let owns = assignment(1, owner.id.into(), Scope::Subscription);
+    assert!(db.insert_user(&owner, Some(&owns)).await.unwrap());
+    let name: UserName = "eve".parse().unwrap();
+    sign_in_everywhere(&db, bob.id, 100).await;
+
+    sign_in_everywhere(&db, eve.id, 1).await;
+    assert_eq!(goes_on(&db, 1).await, [true; 3]);
+
+    sign_in_everywhere(&db, eve.id, 2).await;
+    assert!(!db.replace_password("eve", "not it", "new").await.unwrap());
+    assert!(db.replace_password("eve", &eve.password_hash, "new").await.unwrap());
+    assert_eq!(goes_on(&db, 2).await, [false; 3]);
+
+    sign_in_everywhere(&db, eve.id, 3).await;
+    db.put_password_link(eve.id, [1; 32], later(60)).await.unwrap();
+    assert!(db.use_password_link([1; 32], "newer", now()).await.unwrap());
+    assert_eq!(goes_on(&db, 3).await, [false; 3]);
+
+    sign_in_everywhere(&db, eve.id, 4).await;
+    let linked = identity(1, &eve, "1");
+    assert!(db.link_identity(&linked).await.unwrap());
+    assert_eq!(db.unlink_identity(eve.id, linked.id).await.unwrap(), UserChanged::Done);
+    assert_eq!(goes_on(&db, 4).await, [false; 3]);
+
+    sign_in_everywhere(&db, eve.id, 5).await;
+    db.put_password_link(eve.id, [2; 32], later(60)).await.unwrap();
+    for disabled in [true, false] {
+        let changed = db.set_user_disabled(&name, disabled).await.unwrap();
+        assert_eq!(changed, UserChanged::Done);
+    }
+    assert_eq!(goes_on(&db, 5).await, [false; 3]);
+    assert_eq!(db.password_link([2; 32], now()).await.unwrap(), None);
+
+    sign_in_everywhere(&db, eve.id, 6).await;
+    db.end_sign_ins(eve.id).await.unwrap();
+    assert_eq!(goes_on(&db, 6).await, [false; 3]);
+
+    sign_in_everywhere(&db, eve.id, 7).await;
+    assert_eq!(db.delete_user(eve.id).await.unwrap(), UserChanged::Done);
+    assert_eq!(goes_on(&db, 7).await, [false; 3]);
+    assert_eq!(goes_on(&db, 100).await, [true; 3], "bob had nothing to do with it");
+}
+
+/// A hundred of one network wait, of ten thousand in all.
+pub async fn one_network_takes_its_share_of_the_waiting_places(db: Db) {
+    let sign_in = |number: u8, network: &str| ExternalSignInRow {
+        hash: [number; 32],
+        browser: [number; 32],
+        provider: "corp".to_owned(),
+        network: network.to_owned(),
+        continues: "{}".to_owned(),
+        expires: later(900),
+    };
+    let (greedy, other) = ("2001:db8::/48", "2001:db8:1::/48");
+    for number in 0..=100 {
+        let code = waiting_code(number, greedy, 900);
+        assert_eq!(db.insert_device_code(&code).await.unwrap(), number < 100, "{number}");
+        let sent = sign_in(number, greedy);
+        assert_eq!(
+            db.insert_external_sign_in(&sent, now()).await.unwrap(),
+            number < 100,
+            "{number}"
+        );
+    }
+    assert!(db.insert_device_code(&waiting_code(101, other, 900)).await.unwrap());
+    assert!(db.insert_external_sign_in(&sign_in(101, other), now()).await.unwrap());
+    // Whoever goes makes room.
+    assert!(db.decide_device_code("CODE-7", None, now()).await.unwrap());
+    assert_eq!(
+        db.poll_device_code([7; 32], "cli", later(9)).await.unwrap(),
+        DevicePoll::Refused
+    );
+    assert!(db.insert_device_code(&waiting_code(102, greedy, 900)).await.unwrap());
+    let gone = db.take_external_sign_in([7; 32], [7; 32]).await.unwrap();
+    assert_eq!(gone, Some(sign_in(7, greedy)));
+    assert!(db.insert_external_sign_in(&sign_in(102, greedy), now()).await.unwrap());
 }
 
 pub async fn one_time_passwords_are_good_once(db: Db) {
@@ -356,6 +493,7 @@ pub async fn an_external_sign_in_is_taken_once_by_its_browser(db: Db) {
         hash: [number; 32],
         browser: [9; 32],
         provider: "corp".to_owned(),
+        network: String::new(),
         continues: "{}".to_owned(),
         expires,
     };

@@ -46,6 +46,8 @@ macro_rules! promises_on {
             keys_of_applications_are_bound_and_listed
             a_refresh_token_is_good_once
             codes_are_good_once
+            what_ends_a_users_sign_ins_ends_all_of_them_and_no_others
+            one_network_takes_its_share_of_the_waiting_places
             one_time_passwords_are_good_once
             the_audit_log_grows_and_is_filtered
             failures_of_one_kind_are_one_alert_until_a_backup_is_good
@@ -53,6 +55,7 @@ macro_rules! promises_on {
             what_takes_protection_away_is_told_in_its_transaction
             an_event_is_told_once_and_a_delivery_is_tried_by_one
             who_is_told_has_a_version
+            looks_at_clocks_that_disagree_believe_nothing_new
         }
     };
     ($world:path: $($promise:ident)*) => {

@@ -43,7 +43,7 @@ async fn codes(call: &Call) -> Result<Reply, Refused> {
     let client = pairs.into_iter().find(|(name, _)| name == "client_id");
     let (_, client) =
         client.ok_or_else(|| Refused::new(Code::InvalidRequest, "The request does not say its client_id"))?;
-    let codes = oauth::device::authorize(&call.shared, client).await?;
+    let codes = oauth::device::authorize(&call.shared, call.peer.ip(), client).await?;
     let message = format!(
         "To sign in, open {} in a browser and enter the code {}.",
         codes.verification_uri, codes.user_code

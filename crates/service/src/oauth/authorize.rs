@@ -80,7 +80,7 @@ async fn answer(shared: &Shared, request: Request, asked: &Asked) -> Result<Resp
         return Ok(asking.send_back(shared, &[("error", error)]));
     }
     if let Some(provider) = &typed.provider {
-        return external::begin(shared, &headers, provider, &Continues::Authorize(asking)).await;
+        return external::begin(shared, asked.peer, &headers, provider, &Continues::Authorize(asking)).await;
     }
     let name = needed(typed.username, "username")?;
     let password = needed(typed.password, "password")?;

@@ -1,10 +1,11 @@
 //! Device codes (RFC 8628): a program without a browser shows a short code; a person types it on a page of ours and signs in
 //! there; the program, which asks every few seconds, goes on.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{RawQuery, Request, State};
+use axum::extract::{Extension, RawQuery, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::SignedDuration;
@@ -20,6 +21,8 @@ use super::page::{FormToken, Page, escape, hidden, refusal_page, sign_in_fields}
 use super::{Asked, Granted, Refused, TokenForm, person};
 use crate::attempts::Caller;
 use crate::incoming::{self, Incoming};
+use crate::listener::Peer;
+use crate::network::Network;
 use crate::password::{random_bytes, random_text};
 use crate::shared::Shared;
 use crate::vault_refusal::refuse;
@@ -43,16 +46,17 @@ struct AuthorizationForm {
 /// `POST /api/v1/device_authorization`.
 pub(crate) async fn authorization(
     State(shared): State<Arc<Shared>>,
+    Extension(Peer(peer)): Extension<Peer>,
     incoming: Incoming,
 ) -> Result<impl IntoResponse, Refused> {
     let body = incoming.read(&shared, RouteId::DeviceAuthorization).await?;
     let form: AuthorizationForm = incoming::form(&body)?;
-    let authorization = authorize(&shared, needed(form.client_id, "client_id")?).await?;
+    let authorization = authorize(&shared, peer.ip(), needed(form.client_id, "client_id")?).await?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(authorization)))
 }
 
 /// Gives a program the two codes.
-pub(crate) async fn authorize(shared: &Shared, client: String) -> Result<DeviceAuthorization, Refused> {
+pub(crate) async fn authorize(shared: &Shared, peer: IpAddr, client: String) -> Result<DeviceAuthorization, Refused> {
     let client = client_of(Some(client))?;
     let now = shared.clock.now();
     let device_code = Secret::new(random_text());
@@ -62,6 +66,7 @@ pub(crate) async fn authorize(shared: &Shared, client: String) -> Result<DeviceA
         hash: *blake3::hash(device_code.reveal().as_bytes()).as_bytes(),
         user_code: user_code.clone(),
         client,
+        network: Network::of_site(peer).to_string(),
         created: now,
         expires: now
             .saturating_add(life)
@@ -70,7 +75,8 @@ pub(crate) async fn authorize(shared: &Shared, client: String) -> Result<DeviceA
     };
     let inserted = shared.db.insert_device_code(&row).await;
     if !inserted.map_err(|error| refuse(error.into()))? {
-        let detail = "Too many programs wait for their codes just now: try again in some minutes";
+        let detail =
+            "Too many programs in your network, or in all, wait for their codes just now: try again in some minutes";
         return Err(Refused::new(Code::Unavailable, detail));
     }
     let shown = format!("{}-{}", &user_code[..4], &user_code[4..]);
@@ -166,7 +172,7 @@ async fn answer(shared: &Shared, request: Request, asked: &Asked) -> Result<Resp
         return Ok(done("Refused", "The program was told so. You can close this page"));
     }
     if let Some(provider) = &form.provider {
-        return external::begin(shared, &headers, provider, &Continues::Device { code }).await;
+        return external::begin(shared, asked.peer, &headers, provider, &Continues::Device { code }).await;
     }
     let (Some(name), Some(password)) = (form.username, form.password) else {
         return Ok(sign_in_page(shared, &token, &code, &client, None));

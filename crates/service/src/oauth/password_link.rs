@@ -65,7 +65,7 @@ async fn answer(shared: &Shared, request: Request, asked: &Asked) -> Result<Resp
     };
     write_down(shared, asked, OWN_ACCOUNT, Some(signed), "", 200).await;
     let body = format!(
-        "<p>{} has the new password from now on, and is signed in nowhere any more. You can close this page.</p>",
+        "<p>{} has the new password from now on, and no session from before goes on. You can close this page.</p>",
         escape(&user.name)
     );
     let (status, title) = (StatusCode::OK, "Your password is set");

@@ -2,22 +2,33 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use reqwest::Url;
 
 use super::World;
-use super::raw::{Reply, escaped};
+use super::raw::{HERE, Reply, escaped};
 
 /// A browser that a person uses.
 pub struct Browser<'a> {
     world: &'a World,
+    address: IpAddr,
     cookies: RefCell<BTreeMap<String, String>>,
 }
 
 impl<'a> Browser<'a> {
     pub fn new(world: &'a World) -> Self {
+        Self::at(world, HERE)
+    }
+
+    /// The same, at another address.
+    pub fn at(world: &'a World, address: IpAddr) -> Self {
         let cookies = RefCell::default();
-        Self { world, cookies }
+        Self {
+            world,
+            address,
+            cookies,
+        }
     }
 
     /// Opens a page of the service.
@@ -40,7 +51,7 @@ impl<'a> Browser<'a> {
             cookies.join("; "),
             body.len()
         );
-        let reply = self.world.exchange(request.as_bytes()).await;
+        let reply = self.world.exchange_from(self.address, request.as_bytes()).await;
         for cookie in headers(&reply, "set-cookie") {
             let (pair, rules) = cookie.split_once(';').unwrap();
             assert!(rules.contains("Secure; HttpOnly; SameSite="), "{cookie}");

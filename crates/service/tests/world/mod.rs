@@ -53,8 +53,16 @@ pub fn options(data: &Path) -> ServeOptions {
             round: Duration::from_millis(100),
             ..Upkeep::default()
         },
-        notify: NotifyOptions::default(),
+        notify: notify(),
         providers: Vec::new(),
+    }
+}
+
+/// As usual, but webhooks may be on this machine.
+pub fn notify() -> NotifyOptions {
+    NotifyOptions {
+        webhook_networks: vec!["127.0.0.0/8".parse().unwrap()],
+        ..NotifyOptions::default()
     }
 }
 

@@ -1,11 +1,12 @@
 //! HTTP by hand, for requests that no decent client would send.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use rustls_pki_types::ServerName;
 use strongroom_api::{AssertionClaims, Secret, TokenResponse};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -41,10 +42,21 @@ impl Reply {
     }
 }
 
+/// Where tests come from, if they say nothing else, and another place.
+pub const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+pub const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+
 impl World {
     pub async fn connect(&self) -> TlsStream<TcpStream> {
+        self.connect_from(HERE).await
+    }
+
+    /// Connects from one of this machine's many addresses: each is a network of its own.
+    pub async fn connect_from(&self, address: IpAddr) -> TlsStream<TcpStream> {
         let config = self.trust().client_config(&self.clock).unwrap();
-        let stream = TcpStream::connect(self.service.address()).await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(address, 0)).unwrap();
+        let stream = socket.connect(self.service.address()).await.unwrap();
         let name = ServerName::try_from("127.0.0.1").unwrap();
         TlsConnector::from(Arc::new(config))
             .connect(name, stream)
@@ -54,7 +66,12 @@ impl World {
 
     /// Sends a request as it stands and reads until the service closes.
     pub async fn exchange(&self, request: &[u8]) -> Reply {
-        let mut stream = self.connect().await;
+        self.exchange_from(HERE, request).await
+    }
+
+    /// The same, from another address.
+    pub async fn exchange_from(&self, address: IpAddr, request: &[u8]) -> Reply {
+        let mut stream = self.connect_from(address).await;
         stream.write_all(request).await.unwrap();
         stream.flush().await.unwrap();
         read_reply(&mut stream).await
@@ -75,6 +92,11 @@ impl World {
 
     /// A form, as a browser or a program sends it, with further headers.
     pub async fn form(&self, path: &str, headers: &str, form: &[(&str, &str)]) -> Reply {
+        self.form_from(HERE, path, headers, form).await
+    }
+
+    /// The same, from another address.
+    pub async fn form_from(&self, address: IpAddr, path: &str, headers: &str, form: &[(&str, &str)]) -> Reply {
         let body: Vec<String> = form
             .iter()
             .map(|(name, value)| format!("{name}={}", escaped(value)))
@@ -84,7 +106,7 @@ impl World {
             "POST {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n{body}",
             body.len()
         );
-        self.exchange(request.as_bytes()).await
+        self.exchange_from(address, request.as_bytes()).await
     }
 
     /// A machine's access token.

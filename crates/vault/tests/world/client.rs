@@ -129,14 +129,10 @@ impl Client {
         let container = world.vaults.register_container(vault, &name, &[1; 32]).await?;
         let key_set = KeySetId::from_bytes([key_set_number; 16]);
         world.acting("add the key set", key_set_key(key_set));
-        match world
+        let made = world
             .vaults
-            .add_key_set(container.id, key_set, self::key_set(key_set), None)
-            .await
-        {
-            Ok(()) => {}
-            Err(error) => return Err(error),
-        }
+            .add_key_set(container.id, key_set, self::key_set(key_set), None);
+        made.await?;
         world.vaults.join_key_set(container.id, key_set, &SECRET).await?;
         world.told(key_set_key(key_set));
         Ok(Client {

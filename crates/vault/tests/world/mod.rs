@@ -151,8 +151,45 @@ impl World {
         self.time.advance(time);
     }
 
+    /// Where another node finds what this one stands on.
+    pub fn beside(&self) -> Beside {
+        Beside {
+            database: self.folder.path().join(DB),
+            sim: self.sim.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+
     pub async fn close(self) {
         self.db.close().await;
+    }
+}
+
+/// What nodes share: the database and the store.
+pub struct Beside {
+    database: PathBuf,
+    sim: Sim,
+    clock: Clock,
+}
+
+impl Beside {
+    /// Another node, with a clock of its own. Its transactions are no steps.
+    pub async fn open(&self, clock: Clock) -> Vaults {
+        let db = Db::open_file(&self.database).await.unwrap();
+        let store: Arc<dyn Store> = Arc::new(self.sim.clone());
+        let rng = Mutex::new(Rng::new(u64::MAX));
+        let entropy: Entropy = Arc::new(move |bytes: &mut [u8]| {
+            let length = bytes.len();
+            bytes.copy_from_slice(&rng.lock().unwrap().bytes(length));
+        });
+        let options = Options::new(Box::new(move |_, _| Ok(store.clone())), clock, entropy);
+        Vaults::open(db, options)
+    }
+
+    /// Another node does something, on a thread of its own; returns when it is done.
+    pub fn does<F: Future<Output = ()>>(&self, work: impl FnOnce(Vaults) -> F + Send) {
+        let work = || run(async { work(self.open(self.clock.clone()).await).await });
+        std::thread::scope(|scope| scope.spawn(work).join().unwrap());
     }
 }
 

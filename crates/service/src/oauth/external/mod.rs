@@ -8,6 +8,7 @@
 mod person;
 mod provider;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
@@ -26,6 +27,7 @@ use super::page::{CookieSecret, Page, escape};
 use super::{Asked, Refused, Signed, device, write_down};
 use crate::attempts::Caller;
 use crate::audit::SIGN_IN;
+use crate::network::Network;
 use crate::password::random_text;
 use crate::provider_options::{ProviderError, ProviderOptions};
 use crate::shared::Shared;
@@ -109,6 +111,7 @@ impl Providers {
 /// Sends a browser to a provider.
 pub(crate) async fn begin(
     shared: &Shared,
+    peer: IpAddr,
     headers: &HeaderMap,
     provider: &str,
     continues: &Continues,
@@ -125,6 +128,7 @@ pub(crate) async fn begin(
         hash: hash(&binding.state),
         browser: hash(browser.as_str()),
         provider: provider.options.name.to_string(),
+        network: Network::of_site(peer).to_string(),
         continues: serde_json::to_string(continues).expect("plain fields always serialise"),
         expires: now
             .saturating_add(SignedDuration::from_secs(SECONDS))
@@ -132,7 +136,8 @@ pub(crate) async fn begin(
     };
     let inserted = shared.db.insert_external_sign_in(&row, now).await;
     if !inserted.map_err(|error| refuse(error.into()))? {
-        let detail = "Too many people are on their way to other providers just now: try again in some minutes";
+        let detail = "Too many people in your network, or in all, are on their way to other providers just now: try again in \
+                      some minutes";
         return Err(Refused::new(Code::Unavailable, detail));
     }
     Ok(send_on(provider, &address, &browser))
@@ -195,7 +200,8 @@ async fn go_on(
     headers: &HeaderMap,
     way_out: &mut Option<Continues>,
 ) -> Result<Response, Refused> {
-    let caller = Caller::new(asked.peer, "external sign-in");
+    // A state cannot be guessed, and is good once: this only bounds how often somebody has the provider asked in vain.
+    let caller = Caller::of_many(asked.peer, "external sign-in");
     begin_attempt(shared, caller)?;
     let browser = CookieSecret::of(headers, COOKIE);
     let taken = shared
