@@ -7,7 +7,7 @@ use strongroom_api::RetryPolicy;
 use strongroom_engine::Progress;
 use strongroom_engine::history::{Seen, Version};
 use strongroom_model::PointId;
-use strongroom_sources::files::Rules;
+use strongroom_sources::files::Patterns;
 
 use crate::cli::Global;
 use crate::commands::points::Whose;
@@ -57,11 +57,11 @@ struct SeenView {
 
 impl Find {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
-        let rules = Rules::new([&self.pattern])?;
+        let patterns = Patterns::of("PATTERN", [&self.pattern])?;
         let machine = agent::open(global, RetryPolicy::BRIEF)?;
         let (versions, lost) = block_on(async {
             let (progress, filter) = (Progress::default(), self.whose.filter());
-            let work = machine.find(rules, &filter, progress.clone());
+            let work = machine.find(patterns, &filter, progress.clone());
             Ok(watch(terminal, "Searching", &progress, None, work).await?)
         })?;
         lost.iter().for_each(|why| eprintln!("strongroom: warning: {why}"));

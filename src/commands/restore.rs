@@ -10,7 +10,7 @@ use strongroom_api::RetryPolicy;
 use strongroom_engine::Progress;
 use strongroom_engine::restore::{ArchiveForm, Conflict, Fate, Output, Picked, Planned, RestoreOptions, RestoreReport};
 use strongroom_format::entry::{Entry, Record};
-use strongroom_sources::files::Rules;
+use strongroom_sources::files::Patterns;
 
 use crate::cli::Global;
 use crate::commands::backup::pace;
@@ -152,8 +152,8 @@ impl How {
     pub(crate) fn options(&self, paths: &[PathBuf], target: PathBuf) -> Result<RestoreOptions, Failure> {
         let picked = Picked {
             paths: stored_paths(paths),
-            include: Rules::new(&self.include)?,
-            exclude: Rules::new(&self.exclude)?,
+            include: Patterns::of("--include", &self.include)?,
+            exclude: Patterns::of("--exclude", &self.exclude)?,
         };
         Ok(RestoreOptions {
             picked,

@@ -189,7 +189,7 @@ impl Import<'_> {
 
     /// Ends it when everything is there: what it kept for going on is not needed any more.
     pub fn finish(self) -> Result<(), AgentError> {
-        Ok(self.scratch.remove()?)
+        Ok(self.scratch.discard()?)
     }
 }
 

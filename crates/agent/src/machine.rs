@@ -1,5 +1,6 @@
 //! A registered machine at work.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
@@ -17,7 +18,7 @@ use strongroom_engine::{EngineError, OpenPoint, Progress, Scratch};
 use strongroom_format::point::Issue;
 use strongroom_model::{Clock, JobId, MachineSettings, Operation, PointId};
 use strongroom_seal::{DataKeys, Level};
-use strongroom_sources::files::{Kind, Rules, Selection, Walker};
+use strongroom_sources::files::{Kind, Patterns, Selection, Walker};
 use tokio::task::spawn_blocking;
 
 use crate::error::AgentError;
@@ -383,7 +384,7 @@ impl Machine {
     /// returns what could not be read.
     pub async fn find(
         &self,
-        rules: Rules,
+        patterns: Patterns,
         filter: &PointFilter,
         progress: Progress,
     ) -> Result<(Vec<Version>, Vec<String>), AgentError> {
@@ -393,7 +394,7 @@ impl Machine {
             return Err(AgentError::NoSuchPoint(no_points(filter)));
         }
         let parts = self.reading(progress);
-        let mut history = History::new(parts.reader.clone(), &self.keys, rules);
+        let mut history = History::new(parts.reader.clone(), &self.keys, patterns);
         for view in points {
             if parts.progress.is_cancelled() {
                 return Err(EngineError::Cancelled.into());

@@ -12,7 +12,7 @@ use strongroom_format::leaf::LeafReader;
 use strongroom_format::page::parse_visible;
 use strongroom_model::{BlobId, PointId};
 use strongroom_seal::DataKeys;
-use strongroom_sources::files::Rules;
+use strongroom_sources::files::Patterns;
 
 use crate::error::EngineError;
 use crate::keys::add_extent;
@@ -52,7 +52,7 @@ pub struct Seen {
 /// A search under way.
 pub struct History {
     pages: Pages,
-    rules: Rules,
+    patterns: Patterns,
     /// What fits, each once.
     found: Vec<Entry>,
     /// Where in `found`, by everything that makes a version.
@@ -67,11 +67,11 @@ pub struct History {
 }
 
 impl History {
-    /// Begins a search for what fits a pattern of [`Rules`], looked at from the root.
-    pub fn new(reader: Arc<dyn VaultReader>, keys: &DataKeys, rules: Rules) -> Self {
+    /// Begins a search for what fits a pattern of [`Patterns`], looked at from the root.
+    pub fn new(reader: Arc<dyn VaultReader>, keys: &DataKeys, patterns: Patterns) -> Self {
         Self {
             pages: Pages::new(reader, keys),
-            rules,
+            patterns,
             found: Vec::new(),
             places: HashMap::new(),
             below: HashMap::new(),
@@ -159,10 +159,7 @@ impl History {
         let Record::Node(node) = &mut entry.record else {
             return Ok(None);
         };
-        if !self
-            .rules
-            .excludes(&entry.path, 0, matches!(node.kind, Kind::Directory))
-        {
+        if !self.patterns.fit(&entry.path, 0, matches!(node.kind, Kind::Directory)) {
             return Ok(None);
         }
         let version = version_of(&entry.path, node);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use strongroom_format::entry::compare_paths;
+use strongroom_format::page::parse_visible;
 use strongroom_format::tree::{Child, Sums, parse_inner};
 use strongroom_model::BlobId;
 use strongroom_seal::DataKeys;

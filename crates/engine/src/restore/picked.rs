@@ -1,28 +1,28 @@
 //! Which entries of a recovery point are meant: paths, and patterns as in a backup.
 
 use strongroom_format::point::PointBody;
-use strongroom_sources::files::Rules;
+use strongroom_sources::files::Patterns;
 
 use crate::leaves::{Wanted, is_at_or_below};
 
 /// Which entries of a recovery point are meant.
 ///
-/// Patterns are those of [`Rules`]. Where they look for a *selected folder*, that is the path that is named here, and if
+/// Patterns are those of [`Patterns`]. Where they look for a *selected folder*, that is the path that is named here, and if
 /// none is, the folder that was backed up.
 #[derive(Clone, Debug, Default)]
 pub struct Picked {
     /// Paths below "/", with all that lies below them; empty for all.
     pub paths: Vec<Vec<u8>>,
     /// Only what fits one of these, and what lies below it; no patterns for all.
-    pub include: Rules,
+    pub include: Patterns,
     /// Not what fits one of these, nor what lies below it. Wins over `include`.
-    pub exclude: Rules,
+    pub exclude: Patterns,
 }
 
 impl Picked {
     /// Whether everything is meant.
     pub fn is_all(&self) -> bool {
-        self.paths.is_empty() && self.include.has_no_patterns() && self.exclude.has_no_patterns()
+        self.paths.is_empty() && self.include.is_empty() && self.exclude.is_empty()
     }
 }
 
@@ -76,12 +76,12 @@ impl Picking {
 
     /// Whether there are patterns, so that all may be left out.
     pub fn has_patterns(&self) -> bool {
-        !(self.picked.include.has_no_patterns() && self.picked.exclude.has_no_patterns())
+        !(self.picked.include.is_empty() && self.picked.exclude.is_empty())
     }
 
     /// Whether only what fits a pattern is meant.
     pub fn has_includes(&self) -> bool {
-        !self.picked.include.has_no_patterns()
+        !self.picked.include.is_empty()
     }
 
     pub fn pick(&mut self, path: &[u8], is_directory: bool) -> Pick {
@@ -114,7 +114,7 @@ impl Picking {
             // What is named wins over exclusions.
             Some(root) if root == path.len() => {
                 let name = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-                match self.picked.include.excludes(path, name, is_directory) {
+                match self.picked.include.fit(path, name, is_directory) {
                     true => Pick::Taken,
                     false => untouched,
                 }
@@ -133,9 +133,9 @@ impl Picking {
             .map_or(&b""[..], |slash| &path[..slash]);
         let above = self.judge_folder(folder);
         let Picked { include, exclude, .. } = &self.picked;
-        if above == Pick::LeftOut || exclude.excludes(path, below, is_directory) {
+        if above == Pick::LeftOut || exclude.fit(path, below, is_directory) {
             Pick::LeftOut
-        } else if above == Pick::Taken || include.excludes(path, below, is_directory) {
+        } else if above == Pick::Taken || include.fit(path, below, is_directory) {
             Pick::Taken
         } else {
             Pick::Above
@@ -196,8 +196,8 @@ mod tests {
         for (include, exclude, path, expected) in cases {
             let picked = Picked {
                 paths: Vec::new(),
-                include: Rules::new(*include).unwrap(),
-                exclude: Rules::new(*exclude).unwrap(),
+                include: Patterns::of("a test", *include).unwrap(),
+                exclude: Patterns::of("a test", *exclude).unwrap(),
             };
             let (path, is_directory) = path.strip_suffix('/').map_or((*path, false), |path| (path, true));
             let pick = Picking::new(picked, &body).pick(path.as_bytes(), is_directory);
@@ -210,8 +210,8 @@ mod tests {
         let named = |include: &[&str]| {
             let picked = Picked {
                 paths: vec![b"home/ann/x.txt".to_vec()],
-                include: Rules::new(include).unwrap(),
-                exclude: Rules::new(["*.txt"]).unwrap(),
+                include: Patterns::of("a test", include).unwrap(),
+                exclude: Patterns::of("a test", ["*.txt"]).unwrap(),
             };
             Picking::new(picked, &PointBody::default()).pick(b"home/ann/x.txt", false)
         };

@@ -89,7 +89,7 @@ impl Scratch {
     }
 
     /// Removes the folder and all that is in it.
-    pub fn remove(&self) -> Result<(), EngineError> {
+    pub fn discard(&self) -> Result<(), EngineError> {
         fs::remove_dir_all(&self.root).map_err(|source| self.failed("remove", source))
     }
 

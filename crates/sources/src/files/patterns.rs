@@ -96,6 +96,11 @@ impl Patterns {
         })
     }
 
+    /// Those of one origin.
+    pub fn of<P: AsRef<str>>(origin: &str, texts: impl IntoIterator<Item = P>) -> Result<Patterns, PatternError> {
+        Patterns::new(texts.into_iter().map(|text| Pattern::new(text.as_ref(), origin)))
+    }
+
     /// The patterns in a file of patterns, one per line, each with the number of its line; empty lines and comments are
     /// left out.
     pub fn lines_of_file(text: &str) -> impl Iterator<Item = (usize, &str)> {
@@ -114,16 +119,23 @@ impl Patterns {
         self.list.iter().map(|pattern| pattern.text.as_str())
     }
 
+    /// Whether the entry at `path` (relative to `/`) fits, whose part below the selected folder starts at `below`. Says
+    /// nothing about the directories above it.
+    pub fn fit(&self, path: &[u8], below: usize, is_directory: bool) -> bool {
+        self.last_fit(path, below, is_directory)
+            .is_some_and(|fit| !fit.is_negated)
+    }
+
     /// The last pattern that fits the entry at `path` (relative to `/`), whose part below the selected folder starts at
     /// `below`. Says nothing about the directories above it.
     pub(super) fn last_fit(&self, path: &[u8], below: usize, is_directory: bool) -> Option<Fit<'_>> {
-        let here = self.fit(self.below_root.matched(as_path(&path[below..]), is_directory));
-        let anywhere = self.fit(self.absolute.matched(as_path(path), is_directory));
+        let here = self.found(self.below_root.matched(as_path(&path[below..]), is_directory));
+        let anywhere = self.found(self.absolute.matched(as_path(path), is_directory));
         let last = here.into_iter().chain(anywhere).max_by_key(|(place, _)| *place);
         last.map(|(_, fit)| fit)
     }
 
-    fn fit(&self, found: Match<&Glob>) -> Option<(usize, Fit<'_>)> {
+    fn found(&self, found: Match<&Glob>) -> Option<(usize, Fit<'_>)> {
         let is_negated = found.is_whitelist();
         let place = found.inner()?.from()?.to_str()?.parse().ok()?;
         let pattern = self.list.get(place)?;

@@ -7,7 +7,8 @@ use super::found::{self, Found};
 use super::meta::Meta;
 use super::reading::{self, OpenFile, ReadError, Segment};
 use super::selection::Selection;
-use super::walk::{WalkIssue, Walker};
+use super::step::WalkIssue;
+use super::walk::Walker;
 use super::xattrs::Xattrs;
 use crate::source::{self, Comparison, Contents, Small, Source, Walk};
 
