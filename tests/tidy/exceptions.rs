@@ -132,7 +132,10 @@ pub const FILE_SYSTEM: &[Exception] = &[
         "src/private_file.rs",
         "the administrator's session, and files that only their owner may read",
     ),
-    may("src/state_owner.rs", "asks whose the state folder is, before anything is opened"),
+    may(
+        "src/state_owner.rs",
+        "asks whose the state folder is, before anything is opened",
+    ),
 ];
 
 pub const UNSAFE: &[Exception] = &[
