@@ -13,6 +13,7 @@ use strongroom_sources::files::Rules;
 
 use crate::cli::Global;
 use crate::commands::{agent, block_on};
+use crate::compression::Compression;
 use crate::failure::{Failure, Outcome};
 use crate::issues;
 use crate::progress::watch;
@@ -54,14 +55,8 @@ pub(crate) struct Backup {
     /// Read every file again, whatever its size and times say
     #[arg(long)]
     force_rehash: bool,
-    /// How hard to compress: -7 (fast) to 19 (small)
-    #[arg(
-        long,
-        value_name = "LEVEL",
-        allow_negative_numbers = true,
-        env = "STRONGROOM_COMPRESSION"
-    )]
-    compression: Option<i32>,
+    #[command(flatten)]
+    compression: Compression,
 }
 
 #[derive(Serialize)]
