@@ -156,7 +156,7 @@ pub(crate) enum Command {
 impl Command {
     /// Whether it writes into the state folder of this machine.
     pub(crate) fn keeps_state(&self) -> bool {
-        matches!(self, Self::Backup(_) | Self::Agent(_))
+        matches!(self, Self::Backup(_) | Self::Import(_) | Self::Agent(_))
     }
 
     /// Whether it runs until somebody stops it.

@@ -7,6 +7,7 @@ mod cli;
 mod clock;
 mod commands;
 mod compare;
+mod compression;
 mod failure;
 mod folders;
 mod interrupt;

@@ -14,6 +14,7 @@ use strongroom_sources::files::{Pattern, Patterns};
 
 use crate::cli::Global;
 use crate::commands::{agent, block_on};
+use crate::compression::Compression;
 use crate::failure::{Failure, Outcome};
 use crate::issues;
 use crate::preview::preview;
@@ -67,14 +68,8 @@ pub(crate) struct Backup {
     /// Read every file again, whatever its size and times say
     #[arg(long)]
     force_rehash: bool,
-    /// How hard to compress: -7 (fast) to 19 (small)
-    #[arg(
-        long,
-        value_name = "LEVEL",
-        allow_negative_numbers = true,
-        env = "STRONGROOM_COMPRESSION"
-    )]
-    compression: Option<i32>,
+    #[command(flatten)]
+    compression: Compression,
 }
 
 #[derive(Serialize)]

@@ -16,6 +16,7 @@ use strongroom_seal::Level;
 use crate::cli::Global;
 use crate::commands::backup::pace;
 use crate::commands::{agent, block_on};
+use crate::compression::Compression;
 use crate::failure::{Failure, Outcome};
 use crate::progress::watch;
 use crate::terminal::{Table, Terminal, bytes, moment};
@@ -62,14 +63,8 @@ pub(crate) struct Restic {
     /// The file with the repository's password
     #[arg(long, value_name = "FILE", env = "RESTIC_PASSWORD_FILE")]
     password_file: Option<PathBuf>,
-    /// How hard to compress: -7 (fast) to 19 (small)
-    #[arg(
-        long,
-        value_name = "LEVEL",
-        allow_negative_numbers = true,
-        env = "STRONGROOM_COMPRESSION"
-    )]
-    compression: Option<i32>,
+    #[command(flatten)]
+    compression: Compression,
     /// Say what would be imported, and import nothing
     #[arg(long)]
     dry_run: bool,

@@ -1,8 +1,11 @@
 //! Trees of files: made at random, changed at random, compared by rsync.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, SystemTime};
 
 use super::random::Random;
 use super::service::files_below;
@@ -28,6 +31,19 @@ pub fn make(at: &Path, random: &mut Random, size: &Size) {
     for number in 0..size.large {
         write(&at.join(format!("large-{number}")), &random.bytes(size.large_bytes));
     }
+}
+
+/// Waits until nothing here is so new that a backup would read it once more the next time, because it may change again
+/// without a later ctime.
+pub fn let_age(at: &Path) {
+    const RECENT: Duration = Duration::from_millis(150);
+    let changed = files_below(at).into_iter().map(|file| {
+        let facts = fs::symlink_metadata(file).unwrap();
+        let nanoseconds = facts.ctime_nsec().try_into().unwrap();
+        SystemTime::UNIX_EPOCH + Duration::new(facts.ctime().try_into().unwrap(), nanoseconds)
+    });
+    let ready = changed.max().unwrap() + RECENT;
+    sleep(ready.duration_since(SystemTime::now()).unwrap_or_default());
 }
 
 /// Changes some of it: contents, lengths, names, modes; removes and adds.

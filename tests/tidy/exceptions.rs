@@ -143,6 +143,10 @@ pub const FILE_SYSTEM: &[Exception] = &[
         "reads the file of patterns that the user named",
     ),
     may(
+        "src/commands/manual.rs",
+        "writes manual pages into the folder that the user named",
+    ),
+    may(
         "src/commands/quickstart.rs",
         "its own temporary folder, and the first password of the service it started",
     ),
@@ -152,6 +156,10 @@ pub const FILE_SYSTEM: &[Exception] = &[
     may(
         "src/private_file.rs",
         "the administrator's session, and files that only their owner may read",
+    ),
+    may(
+        "src/state_owner.rs",
+        "asks whose the state folder is, before anything is opened",
     ),
 ];
 

@@ -142,13 +142,7 @@ pub async fn keys_of_applications_are_bound_and_listed(db: Db) {
 }
 
 pub async fn a_refresh_token_is_good_once(db: Db) {
-    let login = LoginRow {
-        id: LoginId::from_bytes([1; 16]),
-        user: UserId::from_bytes([1; 16]),
-        client: "cli".to_owned(),
-        begun: now(),
-        expires: later(1000),
-    };
+    let login = login(UserId::from_bytes([1; 16]), 1);
     db.begin_login(&login).await.unwrap();
     let renew = |generation, seconds| db.renew_login(login.id, generation, later(seconds), later(seconds - 60));
     assert_eq!(renew(0, 1).await.unwrap(), LoginRenewed::Renewed(1));
@@ -164,14 +158,7 @@ pub async fn a_refresh_token_is_good_once(db: Db) {
 
 pub async fn codes_are_good_once(db: Db) {
     let user = UserId::from_bytes([1; 16]);
-    let code = AuthorizationCodeRow {
-        hash: [1; 32],
-        user,
-        client: "portal".to_owned(),
-        redirect: "http://localhost/".to_owned(),
-        challenge: "c".to_owned(),
-        expires: later(60),
-    };
+    let code = browser_code(user, 1);
     db.insert_authorization_code(&code, now()).await.unwrap();
     assert_eq!(db.take_authorization_code([1; 32]).await.unwrap(), Some(code));
     assert_eq!(db.take_authorization_code([1; 32]).await.unwrap(), None);
@@ -203,22 +190,8 @@ pub async fn codes_are_good_once(db: Db) {
 
 /// A login, a code that a browser carries, and a code that a program waits under: all of one user's.
 async fn sign_in_everywhere(db: &Db, user: UserId, number: u8) {
-    let login = LoginRow {
-        id: LoginId::from_bytes([number; 16]),
-        user,
-        client: "cli".to_owned(),
-        begun: now(),
-        expires: later(1000),
-    };
-    db.begin_login(&login).await.unwrap();
-    let code = AuthorizationCodeRow {
-        hash: [number; 32],
-        user,
-        client: "portal".to_owned(),
-        redirect: "http://localhost/".to_owned(),
-        challenge: "c".to_owned(),
-        expires: later(60),
-    };
+    db.begin_login(&login(user, number)).await.unwrap();
+    let code = browser_code(user, number);
     db.insert_authorization_code(&code, now()).await.unwrap();
     let device = waiting_code(number, "192.0.2.1/32", 900);
     assert!(db.insert_device_code(&device).await.unwrap());
@@ -227,6 +200,27 @@ async fn sign_in_everywhere(db: &Db, user: UserId, number: u8) {
             .await
             .unwrap()
     );
+}
+
+fn login(user: UserId, number: u8) -> LoginRow {
+    LoginRow {
+        id: LoginId::from_bytes([number; 16]),
+        user,
+        client: "cli".to_owned(),
+        begun: now(),
+        expires: later(1000),
+    }
+}
+
+fn browser_code(user: UserId, number: u8) -> AuthorizationCodeRow {
+    AuthorizationCodeRow {
+        hash: [number; 32],
+        user,
+        client: "portal".to_owned(),
+        redirect: "http://localhost/".to_owned(),
+        challenge: "c".to_owned(),
+        expires: later(60),
+    }
 }
 
 fn waiting_code(number: u8, network: &str, seconds: i64) -> DeviceCodeRow {
