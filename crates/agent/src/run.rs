@@ -134,7 +134,8 @@ async fn ask(
     let request = LinkRequest {
         program: concat!("strongroom ", env!("CARGO_PKG_VERSION")).to_owned(),
         running,
-        wait_seconds: LINK_SECONDS_MAX,
+        // The first time it is told at once how things are.
+        wait_seconds: seen.map_or(0, |_| LINK_SECONDS_MAX),
         settings: seen,
     };
     let answer = machine.client().link(&request).await?;
