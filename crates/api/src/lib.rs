@@ -67,7 +67,7 @@ pub use job::{
     LinkAnswer, LinkRequest, MACHINE_ERROR_CODES, Protection, RUNNING_MAX, ReportJob, Reported,
 };
 pub use key::{KeyError, MachineKey};
-pub use key_set::{JoinRequest, KeySetList, KeySetView};
+pub use key_set::{JoinRequest, KeySetList, KeySetView, MEMBERSHIP_HEADER};
 pub use machine::{MachineView, RegisterRequest, Registered};
 pub use openapi::openapi;
 pub use password::{ChangePassword, NewPassword, PasswordChanged, PasswordError};

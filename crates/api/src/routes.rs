@@ -50,6 +50,8 @@ pub enum Header {
     Location,
     /// The request may, or must, show a security PIN.
     SecurityPin,
+    /// The request may prove that the machine opened a key set, and so reads what machines of that set made.
+    Membership,
 }
 
 /// A type of this crate, as others see it on the wire.
@@ -316,8 +318,8 @@ routes! {
     DeleteOwnData: POST "/api/v1/machine/delete-data", RemoveOwn, Body::Empty => 200 json::<ItemChange>(), "Stops the protection of the calling machine and deletes its data, with a security PIN", with [SecurityPin], refuses [ApprovalNeeded, ItemNotFound, ItemState, OperationInProgress, Immutable];
     UnregisterMachine: DELETE "/api/v1/machine", RemoveOwn, Body::Empty => 200 json::<ItemChange>(), "Unregisters the calling machine, with a security PIN", with [SecurityPin], refuses [ApprovalNeeded, ItemNotFound, ItemState, OperationInProgress, Immutable, VersionMismatch];
     ListKeySets: GET "/api/v1/key-sets", Backup, Body::Empty => 200 json::<KeySetList>(), "Lists the key sets of the machine's vault";
-    AddKeySet: PUT "/api/v1/key-sets/{key_set}", Backup, Body::Octets { bytes_max: KEY_SET_BYTES_MAX } => 204 Body::Empty, "Adds a key set that the machine made; another one than the first needs a security PIN", with [SecurityPin], refuses [InvalidKeySet, KeySetExists];
-    JoinKeySet: POST "/api/v1/key-sets/{key_set}/join", Backup, json::<JoinRequest>() => 204 Body::Empty, "Joins a key set by proving that the machine opened it", refuses [MembershipRefused];
+    AddKeySet: PUT "/api/v1/key-sets/{key_set}", Backup, Body::Octets { bytes_max: KEY_SET_BYTES_MAX } => 204 Body::Empty, "Adds a key set that the machine made; another one than the first needs a security PIN", with [SecurityPin], refuses [InvalidKeySet, KeySetExists, MembershipRefused];
+    JoinKeySet: POST "/api/v1/key-sets/{key_set}/join", Backup, json::<JoinRequest>() => 204 Body::Empty, "Joins a key set, and those of the same master key, by proving that the machine opened it", refuses [MembershipRefused];
     Link: POST "/api/v1/link", Link, json::<LinkRequest>() => 200 json::<LinkAnswer>(), "Waits for work: a machine holds this open", refuses [ItemNotFound, JobNotFound];
     BeginJob: POST "/api/v1/jobs", Link, json::<BeginJob>() => 201 json::<JobView>(), "Begins a job that somebody at the machine asked for", refuses [TooManyPoints, OperationInProgress, ItemState, ItemNotFound];
     ReportJob: POST "/api/v1/jobs/{job}/progress", Link, json::<ReportJob>() => 200 json::<Reported>(), "Says how far the machine is with its job, and that it lives", refuses [JobOver];
@@ -328,11 +330,11 @@ routes! {
     Commit: POST "/api/v1/sessions/{session}/commit", Backup, Body::Octets { bytes_max: POINT_BYTES_MAX } => 201 json::<Committed>(), "Makes a recovery point exist", with [Location], refuses [TooManyPoints, InvalidPoint, BlobsMissing, PredecessorMismatch, KeySetNotFound];
     EndSession: DELETE "/api/v1/sessions/{session}", Backup, Body::Empty => 204 Body::Empty, "Ends a backup session";
     Fetch: POST "/api/v1/fetch", Restore, Body::Identities => 200 Body::Frames, "Streams blobs back, grouped by pack";
-    ListPoints: GET "/api/v1/points", Restore, Body::Empty => 200 json::<PointList>(), "Lists the recovery points that the machine may read", query PointQuery;
-    ShowPoint: GET "/api/v1/points/{point}", Restore, Body::Empty => 200 json::<PointView>(), "Shows one recovery point";
-    PointObject: GET "/api/v1/points/{point}/object", Restore, Body::Empty => 200 Body::Octets { bytes_max: POINT_BYTES_MAX }, "Returns the stored object of a recovery point";
-    CheckPoint: GET "/api/v1/points/{point}/check", Restore, Body::Empty => 200 json::<ScrubReport>(), "Checks the few objects of a recovery point that its restore does not read";
-    ScrubPoint: POST "/api/v1/points/{point}/scrub", Scrub, Body::Empty => 200 json::<ScrubReport>(), "Re-reads and checks every object that a recovery point needs";
+    ListPoints: GET "/api/v1/points", Restore, Body::Empty => 200 json::<PointList>(), "Lists the recovery points that the machine may read", query PointQuery, with [Membership];
+    ShowPoint: GET "/api/v1/points/{point}", Restore, Body::Empty => 200 json::<PointView>(), "Shows one recovery point", with [Membership];
+    PointObject: GET "/api/v1/points/{point}/object", Restore, Body::Empty => 200 Body::Octets { bytes_max: POINT_BYTES_MAX }, "Returns the stored object of a recovery point", with [Membership];
+    CheckPoint: GET "/api/v1/points/{point}/check", Restore, Body::Empty => 200 json::<ScrubReport>(), "Checks the few objects of a recovery point that its restore does not read", with [Membership];
+    ScrubPoint: POST "/api/v1/points/{point}/scrub", Scrub, Body::Empty => 200 json::<ScrubReport>(), "Re-reads and checks every object that a recovery point needs", with [Membership];
 }
 
 impl RouteId {
