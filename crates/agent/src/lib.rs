@@ -8,6 +8,7 @@
 mod error;
 mod import;
 mod job;
+mod keys;
 mod machine;
 mod register;
 pub mod rescue;
@@ -15,11 +16,14 @@ mod run;
 mod service_vault;
 mod settings;
 mod state;
+mod unlock;
 
 pub use error::AgentError;
 pub use import::{Choice, Import, Planned};
+pub use keys::{KeySetOverview, KnownKeySet, KnownPassphrase};
 pub use machine::{Backup, Machine, no_points};
-pub use register::{Registration, register};
+pub use register::{Registering, Registration, register};
 pub use run::{Event, run};
 pub use settings::Wanted;
 pub use state::{MachineState, ScratchPlace, StateFolder};
+pub use unlock::Unlock;

@@ -4,6 +4,7 @@
 //! machine.json   who this machine is, and the service's address and authority
 //! machine.key    the key with which it signs in (PKCS#8)
 //! master.key     the master key of its key set, 32 bytes
+//! master-1.key   one that it had before, when it was registered with another passphrase; and so on
 //! last.json      the last recovery point that it made, to notice a vault that withholds it
 //! settings.json  what it backs up when nobody says what
 //! scratch.json   where the cache is, if it was moved
@@ -145,12 +146,30 @@ impl StateFolder {
         }
     }
 
-    /// Keeps a new machine. `machine.json` comes last: without it nothing is registered here.
+    /// Keeps a new machine. `machine.json` comes last: without it nothing is registered here. What was known of a machine
+    /// before is forgotten but for its settings, and its master key if that is another one.
     pub fn keep(&self, machine: &MachineState, key: &MachineKey, master: &MasterKey) -> Result<(), AgentError> {
         self.make()?;
+        self.forget_machine()?;
+        self.set_master_key_aside(master)?;
         self.write("machine.key", key.as_pkcs8())?;
         self.write("master.key", &*master.to_bytes())?;
         self.write("machine.json", &to_json(machine))
+    }
+
+    /// Keeps a master key that is another one under a name of its own: it may be the last that opens something.
+    fn set_master_key_aside(&self, master: &MasterKey) -> Result<(), AgentError> {
+        let path = self.0.join("master.key");
+        if !path.exists() || self.master_key().is_ok_and(|kept| kept.to_bytes() == master.to_bytes()) {
+            return Ok(());
+        }
+        let mut names = (1..).map(|number| self.0.join(format!("master-{number}.key")));
+        let free = names.find(|name| !name.exists());
+        let aside = free.expect("there is always a higher number");
+        fs::rename(&path, aside).map_err(|source| {
+            let action = "set aside";
+            AgentError::State { action, path, source }
+        })
     }
 
     /// Forgets the registration. The master key stays: what was soft-deleted may be brought back, and be needed by somebody
