@@ -155,7 +155,7 @@ fn picture(code: &QrCode) -> String {
         .map(|(x, y)| format!("M{},{}h1v1h-1z", x + QUIET, y + QUIET))
         .collect();
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {size} {size}\"><path fill=\"#fff\" d=\"M0,0h{size}v{size}h-{size}z\"/>\
+        "<svg viewBox=\"0 0 {size} {size}\"><path fill=\"#fff\" d=\"M0,0h{size}v{size}h-{size}z\"/>\
          <path d=\"{path}\"/></svg>\n"
     )
 }

@@ -44,6 +44,7 @@ Examples:
   strongroom backup /etc /home
   strongroom backup /home --exclude '*.iso' --exclude '.cache/'
   strongroom backup / --preset caches,system --exclude-larger-than 4G
+  strongroom backup /home --seed-to /mnt/usb/seed
   strongroom backup /home --include '*.odt' --include 'pictures/'")]
 pub(crate) struct Backup {
     /// Files and folders [default: what `strongroom agent settings` selects]
@@ -70,6 +71,16 @@ pub(crate) struct Backup {
     force_rehash: bool,
     #[command(flatten)]
     compression: Compression,
+    /// Make it in this folder, on a disk that somebody brings to the service: a seed
+    ///
+    /// Only what the vault lacks is written there, sealed as ever; over the line go questions, no contents. The recovery point
+    /// exists when the seed was imported with `strongroom vault import-seed`, and then the next backup sends what changed
+    /// since. Until then this machine makes no other backup.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "dry_run")]
+    seed_to: Option<PathBuf>,
+    /// Give up a seed that was not imported, and back up over the line
+    #[arg(long, conflicts_with_all = ["dry_run", "seed_to"])]
+    forget_seed: bool,
 }
 
 #[derive(Serialize)]
@@ -79,6 +90,9 @@ struct BackupView {
     seconds: f64,
     #[serde(flatten)]
     issues: issues::View,
+    /// The folder of the seed, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<PathBuf>,
 }
 
 impl Backup {
@@ -91,11 +105,21 @@ impl Backup {
             force_rehash: self.force_rehash,
             ..self.wanted(|| Ok(machine.settings()?))?.backup()?
         };
+        if self.forget_seed {
+            machine.forget_seed()?;
+        }
+        let seed = self.seed_to.as_deref().map(absolute).transpose()?;
         let progress = Progress::default();
         let (report, time) = block_on(async {
             first_calls(machine.client(), terminal, machine.reach()).await?;
             let waiting = Waiting::for_service_of(machine.client());
-            let (work, began) = (machine.back_up(backup, progress.clone()), Instant::now());
+            let (told, began) = (progress.clone(), Instant::now());
+            let work = async {
+                match seed.clone() {
+                    Some(folder) => machine.seed(backup, folder, told).await,
+                    None => machine.back_up(backup, told).await,
+                }
+            };
             let report = watch(terminal, "Backing up", &progress, Some(waiting), work).await?;
             Ok((report, began.elapsed()))
         })?;
@@ -106,6 +130,7 @@ impl Backup {
             seconds: time.as_secs_f64(),
             report,
             issues,
+            seed,
         };
         terminal.done(&view, summary)?;
         Ok(outcome)
@@ -181,8 +206,21 @@ fn summary(view: &BackupView) -> String {
         ..
     } = &view.report;
     let read = if *files_read == 1 { "file read" } else { "files read" };
+    let (what, added) = match &view.seed {
+        Some(folder) => {
+            let bring = format!(
+                "bring it to the service: strongroom vault import-seed {}",
+                folder.display()
+            );
+            (
+                format!("Seed of recovery point {point}"),
+                format!("written to the folder; {bring}"),
+            )
+        }
+        None => (format!("Recovery point {point}"), "added to the vault".to_owned()),
+    };
     format!(
-        "Recovery point {point}: {entries} entries, {} in all; {files_read} {read}, {} added to the vault; {}",
+        "{what}: {entries} entries, {} in all; {files_read} {read}, {} {added}; {}",
         bytes(*total),
         bytes(*new_bytes),
         pace(*total, Duration::from_secs_f64(view.seconds)),

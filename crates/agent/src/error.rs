@@ -107,6 +107,15 @@ pub enum AgentError {
     /// No recovery point fits what was asked for.
     #[error("{0}")]
     NoSuchPoint(String),
+    /// A seed cannot be made or imported.
+    #[error("{0}")]
+    Seed(String),
+    /// A seed of this machine was not imported yet.
+    #[error(
+        "the seed that this machine made in {} is not imported yet, and a backup over the line would send all of it again: have it imported with `strongroom vault import-seed`, or give it up with `strongroom backup --forget-seed`",
+        .0.display()
+    )]
+    SeedOnItsWay(PathBuf),
     /// The object store cannot be used.
     #[error("{0}")]
     Store(String),

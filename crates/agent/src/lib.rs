@@ -7,12 +7,14 @@
 
 mod error;
 mod import;
+mod import_seed;
 mod job;
 mod keys;
 mod machine;
 mod register;
 pub mod rescue;
 mod run;
+mod seed;
 mod service_vault;
 mod settings;
 mod state;
@@ -20,10 +22,12 @@ mod unlock;
 
 pub use error::AgentError;
 pub use import::{Choice, Import, Planned};
+pub use import_seed::{Seed, SeedImported};
 pub use keys::{KeySetOverview, KnownKeySet, KnownPassphrase};
 pub use machine::{Backup, Machine, no_points};
 pub use register::{Registering, Registration, register};
 pub use run::{Event, run};
+pub use seed::SeedDescription;
 pub use settings::Wanted;
-pub use state::{MachineState, ScratchPlace, StateFolder};
+pub use state::{MachineState, ScratchPlace, Seeded, StateFolder};
 pub use unlock::Unlock;

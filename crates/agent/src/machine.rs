@@ -284,6 +284,7 @@ impl Machine {
         scratch: Arc<Scratch>,
         progress: Progress,
     ) -> Result<BackupReport, AgentError> {
+        self.wait_for_seed().await?;
         let no_room = self.room(&scratch, &backup.selection, &progress).await?;
         let options = BackupOptions {
             force_rehash: backup.force_rehash,

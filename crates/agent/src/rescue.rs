@@ -194,7 +194,7 @@ fn collect_vaults(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
 }
 
 async fn check_vault_file(store: &Arc<dyn Store>, damaged: &mut Vec<DamagedObject>) {
-    let problem = match read(store, "vault.json", VAULT_FILE_BYTES_MAX as u64).await {
+    let problem = match read(&**store, "vault.json", VAULT_FILE_BYTES_MAX as u64).await {
         Ok(bytes) => VaultFile::decode(&bytes).err().map(|error| error.to_string()),
         Err(why) => Some(why),
     };
@@ -222,7 +222,7 @@ impl Keyring {
     ) -> Result<Self, AgentError> {
         let mut objects = Vec::new();
         for object in list_keys(store, "keys").await? {
-            let bytes = read(store, &object, KEY_SET_BYTES_MAX as u64).await;
+            let bytes = read(&**store, &object, KEY_SET_BYTES_MAX as u64).await;
             let decoded = bytes.and_then(|bytes| KeySetObject::decode(&bytes).map_err(|error| error.to_string()));
             match decoded {
                 Err(why) => damaged.push(DamagedObject { object, why }),
@@ -277,7 +277,7 @@ async fn read_points(
 ) -> Result<Vec<RescuePoint>, AgentError> {
     let mut points = Vec::new();
     for (id, object) in &vault.points {
-        match read(&vault.store, object, POINT_BYTES_MAX as u64)
+        match read(&*vault.store, object, POINT_BYTES_MAX as u64)
             .await
             .and_then(|bytes| point_of(*id, &bytes, keyring))
         {
@@ -321,8 +321,8 @@ impl StoreVault {
     async fn index(store: Arc<dyn Store>, damaged: &mut Vec<DamagedObject>) -> Result<Self, AgentError> {
         let (mut packs, mut index) = (Vec::new(), HashMap::new());
         for object in list_keys(&store, "packs").await? {
-            let entries = match read_toc(&store, &object).await {
-                Ok(toc) => toc.entries().to_vec(),
+            let entries = match read_toc(&*store, &object).await {
+                Ok((_, toc)) => toc.entries().to_vec(),
                 Err(why) => {
                     let whole = read_without_toc(&store, &object).await;
                     let why = format!("{why}; {} of its blobs were found all the same", whole.len());
@@ -357,7 +357,8 @@ impl StoreVault {
     }
 }
 
-async fn read_toc(store: &Arc<dyn Store>, object: &str) -> Result<Toc, String> {
+/// The name of a pack, and its table of contents; or what is wrong with it.
+pub(crate) async fn read_toc(store: &dyn Store, object: &str) -> Result<(PackId, Toc), String> {
     let name: PackId = object
         .rsplit('/')
         .next()
@@ -376,7 +377,8 @@ async fn read_toc(store: &Arc<dyn Store>, object: &str) -> Result<Toc, String> {
     let footer = footer[..].try_into().map_err(|_| "it is cut short".to_owned())?;
     let range = toc_range(size, footer).map_err(|error| error.to_string())?;
     let toc = store.get_range(&key, range).await.map_err(|error| error.to_string())?;
-    parse_toc(name, size, &toc).map_err(|error| error.to_string())
+    let toc = parse_toc(name, size, &toc).map_err(|error| error.to_string())?;
+    Ok((name, toc))
 }
 
 /// The whole blobs of a pack whose table of contents is damaged.
@@ -403,7 +405,8 @@ async fn list_keys(store: &Arc<dyn Store>, prefix: &str) -> Result<Vec<String>, 
         .collect())
 }
 
-async fn read(store: &Arc<dyn Store>, object: &str, bytes_max: u64) -> Result<Bytes, String> {
+/// A whole object, if it is no longer than it can be.
+pub(crate) async fn read(store: &dyn Store, object: &str, bytes_max: u64) -> Result<Bytes, String> {
     let key = Key::new(object).map_err(|error| error.to_string())?;
     let size = store.size(&key).await.map_err(|error| error.to_string())?;
     if size > bytes_max {
@@ -419,7 +422,7 @@ impl VaultReader for StoreVault {
             .points
             .get(&point)
             .ok_or_else(|| RemoteError::Failed(format!("there is no recovery point {point}")))?;
-        read(&self.store, object, POINT_BYTES_MAX as u64)
+        read(&*self.store, object, POINT_BYTES_MAX as u64)
             .await
             .map_err(RemoteError::Failed)
     }

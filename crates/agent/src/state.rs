@@ -6,6 +6,7 @@
 //! master.key     the master key of its key set, 32 bytes
 //! master-1.key   one that it had before, when it was registered with another passphrase; and so on
 //! last.json      the last recovery point that it made, to notice a vault that withholds it
+//! seeded.json    the seed that it made, until that is imported
 //! settings.json  what it backs up when nobody says what
 //! scratch.json   where the cache is, if it was moved
 //! scratch/       the cache
@@ -55,6 +56,15 @@ pub struct LastMade {
     pub point: PointId,
     /// BLAKE3 of its object.
     pub digest: Digest,
+}
+
+/// A seed that this machine made, and that is on its way to the service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seeded {
+    /// The recovery point that it becomes.
+    pub point: LastMade,
+    /// The folder that it was made in.
+    pub folder: PathBuf,
 }
 
 /// Where the scratch folder of a machine is.
@@ -121,6 +131,21 @@ impl StateFolder {
         let _there_may_be_none = fs::remove_file(self.0.join("last.json"));
     }
 
+    /// The seed that is on its way.
+    pub fn seeded(&self) -> Result<Option<Seeded>, AgentError> {
+        self.read_json("seeded.json")
+    }
+
+    /// Remembers that a seed is on its way.
+    pub fn keep_seeded(&self, seeded: &Seeded) -> Result<(), AgentError> {
+        self.write("seeded.json", &to_json(seeded))
+    }
+
+    /// Forgets it.
+    pub fn forget_seeded(&self) -> Result<(), AgentError> {
+        self.remove("seeded.json")
+    }
+
     /// The key with which the machine signs in.
     pub fn machine_key(&self) -> Result<MachineKey, AgentError> {
         let bytes = Zeroizing::new(self.read("machine.key")?);
@@ -175,16 +200,19 @@ impl StateFolder {
     /// Forgets the registration. The master key stays: what was soft-deleted may be brought back, and be needed by somebody
     /// who has lost the passphrase.
     pub fn forget_machine(&self) -> Result<(), AgentError> {
-        for name in ["machine.json", "machine.key", "last.json"] {
-            match fs::remove_file(self.0.join(name)) {
-                Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                    let (action, path) = ("remove", self.0.join(name));
-                    return Err(AgentError::State { action, path, source });
-                }
-                _ => {}
+        let names = ["machine.json", "machine.key", "last.json", "seeded.json"];
+        names.into_iter().try_for_each(|name| self.remove(name))
+    }
+
+    /// Removes a file, if there is one.
+    fn remove(&self, name: &str) -> Result<(), AgentError> {
+        match fs::remove_file(self.0.join(name)) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                let (action, path) = ("remove", self.0.join(name));
+                Err(AgentError::State { action, path, source })
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Makes the folder, for its user only. Called before anything is asked of the service, so that a folder that cannot

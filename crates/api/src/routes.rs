@@ -52,6 +52,8 @@ pub enum Header {
     SecurityPin,
     /// The request may prove that the machine opened a key set, and so reads what machines of that set made.
     Membership,
+    /// The request shows what a machine says of the seed that it made.
+    Seed,
 }
 
 /// A type of this crate, as others see it on the wire.
@@ -311,6 +313,10 @@ routes! {
     ShowNotifications: GET "/api/v1/vaults/{vault}/notifications", AlertsRead, Body::Empty => 200 json::<NotificationsView>(), "Shows who is told of a vault's alerts", with [ETag];
     ChangeNotifications: PUT "/api/v1/vaults/{vault}/notifications", MonitoringWrite, json::<ChangeNotifications>() => 200 json::<NotificationsView>(), "Changes who is told of a vault's alerts", with [ETag, IfMatch], refuses [InvalidSettings];
     TestNotifications: POST "/api/v1/vaults/{vault}/notifications/test", MonitoringWrite, Body::Empty => 200 json::<NotificationTest>(), "Sends a test message to everybody who is told, and says how that went", refuses [InvalidSettings];
+    BeginSeed: POST "/api/v1/vaults/{vault}/seeds", BackupNow, Body::Empty => 201 json::<Session>(), "Begins to import a seed, which a machine made on a disk, or goes on", with [Seed], refuses [InvalidSeed, PredecessorMismatch, MachineNotFound, TooManyPoints, OperationInProgress, ItemState, ObjectDamaged];
+    MissingOfSeed: POST "/api/v1/vaults/{vault}/seeds/{session}/missing", BackupNow, Body::Identities => 200 Body::Octets { bytes_max: IDENTITIES_MAX / 8 }, "Tells which blobs of a seed the vault lacks: a bitmap, least significant bit first", with [Seed], refuses [InvalidSeed, MachineNotFound];
+    PutSeedPack: PUT "/api/v1/vaults/{vault}/seeds/{session}/packs/{pack}", BackupNow, Body::Octets { bytes_max: PACK_BYTES_MAX } => 200 json::<PackStored>(), "Stores a pack of a seed; every byte is checked first", with [Seed], refuses [InvalidSeed, MachineNotFound, LengthRequired, InvalidPack, ObjectDamaged];
+    CommitSeed: POST "/api/v1/vaults/{vault}/seeds/{session}/commit", BackupNow, Body::Octets { bytes_max: POINT_BYTES_MAX } => 201 json::<Committed>(), "Makes the recovery point of a seed exist", with [Seed], refuses [InvalidSeed, MachineNotFound, TooManyPoints, InvalidPoint, BlobsMissing, PredecessorMismatch, KeySetNotFound, ObjectDamaged];
     VaultPoints: GET "/api/v1/vaults/{vault}/points", PointsRead, Body::Empty => 200 json::<PointList>(), "Lists the recovery points of all machines of a vault";
     IssueCredentials: POST "/api/v1/vaults/{vault}/credentials", CredentialsIssue, Body::Empty => 201 json::<VaultCredentials>(), "Issues a vault credentials file, valid 10 days and only for registering";
     Register: POST "/api/v1/register", MachineRegister, json::<RegisterRequest>() => 201 json::<Registered>(), "Registers a machine with the key that it made", with [Location], refuses [VaultNotFound];

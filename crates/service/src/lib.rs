@@ -69,6 +69,7 @@ mod router;
 mod scheduler;
 mod seals;
 mod security_pins;
+mod seeds;
 mod service;
 mod service_principals;
 mod sessions;

@@ -11,6 +11,7 @@ mod guards;
 mod identity;
 mod machine;
 mod retry;
+mod seed;
 mod sign_in;
 mod work;
 
@@ -28,6 +29,7 @@ pub use error::{CertificateFault, ClientError};
 pub use fetch::{FetchStream, Fetched};
 pub use machine::PointFilter;
 pub use retry::RetryPolicy;
+pub use seed::SeedOf;
 pub use sign_in::{PrincipalProof, SessionKeeper, SignIn};
 
 use absence::Absence;
