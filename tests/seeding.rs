@@ -264,6 +264,19 @@ fn a_seed_of_another_vault_key_or_past_is_refused() {
     seeding.import(&folder).refused(&["registered again"]);
 }
 
+/// Its folder may lie in what is backed up, and is left out then.
+#[test]
+fn a_seed_does_not_hold_itself() {
+    let seeding = Seeding::new();
+    let folder = seeding.source.join("a [disk] of *mine*");
+    run(seeding.seed_command(&folder)).done();
+    seeding.import(&folder).done();
+    fs::rename(&folder, &seeding.folder).unwrap();
+    let target = seeding.world.path("target");
+    let at = seeding.web.restore("latest", &seeding.source, &target);
+    assert_eq!(tree::names_below(&at), tree::names_below(&seeding.source));
+}
+
 #[test]
 fn a_full_seed_disk_ends_cleanly_and_the_same_command_goes_on() {
     let seeding = Seeding::new();

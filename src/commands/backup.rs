@@ -1,6 +1,6 @@
 //! `strongroom backup`: this machine, now.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -101,14 +101,16 @@ impl Backup {
             return self.dry_run(global, terminal);
         }
         let machine = agent::open(global, RetryPolicy::PATIENT)?;
+        let seed = self.seed_to.as_deref().map(absolute).transpose()?;
+        let mut wanted = self.wanted(|| Ok(machine.settings()?))?;
+        wanted.exclude.extend(seed.as_deref().map(itself).transpose()?);
         let backup = Plan {
             force_rehash: self.force_rehash,
-            ..self.wanted(|| Ok(machine.settings()?))?.backup()?
+            ..wanted.backup()?
         };
         if self.forget_seed {
             machine.forget_seed()?;
         }
-        let seed = self.seed_to.as_deref().map(absolute).transpose()?;
         let progress = Progress::default();
         let (report, time) = block_on(async {
             first_calls(machine.client(), terminal, machine.reach()).await?;
@@ -177,6 +179,24 @@ impl Backup {
         }
         Ok(patterns)
     }
+}
+
+/// The pattern that leaves a seed's own folder out of it.
+fn itself(folder: &Path) -> Result<Pattern, Failure> {
+    let Some(text) = folder.to_str() else {
+        return Err(Failure::new(format!(
+            "{} is no name for a seed: it is not UTF-8",
+            folder.display()
+        )));
+    };
+    let mut pattern = String::new();
+    for character in text.chars() {
+        if r"\*?[]{}!# ".contains(character) {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    Ok(Pattern::new(pattern, "--seed-to"))
 }
 
 /// One path of several may be absent, which is a warning; a recovery point of nothing at all is a slip of the finger.
