@@ -23,6 +23,7 @@ mod progress;
 mod recovery_sheet;
 mod rule_flags;
 mod security_pin;
+mod settings_flags;
 mod shown_path;
 mod state_owner;
 mod systemd;

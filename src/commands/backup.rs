@@ -102,18 +102,22 @@ impl Backup {
         }
         let machine = agent::open(global, RetryPolicy::PATIENT)?;
         let seed = self.seed_to.as_deref().map(absolute).transpose()?;
-        let mut wanted = self.wanted(|| Ok(machine.settings()?))?;
-        wanted.exclude.extend(seed.as_deref().map(itself).transpose()?);
-        let backup = Plan {
-            force_rehash: self.force_rehash,
-            ..wanted.backup()?
-        };
         if self.forget_seed {
             machine.forget_seed()?;
         }
         let progress = Progress::default();
         let (report, time) = block_on(async {
             first_calls(machine.client(), terminal, machine.reach()).await?;
+            let settings = match self.paths.is_empty() {
+                true => machine.settings_now().await?,
+                false => MachineSettings::default(),
+            };
+            let mut wanted = self.wanted(settings)?;
+            wanted.exclude.extend(seed.as_deref().map(itself).transpose()?);
+            let backup = Plan {
+                force_rehash: self.force_rehash,
+                ..wanted.backup()?
+            };
             let waiting = Waiting::for_service_of(machine.client());
             let (told, began) = (progress.clone(), Instant::now());
             let work = async {
@@ -140,18 +144,21 @@ impl Backup {
 
     /// With paths it needs no machine that is registered.
     fn dry_run(&self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
-        let settings = || Ok(agent::open(global, RetryPolicy::NONE)?.settings()?);
+        let settings = match self.paths.is_empty() {
+            true => {
+                let machine = agent::open(global, RetryPolicy::NONE)?;
+                block_on(async { Ok(machine.settings_now().await?) })?
+            }
+            false => MachineSettings::default(),
+        };
         let selection = self.wanted(settings)?.selection()?;
         selection.check_volumes()?;
         preview(selection, terminal)
     }
 
     /// What to take: what the command says, or if it names no path, what the machine's settings say and the command adds.
-    fn wanted(&self, settings: impl FnOnce() -> Result<MachineSettings, Failure>) -> Result<Wanted, Failure> {
-        let mut wanted = match self.paths.is_empty() {
-            true => Wanted::from(settings()?),
-            false => Wanted::default(),
-        };
+    fn wanted(&self, settings: MachineSettings) -> Result<Wanted, Failure> {
+        let mut wanted = Wanted::from(settings);
         for path in &self.paths {
             wanted.paths.push(absolute(path)?);
         }

@@ -123,7 +123,7 @@ impl Sheet {
                     sheet: file,
                     recovery_key: !self.without_key,
                 };
-                terminal.done(&view, |view| written(view))?;
+                terminal.done(&view, written)?;
             }
         }
         Ok(Outcome::Done)

@@ -26,6 +26,7 @@ use crate::error::AgentError;
 use crate::job::Job;
 use crate::service_vault::ServiceVault;
 use crate::settings::Wanted;
+use crate::settings_sync::SettingsCopy;
 use crate::state::{LastMade, MachineState, ScratchPlace, StateFolder};
 
 /// What Azure calls the parts of a backup and of a restore.
@@ -112,6 +113,11 @@ impl Machine {
         &self.keys
     }
 
+    /// The key set that it has joined, with its keys.
+    pub(crate) fn key_set(&self) -> (KeySetId, &DataKeys) {
+        (self.state.key_set, &self.keys)
+    }
+
     /// Who it is.
     pub fn state(&self) -> &MachineState {
         &self.state
@@ -147,7 +153,8 @@ impl Machine {
     /// Makes the backup that the machine's settings describe, for a job that came down the link. Returns what to tell.
     pub(crate) async fn back_up_as_set(&self, id: JobId, progress: Progress) -> Result<String, AgentError> {
         let prepared = self
-            .settings()
+            .settings_now()
+            .await
             .and_then(|settings| Wanted::from(settings).backup())
             .and_then(|backup| {
                 backup.selection.check_volumes()?;
@@ -267,14 +274,26 @@ impl Machine {
         }))
     }
 
-    /// What it backs up when nobody says what.
-    pub fn settings(&self) -> Result<MachineSettings, AgentError> {
-        Ok(self.folder.settings()?.unwrap_or_default())
+    /// What it backs up when nobody says what: what the vault keeps, or while that does not answer, the copy of it.
+    pub async fn settings_now(&self) -> Result<MachineSettings, AgentError> {
+        match self.sync_settings().await {
+            Ok(synced) => {
+                if let Some(news) = synced.news {
+                    tracing::warn!("{news}");
+                }
+                Ok(synced.settings)
+            }
+            Err(AgentError::Client(error)) => {
+                tracing::warn!(%error, "the settings are as they were the last time, for the vault does not say");
+                Ok(self.settings()?.settings)
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// Remembers what it backs up when nobody says what.
-    pub fn keep_settings(&self, settings: &MachineSettings) -> Result<(), AgentError> {
-        self.folder.keep_settings(settings)
+    /// What it backs up when nobody says what, as it was in the vault the last time.
+    pub fn settings(&self) -> Result<SettingsCopy, AgentError> {
+        Ok(self.folder.settings()?.unwrap_or_default())
     }
 
     async fn make_point(

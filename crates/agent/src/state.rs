@@ -7,7 +7,7 @@
 //! master-1.key   one that it had before, when it was registered with another passphrase; and so on
 //! last.json      the last recovery point that it made, to notice a vault that withholds it
 //! seeded.json    the seed that it made, until that is imported
-//! settings.json  what it backs up when nobody says what
+//! settings.json  a copy of what the vault keeps of its settings: what it backs up when nobody says what
 //! scratch.json   where the cache is, if it was moved
 //! scratch/       the cache
 //! import/        the cache of an import, which ends with it
@@ -20,13 +20,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use strongroom_api::MachineKey;
-use strongroom_model::{
-    ContainerId, Digest, ItemId, KeySetId, MachineName, MachineSettings, PointId, VaultId, VaultName,
-};
+use strongroom_model::{ContainerId, Digest, ItemId, KeySetId, MachineName, PointId, VaultId, VaultName};
 use strongroom_seal::MasterKey;
 use zeroize::Zeroizing;
 
 use crate::error::AgentError;
+use crate::settings_sync::SettingsCopy;
 
 /// Who a machine is. No secret is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,13 +151,13 @@ impl StateFolder {
         MachineKey::from_pkcs8(&bytes).map_err(|error| self.damaged("machine.key", error))
     }
 
-    /// What the machine backs up when nobody says what, if somebody has set that.
-    pub fn settings(&self) -> Result<Option<MachineSettings>, AgentError> {
+    /// What the machine backs up when nobody says what, as it was in the vault the last time.
+    pub fn settings(&self) -> Result<Option<SettingsCopy>, AgentError> {
         self.read_json("settings.json")
     }
 
     /// Keeps what the machine backs up when nobody says what.
-    pub fn keep_settings(&self, settings: &MachineSettings) -> Result<(), AgentError> {
+    pub fn keep_settings(&self, settings: &SettingsCopy) -> Result<(), AgentError> {
         self.write("settings.json", &to_json(settings))
     }
 
@@ -175,8 +174,16 @@ impl StateFolder {
     /// before is forgotten but for its settings, and its master key if that is another one.
     pub fn keep(&self, machine: &MachineState, key: &MachineKey, master: &MasterKey) -> Result<(), AgentError> {
         self.make()?;
+        let before = self.machine().ok().flatten();
         self.forget_machine()?;
         self.set_master_key_aside(master)?;
+        // Another item has no settings yet, or some of its own: those of this machine begin anew there.
+        if let Some(copy) = self
+            .settings()?
+            .filter(|_| before.is_none_or(|before| before.item != machine.item))
+        {
+            self.keep_settings(&SettingsCopy { generation: 0, ..copy })?;
+        }
         self.write("machine.key", key.as_pkcs8())?;
         self.write("master.key", &*master.to_bytes())?;
         self.write("machine.json", &to_json(machine))

@@ -64,13 +64,14 @@ pub(crate) fn verifier(master: &MasterKey) -> Digest {
 }
 
 /// Tries something on key sets; the slow derivation is done once for each salt and cost.
-pub(crate) struct Opener<'a> {
+pub struct Opener<'a> {
     unlock: &'a Unlock,
     derived: Vec<((Vec<u8>, Argon2Params), Kek)>,
 }
 
 impl<'a> Opener<'a> {
-    pub(crate) fn new(unlock: &'a Unlock) -> Self {
+    /// Begins with something.
+    pub fn new(unlock: &'a Unlock) -> Self {
         Self {
             unlock,
             derived: Vec::new(),
@@ -78,7 +79,10 @@ impl<'a> Opener<'a> {
     }
 
     /// The master key, if the set opens.
-    pub(crate) fn open(&mut self, object: &KeySetObject) -> Result<Option<MasterKey>, AgentError> {
+    ///
+    /// # Errors
+    /// When the set cannot be used at all: its costs are out of bounds.
+    pub fn open(&mut self, object: &KeySetObject) -> Result<Option<MasterKey>, AgentError> {
         match self.unlock {
             Unlock::Passphrase(passphrase) => self.unwrap(passphrase, object),
             Unlock::RecoveryKey(master) => {
