@@ -261,6 +261,18 @@ fn a_passphrase_is_changed_with_a_pin_and_to_one_of_its_own() {
     world.change_passphrase(&web, NEW).done();
     world.change_passphrase(&web, NEW).refused(&["already"]);
     world.change_passphrase(&db, NEW).refused(&["other machines"]);
+    // Who changes the machine's settings from elsewhere uses the new one.
+    web.run(&["agent", "settings", "--path", text(&past.source)]).done();
+    let change = [
+        "item",
+        "settings",
+        "web",
+        "--exclude",
+        "*.o",
+        "--passphrase-file",
+        text(&new),
+    ];
+    assert_eq!(world.admin(&change).done()["exclude"][0], "*.o");
     past.assert_restores(&world, "after", |point, target| run(web.restore_command(point, target)));
 }
 
