@@ -140,7 +140,7 @@ fn a_seed_saves_the_first_upload_and_the_next_backup_sends_what_changed() {
         (Some(&*point), &0.into())
     );
     assert_eq!(imported["packs_sent"], seeding.packs().len());
-    assert_eq!(seeding.web.points(), [point.clone()]);
+    assert_eq!(seeding.web.points(), [point.as_str()]);
     seeding.assert_restores(&point, "of the seed");
     assert_eq!(seeding.web.run(&["verify", "latest"]).done()["whole"], true);
     // Again is the same as once.
