@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use strongroom_api::RetryPolicy;
 
 use crate::commands::{
-    agent, alert, approval, audit, backup, completions, diff, find, guard, import, item, job, login, ls, machine,
+    agent, alert, approval, audit, backup, completions, diff, find, guard, import, item, job, key, login, ls, machine,
     manual, mount, openapi, password, points, policy, principal, quickstart, rescue, resource_group, restore, role,
     serve, user, vault, verify,
 };
@@ -44,6 +44,8 @@ A service keeps vaults; machines register in a vault and send encrypted recovery
   strongroom agent register …               register this machine in a vault
   strongroom agent settings --path PATH …   say what it backs up on schedule
   strongroom agent run                      wait for work and do it
+  strongroom agent passphrase               give its keys a new passphrase
+  strongroom key sheet | list               print what restores when all is lost; see who has these keys
   strongroom backup PATH…                   make a recovery point of it, now
   strongroom points | ls | find | diff       look at recovery points
   strongroom restore | verify               get files back, or see that they are whole
@@ -136,6 +138,8 @@ pub(crate) enum Command {
     Alert(alert::Alert),
     #[command(subcommand)]
     Agent(agent::Agent),
+    #[command(subcommand)]
+    Key(key::Key),
     Backup(backup::Backup),
     Points(points::Points),
     Ls(ls::Ls),

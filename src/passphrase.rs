@@ -39,6 +39,16 @@ pub(crate) fn from_file(file: &Path) -> Result<Passphrase, Failure> {
     Ok(Passphrase::parse(text.lines().next().unwrap_or_default().to_owned())?)
 }
 
+/// Asks for one that is in use.
+pub(crate) fn ask_for_known(terminal: &Terminal) -> Result<Passphrase, Failure> {
+    match terminal.can_ask() {
+        true => Ok(Passphrase::parse(ask(false)?)?),
+        false => Err(Failure::new(
+            "nobody can be asked for a passphrase here: name a file with --passphrase-file FILE",
+        )),
+    }
+}
+
 fn ask(twice: bool) -> Result<String, Failure> {
     let text = rpassword::prompt_password("Passphrase (at least 16 characters): ")?;
     if twice && rpassword::prompt_password("Once more: ")? != text {

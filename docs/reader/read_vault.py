@@ -69,7 +69,7 @@ def open_key_set(text, passphrase):  # section 3
     master = keys.open(MASTER_KEY, uuid.UUID(key_set["id"]).bytes, bytes.fromhex(key_set["wrapped_master"]))
     membership = sub_key(master, "proof of membership in a key set")
     need(blake3(membership).hexdigest() == key_set["verifier"], "the verifier is another key set's")
-    return Keys(sub_key(master, "tags of sealed blobs"), sub_key(master, "AES keys of sealed blobs"))
+    return key_set["verifier"], Keys(sub_key(master, "tags of sealed blobs"), sub_key(master, "AES keys of sealed blobs"))
 
 
 class Cursor:  # section 2
@@ -130,11 +130,17 @@ class Store:
 class Vault:
     def __init__(self, root, passphrase):
         self.store, self.keys = Store(root), {}
-        for path in (Path(root) / "keys").iterdir():
+        opened, paths = {}, list((Path(root) / "keys").iterdir())
+        for path in paths:
             try:
-                self.keys[path.name] = open_key_set(path.read_bytes(), passphrase)
+                verifier, keys = open_key_set(path.read_bytes(), passphrase)
+                opened[verifier] = keys
             except Exception as why:
                 print(f"key set {path.name} stays closed: {why or type(why).__name__}", file=sys.stderr)
+        for path in paths:  # those that another passphrase opens may hold the same master key
+            verifier = json.loads(path.read_bytes()).get("verifier")
+            if verifier in opened:
+                self.keys[path.name] = opened[verifier]
         self.chunk = lru_cache(maxsize=16)(self.chunk)
 
     def points(self):  # section 8

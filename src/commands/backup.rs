@@ -1,6 +1,6 @@
 //! `strongroom backup`: this machine, now.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -44,6 +44,7 @@ Examples:
   strongroom backup /etc /home
   strongroom backup /home --exclude '*.iso' --exclude '.cache/'
   strongroom backup / --preset caches,system --exclude-larger-than 4G
+  strongroom backup /home --seed-to /mnt/usb/seed
   strongroom backup /home --include '*.odt' --include 'pictures/'")]
 pub(crate) struct Backup {
     /// Files and folders [default: what `strongroom agent settings` selects]
@@ -70,6 +71,16 @@ pub(crate) struct Backup {
     force_rehash: bool,
     #[command(flatten)]
     compression: Compression,
+    /// Make it in this folder, on a disk that somebody brings to the service: a seed
+    ///
+    /// Only what the vault lacks is written there, sealed as ever; over the line go questions, no contents. The recovery point
+    /// exists when the seed was imported with `strongroom vault import-seed`, and then the next backup sends what changed
+    /// since. Until then this machine makes no other backup.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "dry_run")]
+    seed_to: Option<PathBuf>,
+    /// Give up a seed that was not imported, and back up over the line
+    #[arg(long, conflicts_with_all = ["dry_run", "seed_to"])]
+    forget_seed: bool,
 }
 
 #[derive(Serialize)]
@@ -79,6 +90,9 @@ struct BackupView {
     seconds: f64,
     #[serde(flatten)]
     issues: issues::View,
+    /// The folder of the seed, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<PathBuf>,
 }
 
 impl Backup {
@@ -87,6 +101,10 @@ impl Backup {
             return self.dry_run(global, terminal);
         }
         let machine = agent::open(global, RetryPolicy::PATIENT)?;
+        let seed = self.seed_to.as_deref().map(absolute).transpose()?;
+        if self.forget_seed {
+            machine.forget_seed()?;
+        }
         let progress = Progress::default();
         let (report, time) = block_on(async {
             first_calls(machine.client(), terminal, machine.reach()).await?;
@@ -94,12 +112,20 @@ impl Backup {
                 true => machine.settings_now().await?,
                 false => MachineSettings::default(),
             };
+            let mut wanted = self.wanted(settings)?;
+            wanted.exclude.extend(seed.as_deref().map(itself).transpose()?);
             let backup = Plan {
                 force_rehash: self.force_rehash,
-                ..self.wanted(settings)?.backup()?
+                ..wanted.backup()?
             };
             let waiting = Waiting::for_service_of(machine.client());
-            let (work, began) = (machine.back_up(backup, progress.clone()), Instant::now());
+            let (told, began) = (progress.clone(), Instant::now());
+            let work = async {
+                match seed.clone() {
+                    Some(folder) => machine.seed(backup, folder, told).await,
+                    None => machine.back_up(backup, told).await,
+                }
+            };
             let report = watch(terminal, "Backing up", &progress, Some(waiting), work).await?;
             Ok((report, began.elapsed()))
         })?;
@@ -110,6 +136,7 @@ impl Backup {
             seconds: time.as_secs_f64(),
             report,
             issues,
+            seed,
         };
         terminal.done(&view, summary)?;
         Ok(outcome)
@@ -161,6 +188,24 @@ impl Backup {
     }
 }
 
+/// The pattern that leaves a seed's own folder out of it.
+fn itself(folder: &Path) -> Result<Pattern, Failure> {
+    let Some(text) = folder.to_str() else {
+        return Err(Failure::new(format!(
+            "{} is no name for a seed: it is not UTF-8",
+            folder.display()
+        )));
+    };
+    let mut pattern = String::new();
+    for character in text.chars() {
+        if r"\*?[]{}!# ".contains(character) {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    Ok(Pattern::new(pattern, "--seed-to"))
+}
+
 /// One path of several may be absent, which is a warning; a recovery point of nothing at all is a slip of the finger.
 fn refuse_nothing(roots: &[PathBuf]) -> Result<(), Failure> {
     if roots.is_empty() {
@@ -188,8 +233,21 @@ fn summary(view: &BackupView) -> String {
         ..
     } = &view.report;
     let read = if *files_read == 1 { "file read" } else { "files read" };
+    let (what, added) = match &view.seed {
+        Some(folder) => {
+            let bring = format!(
+                "bring it to the service: strongroom vault import-seed {}",
+                folder.display()
+            );
+            (
+                format!("Seed of recovery point {point}"),
+                format!("written to the folder; {bring}"),
+            )
+        }
+        None => (format!("Recovery point {point}"), "added to the vault".to_owned()),
+    };
     format!(
-        "Recovery point {point}: {entries} entries, {} in all; {files_read} {read}, {} added to the vault; {}",
+        "{what}: {entries} entries, {} in all; {files_read} {read}, {} {added}; {}",
         bytes(*total),
         bytes(*new_bytes),
         pace(*total, Duration::from_secs_f64(view.seconds)),

@@ -60,6 +60,7 @@ impl Diff {
         let machine = agent::open(global, RetryPolicy::BRIEF)?;
         let mut counts = Counts::default();
         block_on(async {
+            let machine = self.whose.reader(machine, terminal).await?;
             let filter = self.whose.filter();
             let earlier = machine.find_and_open(&self.earlier, &filter).await?;
             let later = machine.find_and_open(&self.later, &filter).await?;

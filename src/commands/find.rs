@@ -60,6 +60,7 @@ impl Find {
         let patterns = Patterns::of("PATTERN", [&self.pattern])?;
         let machine = agent::open(global, RetryPolicy::BRIEF)?;
         let (versions, lost) = block_on(async {
+            let machine = self.whose.reader(machine, terminal).await?;
             let (progress, filter) = (Progress::default(), self.whose.filter());
             let work = machine.find(patterns, &filter, progress.clone());
             Ok(watch(terminal, "Searching", &progress, None, work).await?)

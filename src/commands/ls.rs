@@ -42,6 +42,7 @@ impl Ls {
             .collect();
         let mut collected = Collected::default();
         block_on(async {
+            let machine = self.whose.reader(machine, terminal).await?;
             let point = machine.find_and_open(&self.point, &self.whose.filter()).await?;
             Ok(machine.list(&point, paths, |listed| collected.add(listed)).await?)
         })?;

@@ -12,6 +12,7 @@ pub(crate) mod guard;
 pub(crate) mod import;
 pub(crate) mod item;
 pub(crate) mod job;
+pub(crate) mod key;
 pub(crate) mod login;
 pub(crate) mod ls;
 pub(crate) mod machine;
@@ -77,6 +78,7 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
         Command::Alert(alert) => alert.run(&global, terminal),
         Command::Quickstart(quickstart) => quickstart.run(terminal),
         Command::Agent(agent) => agent.run(&global, terminal),
+        Command::Key(key) => key.run(&global, terminal),
         Command::Backup(backup) => backup.run(&global, terminal),
         Command::Points(points) => points.run(&global, terminal),
         Command::Ls(ls) => ls.run(&global, terminal),

@@ -19,6 +19,7 @@ use crate::failure::{Failure, Outcome};
 use crate::interrupt;
 use crate::shown_path::absolute;
 use crate::terminal::Terminal;
+use crate::unlock::OtherKeys;
 use crate::waiting::{Waiting, first_calls};
 
 /// Mount a recovery point, or all of them, as a file system to look at and copy from
@@ -51,9 +52,11 @@ pub(crate) struct Mount {
     /// All recovery points that there are now, each in a folder named by its time
     #[arg(long)]
     all: bool,
-    /// Those of another machine of the vault that uses the same passphrase
+    /// Those of another machine of the vault: one that uses the same passphrase, or another one that is given here
     #[arg(long, value_name = "NAME")]
     machine: Option<MachineName>,
+    #[command(flatten)]
+    keys: OtherKeys,
     /// Unmount when nobody has looked at anything for so long, such as 30m or 6h; 24h at most
     #[arg(long, value_name = "TIME", default_value = "6h", value_parser = idle_limit)]
     idle: Duration,
@@ -74,6 +77,7 @@ impl Mount {
         let machine = agent::open(global, RetryPolicy::PATIENT)?;
         let folder = MountPoint::prepare(&absolute(dir)?)?;
         block_on(async {
+            let machine = self.keys.given_to(machine, terminal).await?;
             let opening = self.shown(&machine, point.as_deref());
             let (shown, points) = first_calls(machine.client(), terminal, opening).await?;
             // Before anything is mounted, so that nothing stays so.

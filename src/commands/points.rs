@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
-use strongroom_agent::no_points;
+use strongroom_agent::{Machine, no_points};
 use strongroom_api::{PointFilter, PointView, RetryPolicy};
 use strongroom_model::MachineName;
 
@@ -10,13 +10,15 @@ use crate::cli::Global;
 use crate::commands::{agent, block_on};
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Table, Terminal, bytes, moment};
+use crate::unlock::OtherKeys;
 
 /// List this machine's recovery points, newest last
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   strongroom points
-  strongroom points --machine web-1")]
+  strongroom points --machine web-1
+  strongroom points --machine db-1 --passphrase-file /root/passphrase-of-db-1")]
 pub(crate) struct Points {
     #[command(flatten)]
     whose: Whose,
@@ -25,12 +27,14 @@ pub(crate) struct Points {
 /// Whose recovery points are meant.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Whose {
-    /// Those of another machine of the vault that uses the same passphrase
+    /// Those of another machine of the vault: one that uses the same passphrase, or another one that is given here
     #[arg(long, value_name = "NAME")]
     machine: Option<MachineName>,
     /// Those of all machines that use the same passphrase
     #[arg(long, conflicts_with = "machine")]
     all: bool,
+    #[command(flatten)]
+    keys: OtherKeys,
 }
 
 impl Whose {
@@ -40,6 +44,11 @@ impl Whose {
             (None, true) => PointFilter::All,
             (None, false) => PointFilter::Own,
         }
+    }
+
+    /// The machine as it reads with the keys that were given.
+    pub(crate) async fn reader(&self, machine: Machine, terminal: &Terminal) -> Result<Machine, Failure> {
+        self.keys.given_to(machine, terminal).await
     }
 }
 
@@ -52,7 +61,10 @@ impl Points {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
         let machine = agent::open(global, RetryPolicy::BRIEF)?;
         let filter = self.whose.filter();
-        let points = block_on(async { Ok(machine.points(&filter).await?) })?;
+        let points = block_on(async {
+            let machine = self.whose.reader(machine, terminal).await?;
+            Ok(machine.points(&filter).await?)
+        })?;
         terminal.result(&PointsView { points }, |view| match view.points.is_empty() {
             true => sentence(&no_points(&filter)),
             false => table(&view.points),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
-use strongroom_agent::{Backup, Machine, MachineState, StateFolder, register};
+use strongroom_agent::{Backup, Machine, MachineState, Registering, StateFolder, Unlock, register};
 use strongroom_api::{Client, ClientOptions, CreateVault, RetryPolicy, Secret, SignIn, VaultCredentials};
 use strongroom_engine::Progress;
 use strongroom_engine::backup::BackupReport;
@@ -141,7 +141,13 @@ async fn machine(service: &Service, keep: &Path, terminal: &Terminal) -> Result<
         let credentials = make_vault(service, keep).await?;
         let passphrase = make_passphrase(keep)?;
         let name = agent::host_name()?;
-        let registration = register(&folder, &credentials, &name, &passphrase, clock::system()).await?;
+        let registering = Registering {
+            credentials: &credentials,
+            name: &name,
+            unlock: Some(Unlock::Passphrase(passphrase)),
+            again: false,
+        };
+        let registration = register(&folder, registering, clock::system()).await?;
         let state = registration.machine;
         terminal.say(&format!(
             "Machine    {} registered in vault {}",

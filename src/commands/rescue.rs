@@ -1,4 +1,4 @@
-//! `strongroom rescue`: a vault's objects and the passphrase, and nothing else.
+//! `strongroom rescue`: a vault's objects and what opens them, and nothing else.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -12,28 +12,26 @@ use crate::commands::restore::{How, show as show_restored, stored_paths};
 use crate::commands::{block_on, ls};
 use crate::failure::{Failure, Outcome};
 use crate::listing::Collected;
-use crate::passphrase;
 use crate::progress::watch;
 use crate::shown_path::absolute;
 use crate::terminal::{Table, Terminal, bytes, moment};
+use crate::unlock::UnlockOptions;
 
-/// Restore from a vault's objects alone: no service, no database, only the passphrase
+/// Restore from a vault's objects alone: no service, no database, only the passphrase or the recovery key of a sheet
 ///
 /// For the day when everything else is gone. Reads only, and works on a copy of the objects as well.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   strongroom rescue --store /var/lib/strongroom-service --passphrase-file secret points
-  strongroom rescue --store file:///mnt/copy/objects/local/0199f3a0-… --passphrase-file secret restore latest --to /tmp/r")]
+  strongroom rescue --store file:///mnt/copy/objects/local/0199f3a0-… --passphrase-file secret restore latest --to /tmp/r
+  strongroom rescue --store /mnt/copy --recovery-key-file - points")]
 pub(crate) struct Rescue {
     /// The folder of the vault's objects, or the data folder of the service if it holds one vault; also as file:// address
     #[arg(long, value_name = "URL")]
     store: String,
-    /// A file whose first line is the passphrase
-    ///
-    /// Without it, the environment variable STRONGROOM_PASSPHRASE or a prompt gives it.
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    unlock: UnlockOptions,
     #[command(subcommand)]
     action: Action,
 }
@@ -81,9 +79,9 @@ struct PointLine {
 
 impl Rescue {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Outcome, Failure> {
-        let passphrase = passphrase::read(self.passphrase_file.as_deref(), false, terminal)?;
+        let unlock = self.unlock.read(false, terminal)?;
         block_on(async {
-            let vault = Vault::open(&self.store, &passphrase).await?;
+            let vault = Vault::open(&self.store, &unlock).await?;
             for damage in vault.damaged() {
                 eprintln!("strongroom: damaged: {}: {}", damage.object, damage.why);
             }

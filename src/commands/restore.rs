@@ -49,6 +49,7 @@ Examples:
   strongroom restore latest /etc --archive tar | ssh other tar x --xattrs --xattrs-include='*'
   strongroom restore latest /home/ann --archive zip --output ann.zip
   strongroom restore latest --machine web-1 --to /srv/web-1
+  strongroom restore latest --machine db-1 --ask-passphrase --to /srv/db-1
   strongroom restore 0199f3a0-7c1e /etc/hosts --in-place")]
 pub(crate) struct Restore {
     /// The recovery point: an id, a unique beginning of one, or `latest`
@@ -184,6 +185,7 @@ impl Restore {
         let machine = agent::open(global, RetryPolicy::PATIENT)?;
         let progress = Progress::default();
         let (report, time) = block_on(async {
+            let machine = self.whose.reader(machine, terminal).await?;
             let filter = self.whose.filter();
             let opening = machine.find_and_open(&self.point, &filter);
             let point = first_calls(machine.client(), terminal, opening).await?;
@@ -221,6 +223,7 @@ impl Restore {
         let progress = Progress::default();
         let began = Instant::now();
         let archived = block_on(async {
+            let machine = self.whose.reader(machine, terminal).await?;
             let filter = self.whose.filter();
             let opening = machine.find_and_open(&self.point, &filter);
             let point = first_calls(machine.client(), terminal, opening).await?;

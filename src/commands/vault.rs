@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use strongroom_agent::{Seed, SeedDescription, SeedImported};
 use strongroom_api::{
     CreateVault, DeletedVaultView, SetVaultGuard, SettingsView, VaultCredentials, VaultDeletion, VaultGuardView,
     VaultView,
 };
+use strongroom_engine::Progress;
 use strongroom_model::{
     GuardName, Immutability, Redundancy, Region, ResourceGroupName, SoftDelete, VaultId, VaultName, VaultSettings,
 };
@@ -18,7 +20,9 @@ use crate::commands::block_on;
 use crate::commands::guard::words;
 use crate::failure::{Failure, Outcome};
 use crate::private_file;
-use crate::terminal::{self, Table, Terminal};
+use crate::progress::watch;
+use crate::terminal::{self, Table, Terminal, bytes};
+use crate::which_vault::WhichVault;
 
 /// Create, list, show and delete vaults, and let machines register in them
 ///
@@ -34,6 +38,7 @@ pub(crate) enum Vault {
     Credentials(Credentials),
     Settings(Settings),
     Pin(Pin),
+    ImportSeed(ImportSeed),
     #[command(subcommand)]
     Guard(Guard),
 }
@@ -79,6 +84,23 @@ Example:
 pub(crate) struct Pin {
     /// The vault's name
     name: VaultName,
+}
+
+/// Import a seed: a first backup that a machine made on a disk
+///
+/// The machine has made it with `strongroom backup --seed-to`, and signed it: nobody can make one up or alter it. Every byte is
+/// checked as if it came over the line; damaged, cut and missing objects are named. When this ends with status 0, the recovery
+/// point exists, and the machine's next backup sends what changed since. An import that was interrupted goes on where it was.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom backup /home --seed-to /mnt/usb/seed      (at the machine)
+  strongroom vault import-seed /mnt/usb/seed           (near the service)")]
+pub(crate) struct ImportSeed {
+    /// The folder that the machine has filled, or a copy of it
+    folder: PathBuf,
+    #[command(flatten)]
+    vault: WhichVault,
 }
 
 /// Show or change what guards a vault's data
@@ -221,10 +243,41 @@ impl Vault {
             Self::Credentials(credentials) => credentials.run(global, terminal)?,
             Self::Settings(settings) => settings.run(global, terminal)?,
             Self::Pin(pin) => pin.run(global, terminal)?,
+            Self::ImportSeed(import) => import.run(global, terminal)?,
             Self::Guard(guard) => guard.run(global, terminal)?,
         }
         Ok(Outcome::Done)
     }
+}
+
+impl ImportSeed {
+    fn run(self, global: &Global, terminal: &Terminal) -> Result<(), Failure> {
+        let client = AdminSession::client(global)?;
+        let progress = Progress::default();
+        let (seed, imported) = block_on(async {
+            let vault = self.vault.name(&client).await?;
+            let seed = Seed::open(&self.folder).await?;
+            let work = seed.import(&client, &vault, &progress);
+            let imported = watch(terminal, "Importing", &progress, None, work).await?;
+            Ok((seed, imported))
+        })?;
+        terminal.done(&imported, |imported| imported_text(seed.description(), imported))
+    }
+}
+
+fn imported_text(seed: &SeedDescription, imported: &SeedImported) -> String {
+    let SeedImported {
+        point,
+        packs_sent,
+        bytes_sent,
+        packs_known,
+    } = imported;
+    format!(
+        "Recovery point {point} of {} exists: {packs_sent} packs were taken in, {} in all; {packs_known} were there already. The \
+         machine's next backup sends what changed since",
+        seed.machine,
+        bytes(*bytes_sent)
+    )
 }
 
 impl Create {

@@ -52,6 +52,7 @@ impl Verify {
         let machine = agent::open(global, RetryPolicy::PATIENT)?;
         let progress = Progress::default();
         let (point, report, time) = block_on(async {
+            let machine = self.whose.reader(machine, terminal).await?;
             let filter = self.whose.filter();
             let opening = machine.find_and_open(&self.point, &filter);
             let point = first_calls(machine.client(), terminal, opening).await?;

@@ -25,6 +25,10 @@ pub const FILE_SYSTEM: &[Exception] = &[
         "crates/agent/src/rescue.rs",
         "finds the one vault below the folder that the user named",
     ),
+    may(
+        "crates/agent/src/seed.rs",
+        "sees that the folder for a seed, which the user named, is empty",
+    ),
     may("crates/agent/src/state.rs", "the state of a registered machine"),
     may(
         "crates/db/src/file.rs",

@@ -19,7 +19,7 @@ pub enum AgentError {
     NotRegistered(PathBuf),
     /// A machine is registered with this state folder already.
     #[error(
-        "{} holds the state of machine {name} of vault {vault} already: name another folder with --state, or remove this one if that machine is no longer needed",
+        "{} holds the state of machine {name} of vault {vault} already: say --again if this machine is to be registered anew, under this or another name, or name another folder with --state",
         folder.display()
     )]
     AlreadyRegistered {
@@ -78,12 +78,25 @@ pub enum AgentError {
     /// The passphrase opens none of the vault's key sets.
     #[error("the passphrase is wrong: it opens none of the {0} key sets of this vault")]
     WrongPassphrase(usize),
+    /// The recovery key is the master key of none of the vault's key sets.
+    #[error(
+        "the recovery key belongs to none of the {0} key sets of this vault: is it the sheet of a machine of this vault?"
+    )]
+    WrongRecoveryKey(usize),
+    /// A passphrase that was to be a new one opens the machine's key set.
+    #[error("this passphrase opens this machine's key set already: nothing is to be changed")]
+    SamePassphrase,
+    /// A passphrase that was to be a new one opens a key set of other machines.
+    #[error(
+        "other machines of this vault use this passphrase for a key set of theirs: choose another one. To share theirs, register this machine again with it"
+    )]
+    PassphraseInUse,
     /// A key set cannot be used.
     #[error("{0}")]
     KeySet(String),
     /// The recovery point belongs to another key set.
     #[error(
-        "recovery point {point} of machine {machine} was made with another passphrase, and this machine's keys do not open it: register a machine with that passphrase (another --state folder will do) and restore there"
+        "recovery point {point} of machine {machine} was made with another passphrase, and this machine's keys do not open it: give that passphrase with --passphrase-file FILE or --ask-passphrase, or the recovery key of that machine's sheet with --recovery-key-file FILE"
     )]
     OtherKeySet {
         /// The point.
@@ -94,6 +107,15 @@ pub enum AgentError {
     /// No recovery point fits what was asked for.
     #[error("{0}")]
     NoSuchPoint(String),
+    /// A seed cannot be made or imported.
+    #[error("{0}")]
+    Seed(String),
+    /// A seed of this machine was not imported yet.
+    #[error(
+        "the seed that this machine made in {} is not imported yet, and a backup over the line would send all of it again: have it imported with `strongroom vault import-seed`, or give it up with `strongroom backup --forget-seed`",
+        .0.display()
+    )]
+    SeedOnItsWay(PathBuf),
     /// The object store cannot be used.
     #[error("{0}")]
     Store(String),

@@ -110,6 +110,7 @@ impl Machine {
         all: &Snapshots,
         level: Level,
     ) -> Result<Import<'_>, AgentError> {
+        self.wait_for_seed().await?;
         let own = self.scratch()?;
         let folder = self.folder().import_scratch();
         let scratch = Arc::new(Scratch::open(&folder)?);

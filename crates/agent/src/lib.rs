@@ -7,23 +7,31 @@
 
 mod error;
 mod import;
+mod import_seed;
 mod job;
+mod keys;
 mod machine;
 mod register;
 pub mod rescue;
 mod run;
 mod sealed_settings;
+mod seed;
 mod service_vault;
 mod settings;
 mod settings_sync;
 mod state;
+mod unlock;
 
 pub use error::AgentError;
 pub use import::{Choice, Import, Planned};
+pub use import_seed::{Seed, SeedImported};
+pub use keys::{KeySetOverview, KnownKeySet, KnownPassphrase};
 pub use machine::{Backup, Machine, no_points};
-pub use register::{PassphraseOpener, Registration, register};
+pub use register::{Registering, Registration, register};
 pub use run::{Event, run};
 pub use sealed_settings::{open_settings, seal_settings};
+pub use seed::SeedDescription;
 pub use settings::Wanted;
 pub use settings_sync::{SettingsCopy, Synced};
-pub use state::{MachineState, ScratchPlace, StateFolder};
+pub use state::{MachineState, ScratchPlace, Seeded, StateFolder};
+pub use unlock::{Opener, Unlock};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
+use jiff::Timestamp;
 use strongroom_api::{Client, ClientOptions, ItemChange, PointFilter, PointView, RetryPolicy, Secret, SignIn, Trust};
 use strongroom_engine::backup::{BackupOptions, BackupParts, BackupReport, back_up};
 use strongroom_engine::browse::Browser;
@@ -39,7 +40,10 @@ pub(crate) const PROGRAM: &str = concat!("strongroom ", env!("CARGO_PKG_VERSION"
 pub struct Machine {
     folder: StateFolder,
     state: MachineState,
+    /// Those that it reads with: its own, or others'.
     keys: Arc<DataKeys>,
+    /// The key set of those.
+    opens: KeySetId,
     client: Client,
     clock: Clock,
 }
@@ -79,11 +83,26 @@ impl Machine {
         )?;
         Ok(Self {
             folder,
+            opens: state.key_set,
             state,
             keys,
             client,
             clock,
         })
+    }
+
+    /// The same machine, which reads with other keys than its own.
+    pub(crate) fn with_keys(self, opens: KeySetId, keys: Arc<DataKeys>) -> Self {
+        Self {
+            client: self.client.with_membership(&keys.membership()),
+            opens,
+            keys,
+            ..self
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     pub(crate) fn folder(&self) -> &StateFolder {
@@ -284,6 +303,7 @@ impl Machine {
         scratch: Arc<Scratch>,
         progress: Progress,
     ) -> Result<BackupReport, AgentError> {
+        self.wait_for_seed().await?;
         let no_room = self.room(&scratch, &backup.selection, &progress).await?;
         let options = BackupOptions {
             force_rehash: backup.force_rehash,
@@ -378,7 +398,7 @@ impl Machine {
     /// Fetches and opens a point; says whose it is if the keys do not fit.
     pub async fn open_point(&self, id: PointId) -> Result<OpenPoint, AgentError> {
         let view = self.client.point(id).await?;
-        if view.key_set != self.state.key_set {
+        if view.key_set != self.opens {
             return Err(AgentError::OtherKeySet {
                 point: id,
                 machine: view.machine.to_string(),
@@ -408,7 +428,7 @@ impl Machine {
         progress: Progress,
     ) -> Result<(Vec<Version>, Vec<String>), AgentError> {
         let mut points = self.points(filter).await?;
-        points.retain(|point| point.key_set == self.state.key_set);
+        points.retain(|point| point.key_set == self.opens);
         if points.is_empty() {
             return Err(AgentError::NoSuchPoint(no_points(filter)));
         }
@@ -485,7 +505,7 @@ impl Machine {
     /// Those of its recovery points, or of another machine's that `filter` names, that its keys open; newest last.
     pub async fn openable_points(&self, filter: &PointFilter) -> Result<Vec<PointView>, AgentError> {
         let mut points = self.points(filter).await?;
-        points.retain(|point| point.key_set == self.state.key_set);
+        points.retain(|point| point.key_set == self.opens);
         match points.is_empty() {
             false => Ok(points),
             true => Err(AgentError::NoSuchPoint(no_points(filter))),
@@ -509,7 +529,7 @@ pub fn no_points(filter: &PointFilter) -> String {
         PointFilter::Own => "there is no recovery point yet: make one with `strongroom backup PATH`".to_owned(),
         PointFilter::All => "there is no recovery point in this vault that this machine may read".to_owned(),
         PointFilter::Machine(name) => format!(
-            "there is no recovery point of machine {name} that this machine may read: it has none yet, or uses another passphrase than this machine"
+            "there is no recovery point of machine {name} that this machine may read: it has none yet, or uses another passphrase than this machine, which --ask-passphrase or --passphrase-file gives"
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! Reading a vault's objects with nothing but the object store and the passphrase: no service, no database.
+//! Reading a vault's objects with nothing but the object store and a passphrase or recovery key: no service, no database.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,16 +14,16 @@ use strongroom_engine::restore::{RestoreOptions, RestoreParts, RestoreReport, re
 use strongroom_engine::{OpenPoint, Progress};
 use strongroom_format::keyset::{KEY_SET_BYTES_MAX, KeySetObject};
 use strongroom_format::pack::{FOOTER_LENGTH, PACK_BYTES_MAX, Toc, TocEntry, parse_toc, toc_range};
-use strongroom_format::point::{POINT_BYTES_MAX, PointHeader, parse_point};
+use strongroom_format::point::{POINT_BYTES_MAX, PointBody, PointHeader, parse_point};
 use strongroom_format::salvage::salvage;
 use strongroom_format::vaultfile::{VAULT_FILE_BYTES_MAX, VaultFile};
 use strongroom_model::{BlobId, KeySetId, PackId, PointId};
-use strongroom_seal::{DataKeys, Passphrase};
+use strongroom_seal::DataKeys;
 use strongroom_store::{Disk, Key, Store};
 
 use crate::error::AgentError;
 use crate::machine::{match_point, workers};
-use crate::register::PassphraseOpener;
+use crate::unlock::{Opener, Unlock};
 
 /// A vault, read from its objects alone.
 pub struct Rescue {
@@ -43,28 +43,33 @@ pub struct RescuePoint {
 }
 
 impl Rescue {
-    /// Opens the vault at `location` (see [`find_vault`]) with a passphrase.
-    pub async fn open(location: &str, passphrase: &Passphrase) -> Result<Self, AgentError> {
+    /// Opens the vault at `location` (see [`find_vault`]).
+    pub async fn open(location: &str, unlock: &Unlock) -> Result<Self, AgentError> {
         let folder = find_vault(location)?;
         let disk = Disk::open_read_only(&folder).map_err(|error| AgentError::Store(error.to_string()))?;
         let store: Arc<dyn Store> = Arc::new(disk);
         let mut damaged = Vec::new();
         check_vault_file(&store, &mut damaged).await;
-        let (keys, key_sets) = open_key_sets(&store, passphrase, &mut damaged).await?;
-        if keys.is_empty() {
-            return Err(match (key_sets, damaged.first()) {
-                (0, Some(damage)) => {
-                    AgentError::KeySet(format!("no key set can be read: {}: {}", damage.object, damage.why))
-                }
-                (0, None) => AgentError::KeySet(format!(
-                    "{} holds no key sets: is it the folder of a vault?",
-                    folder.display()
-                )),
-                (count, _) => AgentError::WrongPassphrase(count),
-            });
+        let mut keyring = Keyring::open(&store, unlock, &mut damaged).await?;
+        let unopened = |readable, damaged: &[DamagedObject]| match (readable, damaged.first()) {
+            (0, Some(damage)) => {
+                AgentError::KeySet(format!("no key set can be read: {}: {}", damage.object, damage.why))
+            }
+            (0, None) => AgentError::KeySet(format!(
+                "{} holds no key sets: is it the folder of a vault?",
+                folder.display()
+            )),
+            (count, _) => unlock.wrong(count),
+        };
+        if keyring.opened.is_empty() {
+            return Err(unopened(keyring.readable, &damaged));
         }
         let vault = Arc::new(StoreVault::index(store, &mut damaged).await?);
-        let points = read_points(&vault, &keys, &mut damaged).await?;
+        let points = read_points(&vault, &mut keyring, &mut damaged).await?;
+        if keyring.sets.is_empty() {
+            return Err(unopened(keyring.readable, &damaged));
+        }
+        let keys = keyring.sets;
         Ok(Self {
             vault,
             keys,
@@ -189,7 +194,7 @@ fn collect_vaults(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
 }
 
 async fn check_vault_file(store: &Arc<dyn Store>, damaged: &mut Vec<DamagedObject>) {
-    let problem = match read(store, "vault.json", VAULT_FILE_BYTES_MAX as u64).await {
+    let problem = match read(&**store, "vault.json", VAULT_FILE_BYTES_MAX as u64).await {
         Ok(bytes) => VaultFile::decode(&bytes).err().map(|error| error.to_string()),
         Err(why) => Some(why),
     };
@@ -199,39 +204,82 @@ async fn check_vault_file(store: &Arc<dyn Store>, damaged: &mut Vec<DamagedObjec
     }));
 }
 
-async fn open_key_sets(
-    store: &Arc<dyn Store>,
-    passphrase: &Passphrase,
-    damaged: &mut Vec<DamagedObject>,
-) -> Result<(HashMap<KeySetId, Arc<DataKeys>>, usize), AgentError> {
-    let mut opener = PassphraseOpener::new(passphrase);
-    let (mut keys, mut readable) = (HashMap::new(), 0);
-    for object in list_keys(store, "keys").await? {
-        let bytes = read(store, &object, KEY_SET_BYTES_MAX as u64).await;
-        let decoded = bytes.and_then(|bytes| KeySetObject::decode(&bytes).map_err(|error| error.to_string()));
-        match decoded {
-            Err(why) => damaged.push(DamagedObject { object, why }),
-            Ok(key_set) => {
-                readable += 1;
-                if let Some(master) = opener.open(&key_set)? {
-                    keys.insert(key_set.id, Arc::new(master.keys()));
-                }
+/// The keys that something opens.
+struct Keyring {
+    /// All of them.
+    opened: Vec<Arc<DataKeys>>,
+    /// Those of the key sets that are known to hold them.
+    sets: HashMap<KeySetId, Arc<DataKeys>>,
+    /// How many key sets can be read.
+    readable: usize,
+}
+
+impl Keyring {
+    async fn open(
+        store: &Arc<dyn Store>,
+        unlock: &Unlock,
+        damaged: &mut Vec<DamagedObject>,
+    ) -> Result<Self, AgentError> {
+        let mut objects = Vec::new();
+        for object in list_keys(store, "keys").await? {
+            let bytes = read(&**store, &object, KEY_SET_BYTES_MAX as u64).await;
+            let decoded = bytes.and_then(|bytes| KeySetObject::decode(&bytes).map_err(|error| error.to_string()));
+            match decoded {
+                Err(why) => damaged.push(DamagedObject { object, why }),
+                Ok(key_set) => objects.push(key_set),
             }
         }
+        let mut keyring = Self {
+            opened: Vec::new(),
+            sets: HashMap::new(),
+            readable: objects.len(),
+        };
+        let mut opener = Opener::new(unlock);
+        for object in &objects {
+            if let Some(master) = opener.open(object)? {
+                // Another passphrase was the key's before, or is it since.
+                let its = objects.iter().filter(|other| other.verifier == object.verifier);
+                keyring.add(master.keys(), its.map(|other| other.id));
+            }
+        }
+        // With the key itself, its key set may be lost.
+        if let (Unlock::RecoveryKey(master), true) = (unlock, keyring.opened.is_empty()) {
+            keyring.add(master.keys(), []);
+        }
+        Ok(keyring)
     }
-    Ok((keys, readable))
+
+    fn add(&mut self, keys: DataKeys, sets: impl IntoIterator<Item = KeySetId>) {
+        let keys = Arc::new(keys);
+        self.sets.extend(sets.into_iter().map(|set| (set, keys.clone())));
+        self.opened.push(keys);
+    }
+
+    /// The body of a recovery point; `None` if it was made with other keys.
+    fn read(&mut self, header: &PointHeader, bytes: &[u8]) -> Result<Option<PointBody>, String> {
+        if let Some(keys) = self.sets.get(&header.key_set) {
+            return Ok(Some(OpenPoint::from_object(bytes, keys)?.body));
+        }
+        for keys in &self.opened {
+            if let Ok(open) = OpenPoint::from_object(bytes, keys) {
+                self.sets.insert(header.key_set, keys.clone());
+                return Ok(Some(open.body));
+            }
+        }
+        Ok(None)
+    }
 }
 
 async fn read_points(
     vault: &StoreVault,
-    keys: &HashMap<KeySetId, Arc<DataKeys>>,
+    keyring: &mut Keyring,
     damaged: &mut Vec<DamagedObject>,
 ) -> Result<Vec<RescuePoint>, AgentError> {
     let mut points = Vec::new();
     for (id, object) in &vault.points {
-        match read(&vault.store, object, POINT_BYTES_MAX as u64)
+        match read(&*vault.store, object, POINT_BYTES_MAX as u64)
             .await
-            .and_then(|bytes| point_of(*id, &bytes, keys))
+            .and_then(|bytes| point_of(*id, &bytes, keyring))
         {
             Ok(point) => points.push(point),
             Err(why) => damaged.push(DamagedObject {
@@ -244,15 +292,12 @@ async fn read_points(
     Ok(points)
 }
 
-fn point_of(id: PointId, bytes: &[u8], keys: &HashMap<KeySetId, Arc<DataKeys>>) -> Result<RescuePoint, String> {
+fn point_of(id: PointId, bytes: &[u8], keyring: &mut Keyring) -> Result<RescuePoint, String> {
     let header = parse_point(bytes).map_err(|error| error.to_string())?.header;
     if header.point != id {
         return Err(format!("it holds recovery point {} instead", header.point));
     }
-    let machine = match keys.get(&header.key_set) {
-        None => None,
-        Some(keys) => Some(OpenPoint::from_object(bytes, keys)?.body.machine),
-    };
+    let machine = keyring.read(&header, bytes)?.map(|body| body.machine);
     Ok(RescuePoint { header, machine })
 }
 
@@ -276,8 +321,8 @@ impl StoreVault {
     async fn index(store: Arc<dyn Store>, damaged: &mut Vec<DamagedObject>) -> Result<Self, AgentError> {
         let (mut packs, mut index) = (Vec::new(), HashMap::new());
         for object in list_keys(&store, "packs").await? {
-            let entries = match read_toc(&store, &object).await {
-                Ok(toc) => toc.entries().to_vec(),
+            let entries = match read_toc(&*store, &object).await {
+                Ok((_, toc)) => toc.entries().to_vec(),
                 Err(why) => {
                     let whole = read_without_toc(&store, &object).await;
                     let why = format!("{why}; {} of its blobs were found all the same", whole.len());
@@ -312,7 +357,8 @@ impl StoreVault {
     }
 }
 
-async fn read_toc(store: &Arc<dyn Store>, object: &str) -> Result<Toc, String> {
+/// The name of a pack, and its table of contents; or what is wrong with it.
+pub(crate) async fn read_toc(store: &dyn Store, object: &str) -> Result<(PackId, Toc), String> {
     let name: PackId = object
         .rsplit('/')
         .next()
@@ -331,7 +377,8 @@ async fn read_toc(store: &Arc<dyn Store>, object: &str) -> Result<Toc, String> {
     let footer = footer[..].try_into().map_err(|_| "it is cut short".to_owned())?;
     let range = toc_range(size, footer).map_err(|error| error.to_string())?;
     let toc = store.get_range(&key, range).await.map_err(|error| error.to_string())?;
-    parse_toc(name, size, &toc).map_err(|error| error.to_string())
+    let toc = parse_toc(name, size, &toc).map_err(|error| error.to_string())?;
+    Ok((name, toc))
 }
 
 /// The whole blobs of a pack whose table of contents is damaged.
@@ -358,7 +405,8 @@ async fn list_keys(store: &Arc<dyn Store>, prefix: &str) -> Result<Vec<String>, 
         .collect())
 }
 
-async fn read(store: &Arc<dyn Store>, object: &str, bytes_max: u64) -> Result<Bytes, String> {
+/// A whole object, if it is no longer than it can be.
+pub(crate) async fn read(store: &dyn Store, object: &str, bytes_max: u64) -> Result<Bytes, String> {
     let key = Key::new(object).map_err(|error| error.to_string())?;
     let size = store.size(&key).await.map_err(|error| error.to_string())?;
     if size > bytes_max {
@@ -374,7 +422,7 @@ impl VaultReader for StoreVault {
             .points
             .get(&point)
             .ok_or_else(|| RemoteError::Failed(format!("there is no recovery point {point}")))?;
-        read(&self.store, object, POINT_BYTES_MAX as u64)
+        read(&*self.store, object, POINT_BYTES_MAX as u64)
             .await
             .map_err(RemoteError::Failed)
     }

@@ -4,7 +4,9 @@
 //! machine.json   who this machine is, and the service's address and authority
 //! machine.key    the key with which it signs in (PKCS#8)
 //! master.key     the master key of its key set, 32 bytes
+//! master-1.key   one that it had before, when it was registered with another passphrase; and so on
 //! last.json      the last recovery point that it made, to notice a vault that withholds it
+//! seeded.json    the seed that it made, until that is imported
 //! settings.json  a copy of what the vault keeps of its settings: what it backs up when nobody says what
 //! scratch.json   where the cache is, if it was moved
 //! scratch/       the cache
@@ -53,6 +55,15 @@ pub struct LastMade {
     pub point: PointId,
     /// BLAKE3 of its object.
     pub digest: Digest,
+}
+
+/// A seed that this machine made, and that is on its way to the service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seeded {
+    /// The recovery point that it becomes.
+    pub point: LastMade,
+    /// The folder that it was made in.
+    pub folder: PathBuf,
 }
 
 /// Where the scratch folder of a machine is.
@@ -119,6 +130,21 @@ impl StateFolder {
         let _there_may_be_none = fs::remove_file(self.0.join("last.json"));
     }
 
+    /// The seed that is on its way.
+    pub fn seeded(&self) -> Result<Option<Seeded>, AgentError> {
+        self.read_json("seeded.json")
+    }
+
+    /// Remembers that a seed is on its way.
+    pub fn keep_seeded(&self, seeded: &Seeded) -> Result<(), AgentError> {
+        self.write("seeded.json", &to_json(seeded))
+    }
+
+    /// Forgets it.
+    pub fn forget_seeded(&self) -> Result<(), AgentError> {
+        self.remove("seeded.json")
+    }
+
     /// The key with which the machine signs in.
     pub fn machine_key(&self) -> Result<MachineKey, AgentError> {
         let bytes = Zeroizing::new(self.read("machine.key")?);
@@ -144,27 +170,56 @@ impl StateFolder {
         }
     }
 
-    /// Keeps a new machine. `machine.json` comes last: without it nothing is registered here.
+    /// Keeps a new machine. `machine.json` comes last: without it nothing is registered here. What was known of a machine
+    /// before is forgotten but for its settings, and its master key if that is another one.
     pub fn keep(&self, machine: &MachineState, key: &MachineKey, master: &MasterKey) -> Result<(), AgentError> {
         self.make()?;
+        let before = self.machine().ok().flatten();
+        self.forget_machine()?;
+        self.set_master_key_aside(master)?;
+        // Another item has no settings yet, or some of its own: those of this machine begin anew there.
+        if let Some(copy) = self
+            .settings()?
+            .filter(|_| before.is_none_or(|before| before.item != machine.item))
+        {
+            self.keep_settings(&SettingsCopy { generation: 0, ..copy })?;
+        }
         self.write("machine.key", key.as_pkcs8())?;
         self.write("master.key", &*master.to_bytes())?;
         self.write("machine.json", &to_json(machine))
     }
 
+    /// Keeps a master key that is another one under a name of its own: it may be the last that opens something.
+    fn set_master_key_aside(&self, master: &MasterKey) -> Result<(), AgentError> {
+        let path = self.0.join("master.key");
+        if !path.exists() || self.master_key().is_ok_and(|kept| kept.to_bytes() == master.to_bytes()) {
+            return Ok(());
+        }
+        let mut names = (1..).map(|number| self.0.join(format!("master-{number}.key")));
+        let free = names.find(|name| !name.exists());
+        let aside = free.expect("there is always a higher number");
+        fs::rename(&path, aside).map_err(|source| {
+            let action = "set aside";
+            AgentError::State { action, path, source }
+        })
+    }
+
     /// Forgets the registration. The master key stays: what was soft-deleted may be brought back, and be needed by somebody
     /// who has lost the passphrase.
     pub fn forget_machine(&self) -> Result<(), AgentError> {
-        for name in ["machine.json", "machine.key", "last.json"] {
-            match fs::remove_file(self.0.join(name)) {
-                Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                    let (action, path) = ("remove", self.0.join(name));
-                    return Err(AgentError::State { action, path, source });
-                }
-                _ => {}
+        let names = ["machine.json", "machine.key", "last.json", "seeded.json"];
+        names.into_iter().try_for_each(|name| self.remove(name))
+    }
+
+    /// Removes a file, if there is one.
+    fn remove(&self, name: &str) -> Result<(), AgentError> {
+        match fs::remove_file(self.0.join(name)) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                let (action, path) = ("remove", self.0.join(name));
+                Err(AgentError::State { action, path, source })
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Makes the folder, for its user only. Called before anything is asked of the service, so that a folder that cannot

@@ -36,7 +36,9 @@ pub enum AssertionError {
     #[error("this is not a machine's assertion")]
     Malformed,
     /// The signature is not that of the machine's key.
-    #[error("the signature is not by the key that the machine registered")]
+    #[error(
+        "the signature is not by the key that the machine registered; if its name was registered again since, register this machine again"
+    )]
     Signature,
     /// It was signed at another time, by the clocks of the two sides.
     #[error("the machine's clock and the service's clock disagree")]

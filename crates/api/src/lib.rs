@@ -33,6 +33,7 @@ mod role;
 pub mod routes;
 mod secret;
 mod security_pin;
+mod seed;
 mod service_principal;
 mod session;
 mod settings;
@@ -51,7 +52,7 @@ pub use bitmap::{BitmapError, bitmap_from_bools, bools_from_bitmap};
 pub use certificate_key::{CertificateKey, CertificateKeyError};
 pub use client::{
     AdministratorSession, CertificateFault, ChangedPassword, Client, ClientError, ClientOptions, FetchStream, Fetched,
-    PointFilter, PrincipalProof, RetryPolicy, SessionKeeper, SignIn,
+    PointFilter, PrincipalProof, RetryPolicy, SeedOf, SessionKeeper, SignIn,
 };
 pub use container::{ContainerFilter, ContainerList, ContainerView};
 pub use credentials::{CREDENTIALS_BYTES_MAX, CredentialsError, VaultCredentials};
@@ -68,7 +69,7 @@ pub use job::{
     LinkAnswer, LinkRequest, MACHINE_ERROR_CODES, Protection, RUNNING_MAX, ReportJob, Reported,
 };
 pub use key::{KeyError, MachineKey};
-pub use key_set::{JoinRequest, KeySetList, KeySetView};
+pub use key_set::{JoinRequest, KeySetList, KeySetView, MEMBERSHIP_HEADER};
 pub use machine::{MachineView, RegisterRequest, Registered};
 pub use machine_settings::{KeptSettings, SealedSettings};
 pub use openapi::openapi;
@@ -80,6 +81,7 @@ pub use resource_group::{CreateResourceGroup, ResourceGroupList, ResourceGroupVi
 pub use role::{AssignRole, AssignmentList, AssignmentView, RoleDefinition, RoleDefinitionList};
 pub use secret::Secret;
 pub use security_pin::{SECURITY_PIN_HEADER, SecurityPin};
+pub use seed::{SEED_HEADER, SeedError, SeedStatement};
 pub use service_principal::{
     AddCertificate, AddSecret, AddedSecret, ChangeServicePrincipal, CreateServicePrincipal, KeyKind, KeyView,
     ServicePrincipalList, ServicePrincipalView,

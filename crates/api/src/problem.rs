@@ -194,6 +194,8 @@ codes! {
     InvalidPack = 422 "The pack was refused";
     /// A recovery point object breaks the format or the rules.
     InvalidPoint = 422 "The recovery point was refused";
+    /// The seed is another vault's or machine's, or not what the machine made; the sentence says why.
+    InvalidSeed = 422 "The seed was refused";
     /// A policy breaks the rules for policies.
     InvalidPolicy = 422 "The policy was refused";
     /// The settings of a vault cannot be that.

@@ -50,6 +50,10 @@ pub enum Header {
     Location,
     /// The request may, or must, show a security PIN.
     SecurityPin,
+    /// The request may prove that the machine opened a key set, and so reads what machines of that set made.
+    Membership,
+    /// The request shows what a machine says of the seed that it made.
+    Seed,
 }
 
 /// A type of this crate, as others see it on the wire.
@@ -311,6 +315,10 @@ routes! {
     ShowNotifications: GET "/api/v1/vaults/{vault}/notifications", AlertsRead, Body::Empty => 200 json::<NotificationsView>(), "Shows who is told of a vault's alerts", with [ETag];
     ChangeNotifications: PUT "/api/v1/vaults/{vault}/notifications", MonitoringWrite, json::<ChangeNotifications>() => 200 json::<NotificationsView>(), "Changes who is told of a vault's alerts", with [ETag, IfMatch], refuses [InvalidSettings];
     TestNotifications: POST "/api/v1/vaults/{vault}/notifications/test", MonitoringWrite, Body::Empty => 200 json::<NotificationTest>(), "Sends a test message to everybody who is told, and says how that went", refuses [InvalidSettings];
+    BeginSeed: POST "/api/v1/vaults/{vault}/seeds", BackupNow, Body::Empty => 201 json::<Session>(), "Begins to import a seed, which a machine made on a disk, or goes on", with [Seed], refuses [InvalidSeed, PredecessorMismatch, MachineNotFound, TooManyPoints, OperationInProgress, ItemState, ObjectDamaged];
+    MissingOfSeed: POST "/api/v1/vaults/{vault}/seeds/{session}/missing", BackupNow, Body::Identities => 200 Body::Octets { bytes_max: IDENTITIES_MAX / 8 }, "Tells which blobs of a seed the vault lacks: a bitmap, least significant bit first", with [Seed], refuses [InvalidSeed, MachineNotFound];
+    PutSeedPack: PUT "/api/v1/vaults/{vault}/seeds/{session}/packs/{pack}", BackupNow, Body::Octets { bytes_max: PACK_BYTES_MAX } => 200 json::<PackStored>(), "Stores a pack of a seed; every byte is checked first", with [Seed], refuses [InvalidSeed, MachineNotFound, LengthRequired, InvalidPack, ObjectDamaged];
+    CommitSeed: POST "/api/v1/vaults/{vault}/seeds/{session}/commit", BackupNow, Body::Octets { bytes_max: POINT_BYTES_MAX } => 201 json::<Committed>(), "Makes the recovery point of a seed exist", with [Seed], refuses [InvalidSeed, MachineNotFound, TooManyPoints, InvalidPoint, BlobsMissing, PredecessorMismatch, KeySetNotFound, ObjectDamaged];
     VaultPoints: GET "/api/v1/vaults/{vault}/points", PointsRead, Body::Empty => 200 json::<PointList>(), "Lists the recovery points of all machines of a vault";
     IssueCredentials: POST "/api/v1/vaults/{vault}/credentials", CredentialsIssue, Body::Empty => 201 json::<VaultCredentials>(), "Issues a vault credentials file, valid 10 days and only for registering";
     Register: POST "/api/v1/register", MachineRegister, json::<RegisterRequest>() => 201 json::<Registered>(), "Registers a machine with the key that it made", with [Location], refuses [VaultNotFound];
@@ -320,8 +328,8 @@ routes! {
     DeleteOwnData: POST "/api/v1/machine/delete-data", RemoveOwn, Body::Empty => 200 json::<ItemChange>(), "Stops the protection of the calling machine and deletes its data, with a security PIN", with [SecurityPin], refuses [ApprovalNeeded, ItemNotFound, ItemState, OperationInProgress, Immutable];
     UnregisterMachine: DELETE "/api/v1/machine", RemoveOwn, Body::Empty => 200 json::<ItemChange>(), "Unregisters the calling machine, with a security PIN", with [SecurityPin], refuses [ApprovalNeeded, ItemNotFound, ItemState, OperationInProgress, Immutable, VersionMismatch];
     ListKeySets: GET "/api/v1/key-sets", Backup, Body::Empty => 200 json::<KeySetList>(), "Lists the key sets of the machine's vault";
-    AddKeySet: PUT "/api/v1/key-sets/{key_set}", Backup, Body::Octets { bytes_max: KEY_SET_BYTES_MAX } => 204 Body::Empty, "Adds a key set that the machine made; another one than the first needs a security PIN", with [SecurityPin], refuses [InvalidKeySet, KeySetExists];
-    JoinKeySet: POST "/api/v1/key-sets/{key_set}/join", Backup, json::<JoinRequest>() => 204 Body::Empty, "Joins a key set by proving that the machine opened it", refuses [MembershipRefused];
+    AddKeySet: PUT "/api/v1/key-sets/{key_set}", Backup, Body::Octets { bytes_max: KEY_SET_BYTES_MAX } => 204 Body::Empty, "Adds a key set that the machine made; another one than the first needs a security PIN", with [SecurityPin], refuses [InvalidKeySet, KeySetExists, MembershipRefused];
+    JoinKeySet: POST "/api/v1/key-sets/{key_set}/join", Backup, json::<JoinRequest>() => 204 Body::Empty, "Joins a key set, and those of the same master key, by proving that the machine opened it", refuses [MembershipRefused];
     Link: POST "/api/v1/link", Link, json::<LinkRequest>() => 200 json::<LinkAnswer>(), "Waits for work: a machine holds this open", refuses [ItemNotFound, JobNotFound];
     BeginJob: POST "/api/v1/jobs", Link, json::<BeginJob>() => 201 json::<JobView>(), "Begins a job that somebody at the machine asked for", refuses [TooManyPoints, OperationInProgress, ItemState, ItemNotFound];
     ReportJob: POST "/api/v1/jobs/{job}/progress", Link, json::<ReportJob>() => 200 json::<Reported>(), "Says how far the machine is with its job, and that it lives", refuses [JobOver];
@@ -332,11 +340,11 @@ routes! {
     Commit: POST "/api/v1/sessions/{session}/commit", Backup, Body::Octets { bytes_max: POINT_BYTES_MAX } => 201 json::<Committed>(), "Makes a recovery point exist", with [Location], refuses [TooManyPoints, InvalidPoint, BlobsMissing, PredecessorMismatch, KeySetNotFound];
     EndSession: DELETE "/api/v1/sessions/{session}", Backup, Body::Empty => 204 Body::Empty, "Ends a backup session";
     Fetch: POST "/api/v1/fetch", Restore, Body::Identities => 200 Body::Frames, "Streams blobs back, grouped by pack";
-    ListPoints: GET "/api/v1/points", Restore, Body::Empty => 200 json::<PointList>(), "Lists the recovery points that the machine may read", query PointQuery;
-    ShowPoint: GET "/api/v1/points/{point}", Restore, Body::Empty => 200 json::<PointView>(), "Shows one recovery point";
-    PointObject: GET "/api/v1/points/{point}/object", Restore, Body::Empty => 200 Body::Octets { bytes_max: POINT_BYTES_MAX }, "Returns the stored object of a recovery point";
-    CheckPoint: GET "/api/v1/points/{point}/check", Restore, Body::Empty => 200 json::<ScrubReport>(), "Checks the few objects of a recovery point that its restore does not read";
-    ScrubPoint: POST "/api/v1/points/{point}/scrub", Scrub, Body::Empty => 200 json::<ScrubReport>(), "Re-reads and checks every object that a recovery point needs";
+    ListPoints: GET "/api/v1/points", Restore, Body::Empty => 200 json::<PointList>(), "Lists the recovery points that the machine may read", query PointQuery, with [Membership];
+    ShowPoint: GET "/api/v1/points/{point}", Restore, Body::Empty => 200 json::<PointView>(), "Shows one recovery point", with [Membership];
+    PointObject: GET "/api/v1/points/{point}/object", Restore, Body::Empty => 200 Body::Octets { bytes_max: POINT_BYTES_MAX }, "Returns the stored object of a recovery point", with [Membership];
+    CheckPoint: GET "/api/v1/points/{point}/check", Restore, Body::Empty => 200 json::<ScrubReport>(), "Checks the few objects of a recovery point that its restore does not read", with [Membership];
+    ScrubPoint: POST "/api/v1/points/{point}/scrub", Scrub, Body::Empty => 200 json::<ScrubReport>(), "Re-reads and checks every object that a recovery point needs", with [Membership];
 }
 
 impl RouteId {

@@ -9,6 +9,7 @@ use crate::column::{Columns, nanoseconds, retired_name};
 use crate::expiry::aging;
 use crate::items::{self, ItemNext, ItemRow, ItemSeen};
 use crate::jobs::{self, JobReport, NewJob};
+use crate::key_sets::leave_all;
 use crate::vaults::{lock_vault, lock_vault_of};
 use crate::{Db, DbError};
 
@@ -67,7 +68,8 @@ macro_rules! select_containers {
 }
 
 impl Db {
-    /// Registers a machine. One that is registered under the name keeps its ids and gets the new key.
+    /// Registers a machine. One that is registered under the name keeps its ids and gets the new key; what key sets it had
+    /// joined, it has to prove anew.
     pub async fn register_container(&self, vault: VaultId, new: NewContainer<'_>) -> Result<Container, DbError> {
         let action = "register the machine";
         let mut write = self.write(action).await?;
@@ -187,15 +189,19 @@ impl Db {
 
 async fn replace_key(connection: &mut AnyConnection, vault: i64, new: &NewContainer<'_>) -> Result<bool, DbError> {
     let query = sqlx::query(
-        "update containers set name = $3, public_key = $4, registered = $5, keyed = 0 where vault = $1 and name_folded = $2",
+        "update containers set name = $3, public_key = $4, registered = $5, keyed = 0 \
+         where vault = $1 and name_folded = $2 returning key",
     )
     .bind(vault)
     .bind(new.name.folded())
     .bind(new.name.as_str())
     .bind(&new.public_key[..])
     .bind(nanoseconds(new.registered));
-    let done = (query.execute(connection).await).map_err(DbError::sql("replace the machine's key"))?;
-    Ok(done.rows_affected() == 1)
+    let found = query.fetch_optional(&mut *connection).await;
+    let found = found.map_err(DbError::sql("replace the machine's key"))?;
+    let Some(row) = found else { return Ok(false) };
+    leave_all(connection, row.number("key")?).await?;
+    Ok(true)
 }
 
 async fn insert(connection: &mut AnyConnection, vault: i64, new: &NewContainer<'_>) -> Result<(), DbError> {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
-use strongroom_model::{ContainerId, Digest, KeySetId, VaultId};
+use strongroom_model::{ContainerId, Digest, KeySetId, MachineName, VaultId};
 
 use crate::column::{Columns, nanoseconds, number};
 use crate::containers::container_key;
@@ -23,6 +23,17 @@ pub struct KeySetRow {
     pub size: u64,
     /// When it was added.
     pub added: Timestamp,
+}
+
+/// Which machine added a key set or is a member of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySetMember {
+    /// The key set.
+    pub key_set: KeySetId,
+    /// The machine, which is registered.
+    pub machine: MachineName,
+    /// Whether it is the one that added the set.
+    pub added: bool,
 }
 
 /// A key set to add.
@@ -49,6 +60,8 @@ pub enum KeySetAdded {
     TooMany,
     /// The container has added or joined one since it was registered.
     Further,
+    /// It has the membership secret of a set that the container has not joined.
+    Foreign,
 }
 
 macro_rules! select_key_sets {
@@ -74,6 +87,9 @@ impl Db {
         if !new.further && is_keyed(write.on(), container).await? {
             return Ok(KeySetAdded::Further);
         }
+        if is_foreign(write.on(), vault, container, new.row.verifier).await? {
+            return Ok(KeySetAdded::Foreign);
+        }
         insert(write.on(), vault, container, &new.row).await?;
         insert_member(write.on(), vault, container, new.row.id).await?;
         write.commit().await?;
@@ -97,13 +113,42 @@ impl Db {
         find(&mut reader, vault, id).await
     }
 
-    /// Makes a container a member of a key set of its vault. Being one already is fine.
+    /// Makes a container a member of a key set of its vault, and of those with the same membership secret. Being one already
+    /// is fine.
     pub async fn join_key_set(&self, vault: VaultId, id: KeySetId, container: ContainerId) -> Result<(), DbError> {
+        let action = "find the key sets of a master key";
         let mut write = self.write("join the key set").await?;
         let vault = write.vault_key(vault).await?;
         let container = container_key(write.on(), container).await?;
         insert_member(write.on(), vault, container, id).await?;
+        let query = sqlx::query(
+            "select id from key_sets where vault = $1 and id <> $2 \
+             and verifier = (select verifier from key_sets where vault = $1 and id = $2)",
+        )
+        .bind(vault)
+        .bind(id.as_bytes().to_vec());
+        let rows = query.fetch_all(write.on()).await.map_err(DbError::sql(action))?;
+        for row in rows {
+            insert_member(write.on(), vault, container, KeySetId::from_bytes(row.array("id")?)).await?;
+        }
         write.commit().await
+    }
+
+    /// Who added the key sets of a vault, and who their members are; by name.
+    pub async fn key_set_members(&self, vault: VaultId) -> Result<Vec<KeySetMember>, DbError> {
+        let action = "list the members of key sets";
+        let mut reader = self.read(action).await?;
+        let vault = self.vault_key(&mut reader, vault).await?;
+        let query = sqlx::query(
+            "select key_sets.id as key_set, containers.name as machine, \
+             case when key_sets.added_by = containers.key then 1 else 0 end as added from key_set_members \
+             join key_sets on key_sets.vault = key_set_members.vault and key_sets.id = key_set_members.key_set \
+             join containers on containers.key = key_set_members.container \
+             where key_set_members.vault = $1 and unregistered = 0 order by containers.name_folded",
+        )
+        .bind(vault);
+        let rows = query.fetch_all(&mut *reader).await.map_err(DbError::sql(action))?;
+        rows.iter().map(member).collect()
     }
 
     /// Whether a container has added or joined a key set since it was registered, the last time.
@@ -111,6 +156,14 @@ impl Db {
         let mut reader = self.read("see whether the machine has a key set").await?;
         let container = container_key(&mut reader, container).await?;
         is_keyed(&mut reader, container).await
+    }
+
+    /// Whether there are key sets with this hash of a membership secret, and the container has joined none of them.
+    pub async fn is_foreign(&self, vault: VaultId, verifier: Digest, container: ContainerId) -> Result<bool, DbError> {
+        let mut reader = self.read("find the key sets of a master key").await?;
+        let vault = self.vault_key(&mut reader, vault).await?;
+        let container = container_key(&mut reader, container).await?;
+        is_foreign(&mut reader, vault, container, verifier).await
     }
 
     /// How many key sets a container has added.
@@ -146,6 +199,31 @@ async fn added_by(connection: &mut AnyConnection, container: i64) -> Result<u64,
     let query = sqlx::query("select count(*) as sets from key_sets where added_by = $1").bind(container);
     let row = (query.fetch_one(connection).await).map_err(DbError::sql("count the machine's key sets"))?;
     row.size("sets")
+}
+
+async fn is_foreign(
+    connection: &mut AnyConnection,
+    vault: i64,
+    container: i64,
+    verifier: Digest,
+) -> Result<bool, DbError> {
+    let query = sqlx::query(
+        "select count(*) as sets, count(key_set_members.container) as joined from key_sets left join key_set_members \
+         on key_set_members.vault = key_sets.vault and key_set_members.key_set = key_sets.id \
+         and key_set_members.container = $3 where key_sets.vault = $1 and verifier = $2",
+    )
+    .bind(vault)
+    .bind(verifier.as_bytes().to_vec())
+    .bind(container);
+    let row = (query.fetch_one(connection).await).map_err(DbError::sql("find the key sets of a master key"))?;
+    Ok(row.number("sets")? > 0 && row.number("joined")? == 0)
+}
+
+/// Forgets what a container has joined: whoever registers under its name has to prove it anew.
+pub(crate) async fn leave_all(connection: &mut AnyConnection, container: i64) -> Result<(), DbError> {
+    let query = sqlx::query("delete from key_set_members where container = $1").bind(container);
+    let done = query.execute(connection).await;
+    done.map(drop).map_err(DbError::sql("leave the key sets"))
 }
 
 async fn insert(connection: &mut AnyConnection, vault: i64, container: i64, row: &KeySetRow) -> Result<(), DbError> {
@@ -188,6 +266,14 @@ async fn insert_member(
     let query = sqlx::query("update containers set keyed = 1 where key = $1").bind(container);
     let done = query.execute(connection).await;
     done.map(drop).map_err(DbError::sql(action))
+}
+
+fn member(row: &AnyRow) -> Result<KeySetMember, DbError> {
+    Ok(KeySetMember {
+        key_set: KeySetId::from_bytes(row.array("key_set")?),
+        machine: row.parsed("machine")?,
+        added: row.number("added")? != 0,
+    })
 }
 
 fn key_set(row: &AnyRow) -> Result<KeySetRow, DbError> {

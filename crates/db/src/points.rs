@@ -114,8 +114,30 @@ pub enum PointsOf {
     Vault,
     /// All of an item: for the vault's administrators.
     Item(ItemId),
-    /// All that a container may read: its own, and those of key sets that it has joined.
-    Readable(ContainerId),
+    /// All that somebody may read.
+    Readable(Viewer),
+}
+
+/// Who reads recovery points: a container its own, those of key sets that it has joined, and of those that it proves to
+/// have opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Viewer {
+    /// The container.
+    pub container: ContainerId,
+    /// BLAKE3 of the membership secret that it shows, if it shows one.
+    pub shown: Option<Digest>,
+}
+
+impl Viewer {
+    fn shown_bytes(&self) -> Vec<u8> {
+        self.shown.map_or(Vec::new(), |shown| shown.as_bytes().to_vec())
+    }
+}
+
+impl From<ContainerId> for Viewer {
+    fn from(container: ContainerId) -> Self {
+        Self { container, shown: None }
+    }
 }
 
 macro_rules! select_points {
@@ -130,14 +152,16 @@ macro_rules! select_points {
     };
 }
 
-/// A condition on points: container $2 may read them. What is soft-deleted is to be brought back before it is restored.
+/// A condition on points: container $2, which shows a secret with hash $3, may read them. What is soft-deleted is to be brought back before it is restored.
 macro_rules! readable {
     ($rest:literal) => {
         concat!(
             "and items.deleted = 0 and (containers.id = $2 or exists (select 1 from key_set_members \
              join containers as viewer on viewer.key = key_set_members.container \
              where viewer.id = $2 and key_set_members.vault = points.vault \
-             and key_set_members.key_set = points.key_set)) ",
+             and key_set_members.key_set = points.key_set) \
+             or exists (select 1 from key_sets where key_sets.vault = points.vault and key_sets.id = points.key_set \
+             and key_sets.verifier = $3)) ",
             $rest
         )
     };
@@ -198,7 +222,8 @@ impl Db {
                 .bind(item.as_bytes().to_vec()),
             PointsOf::Readable(viewer) => sqlx::query(select_points!(readable!("order by points.key")))
                 .bind(key)
-                .bind(viewer.as_bytes().to_vec()),
+                .bind(viewer.container.as_bytes().to_vec())
+                .bind(viewer.shown_bytes()),
         };
         let rows = query.fetch_all(&mut *reader).await.map_err(DbError::sql(action))?;
         rows.iter().map(|row| point_row(vault, row)).collect()
@@ -212,9 +237,10 @@ impl Db {
         let PointsOf::Readable(viewer) = of else {
             return find(&mut reader, key, vault, id).await;
         };
-        let query = sqlx::query(select_points!(readable!("and points.id = $3")))
+        let query = sqlx::query(select_points!(readable!("and points.id = $4")))
             .bind(key)
-            .bind(&viewer.as_bytes()[..])
+            .bind(&viewer.container.as_bytes()[..])
+            .bind(viewer.shown_bytes())
             .bind(&id.as_bytes()[..]);
         let row = query.fetch_optional(&mut *reader).await.map_err(DbError::sql(action))?;
         row.as_ref().map(|row| point_row(vault, row)).transpose()

@@ -59,20 +59,24 @@ impl Progress {
         self.0.cancelled.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn expect(&self, entries: u64, bytes: u64) {
+    /// How many names and bytes there will be.
+    pub fn expect(&self, entries: u64, bytes: u64) {
         self.0.entries_expected.store(entries, Ordering::Relaxed);
         self.0.bytes_expected.store(bytes, Ordering::Relaxed);
     }
 
-    pub(crate) fn add_entries(&self, entries: u64) {
+    /// So many more names were handled.
+    pub fn add_entries(&self, entries: u64) {
         self.0.entries.fetch_add(entries, Ordering::Relaxed);
     }
 
-    pub(crate) fn add_bytes(&self, bytes: u64) {
+    /// So many more bytes were handled.
+    pub fn add_bytes(&self, bytes: u64) {
         self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(crate) fn add_new_bytes(&self, bytes: u64) {
+    /// So many more bytes were sent or received.
+    pub fn add_new_bytes(&self, bytes: u64) {
         self.0.new_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 

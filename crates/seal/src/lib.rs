@@ -27,6 +27,7 @@ mod opener;
 mod padding;
 mod passphrase;
 mod probe;
+mod recovery_key;
 mod sealer;
 mod subkey;
 
@@ -40,4 +41,5 @@ pub use level::{Level, LevelError};
 pub use master_key::{MasterKey, UnwrapError, WRAPPED_LENGTH};
 pub use opener::{OpenError, Opener};
 pub use passphrase::{PASSPHRASE_CHARACTERS_MAX, PASSPHRASE_CHARACTERS_MIN, Passphrase, PassphraseError};
+pub use recovery_key::{RecoveryKey, RecoveryKeyError};
 pub use sealer::{Sealer, sealed_length_max};

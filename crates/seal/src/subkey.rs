@@ -21,6 +21,8 @@ pub(crate) const MEMBERSHIP: &str = "Strongroom 2026-11-21 format 1: proof of me
 pub(crate) const KEK_TAG: &str = "Strongroom 2026-11-21 format 1: tags of wrapped master keys";
 /// Key-encryption key → key from which each wrapped master key's AES key is made.
 pub(crate) const KEK_CIPHER: &str = "Strongroom 2026-11-21 format 1: AES keys of wrapped master keys";
+/// Not of a key: what checks the rows of a recovery key that somebody types.
+pub(crate) const RECOVERY_CHECK: &str = "Strongroom 2026-11-21 format 1: check symbols of recovery keys";
 
 /// The sub-key of `parent` for one of the contexts above.
 pub(crate) fn derive(context: &'static str, parent: &[u8; 32]) -> Zeroizing<[u8; 32]> {
@@ -44,6 +46,7 @@ mod tests {
             MEMBERSHIP,
             KEK_TAG,
             KEK_CIPHER,
+            RECOVERY_CHECK,
         ];
         let keys: BTreeSet<[u8; 32]> = contexts.iter().map(|context| *derive(context, &[9; 32])).collect();
         assert_eq!(keys.len(), contexts.len());

@@ -30,11 +30,15 @@ fn view(set: StoredKeySet) -> KeySetView {
         Ok(object) => (object.to_vec(), None),
         Err(damage) => (Vec::new(), Some(damage.to_string())),
     };
+    let added_by = set.members.iter().find(|member| member.added);
     KeySetView {
         id: set.id,
         object,
         damage,
         joined: set.joined,
+        added: set.added,
+        added_by: added_by.map(|member| member.machine.clone()),
+        machines: set.members.into_iter().map(|member| member.machine).collect(),
     }
 }
 

@@ -70,6 +70,7 @@ mod router;
 mod scheduler;
 mod seals;
 mod security_pins;
+mod seeds;
 mod service;
 mod service_principals;
 mod sessions;

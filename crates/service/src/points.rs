@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::header;
-use axum::response::IntoResponse;
-use strongroom_api::{Damage, PointList, PointQuery, PointView, ScrubReport};
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use strongroom_api::{Damage, MEMBERSHIP_HEADER, PointList, PointQuery, PointView, ScrubReport};
 use strongroom_format::point::Consistency;
-use strongroom_model::PointId;
-use strongroom_vault::{PointFilter, PointRow};
+use strongroom_model::{Digest, PointId};
+use strongroom_vault::{PointFilter, PointRow, Viewer};
 
 use crate::parse::parse;
 use crate::principal::Machine;
@@ -18,10 +19,32 @@ use crate::refusal::Answer;
 use crate::shared::Shared;
 use crate::vault_refusal::refuse;
 
+/// A machine that reads recovery points, with what it proves in this request.
+pub(crate) struct Reader(Viewer);
+
+impl<S: Send + Sync> FromRequestParts<S> for Reader {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let machine = Machine::from_request_parts(parts, state).await;
+        let container = machine.map_err(IntoResponse::into_response)?.container;
+        // What is no secret at all proves nothing, like a wrong one.
+        let shown = parts.headers.get(MEMBERSHIP_HEADER).and_then(secret);
+        let shown = shown.map(|secret| Digest::from_bytes(*blake3::hash(&secret).as_bytes()));
+        Ok(Self(Viewer { container, shown }))
+    }
+}
+
+fn secret(header: &HeaderValue) -> Option<[u8; 32]> {
+    // Written like any hash.
+    let digest: Digest = header.to_str().ok()?.parse().ok()?;
+    Some(*digest.as_bytes())
+}
+
 /// `GET /api/v1/points`.
 pub(crate) async fn list(
     State(shared): State<Arc<Shared>>,
-    machine: Machine,
+    reader: Reader,
     Filter(query): Filter<PointQuery>,
 ) -> Answer<Json<PointList>> {
     let filter = match (query.machine, query.all) {
@@ -29,55 +52,51 @@ pub(crate) async fn list(
         (None, Some(true)) => PointFilter::All,
         (None, _) => PointFilter::Own,
     };
-    let rows = shared.vaults.points(machine.container, &filter).await.map_err(refuse)?;
+    let rows = shared.vaults.points(reader.0, &filter).await.map_err(refuse)?;
     Ok(Json(point_list(rows)))
 }
 
 /// `GET /api/v1/points/{point}`.
 pub(crate) async fn show(
     State(shared): State<Arc<Shared>>,
-    machine: Machine,
+    reader: Reader,
     Path(id): Path<String>,
 ) -> Answer<Json<PointView>> {
     let id: PointId = parse(&id)?;
-    let row = shared.vaults.point(machine.container, id).await.map_err(refuse)?;
+    let row = shared.vaults.point(reader.0, id).await.map_err(refuse)?;
     Ok(Json(view(row)))
 }
 
 /// `GET /api/v1/points/{point}/object`.
 pub(crate) async fn object(
     State(shared): State<Arc<Shared>>,
-    machine: Machine,
+    reader: Reader,
     Path(id): Path<String>,
 ) -> Answer<impl IntoResponse> {
     let id: PointId = parse(&id)?;
-    let bytes = shared
-        .vaults
-        .point_object(machine.container, id)
-        .await
-        .map_err(refuse)?;
+    let bytes = shared.vaults.point_object(reader.0, id).await.map_err(refuse)?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes))
 }
 
 /// `GET /api/v1/points/{point}/check`.
 pub(crate) async fn check(
     State(shared): State<Arc<Shared>>,
-    machine: Machine,
+    reader: Reader,
     Path(id): Path<String>,
 ) -> Answer<Json<ScrubReport>> {
     let id: PointId = parse(&id)?;
-    let found = shared.vaults.check_point(machine.container, id).await.map_err(refuse)?;
+    let found = shared.vaults.check_point(reader.0, id).await.map_err(refuse)?;
     Ok(Json(report(found)))
 }
 
 /// `POST /api/v1/points/{point}/scrub`.
 pub(crate) async fn scrub(
     State(shared): State<Arc<Shared>>,
-    machine: Machine,
+    reader: Reader,
     Path(id): Path<String>,
 ) -> Answer<Json<ScrubReport>> {
     let id: PointId = parse(&id)?;
-    let found = shared.vaults.scrub_point(machine.container, id).await.map_err(refuse)?;
+    let found = shared.vaults.scrub_point(reader.0, id).await.map_err(refuse)?;
     Ok(Json(report(found)))
 }
 

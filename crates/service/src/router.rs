@@ -14,7 +14,7 @@ use crate::shared::Shared;
 use crate::{
     account, alerts, approvals, arm, audit, containers, deleted_vaults, fetch, guards, health, identities, invitations,
     items, jobs, key_sets, link, machine_settings, machines, notifications, oauth, one_time_passwords, openapi, points,
-    policies, resource_groups, roles, security_pins, service_principals, sessions, settings, users, vaults,
+    policies, resource_groups, roles, security_pins, seeds, service_principals, sessions, settings, users, vaults,
 };
 
 /// Builds the router from the table of routes.
@@ -132,6 +132,10 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::ShowNotifications => on(method, notifications::show),
         RouteId::ChangeNotifications => on(method, notifications::change),
         RouteId::TestNotifications => on(method, notifications::test),
+        RouteId::BeginSeed => on(method, seeds::begin),
+        RouteId::MissingOfSeed => on(method, seeds::missing),
+        RouteId::PutSeedPack => on(method, seeds::put_pack),
+        RouteId::CommitSeed => on(method, seeds::commit),
         RouteId::VaultPoints => on(method, vaults::points),
         RouteId::IssueCredentials => on(method, machines::issue_credentials),
         RouteId::Register => on(method, machines::register),

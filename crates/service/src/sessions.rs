@@ -6,11 +6,12 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
+use bytes::Bytes;
 use strongroom_api::routes::RouteId;
 use strongroom_api::{
     BeginSession, Code, Committed, IDENTITIES_MAX, LatestPoint, PackStored, Session, bitmap_from_bools, ids_from_body,
 };
-use strongroom_model::{BlobId, PackId, SessionId};
+use strongroom_model::{BlobId, ContainerId, PackId, SessionId};
 
 use crate::incoming::Incoming;
 use crate::location::{Located, located};
@@ -30,13 +31,16 @@ pub(crate) async fn begin(
     let begun = shared.vaults.begin_session(machine.container, job).await;
     let begun = begun.map_err(refuse)?;
     shared.metrics.sessions_begun.inc();
-    let session = Session {
+    Ok((StatusCode::CREATED, Json(session_view(begun))))
+}
+
+pub(crate) fn session_view(begun: strongroom_vault::Session) -> Session {
+    Session {
         id: begun.id,
         lease_seconds: u64::try_from(begun.lease.as_secs()).unwrap_or(0),
         server_time: begun.server_time,
         latest: begun.latest.map(|(point, digest)| LatestPoint { point, digest }),
-    };
-    Ok((StatusCode::CREATED, Json(session)))
+    }
 }
 
 /// `DELETE /api/v1/sessions/{session}`.
@@ -81,13 +85,21 @@ pub(crate) async fn put_pack(
 ) -> Answer<Json<PackStored>> {
     let (session, pack): (SessionId, PackId) = (parse(&session)?, parse(&pack)?);
     let bytes = incoming.read_announced(&shared, RouteId::PutPack).await?;
+    take_pack(&shared, machine.container, session, pack, bytes).await
+}
+
+/// Takes a pack in, whoever brought it.
+pub(crate) async fn take_pack(
+    shared: &Shared,
+    machine: ContainerId,
+    session: SessionId,
+    pack: PackId,
+    bytes: Bytes,
+) -> Answer<Json<PackStored>> {
     let length = bytes.len() as u64;
     let _place = shared.unfinished.object().await;
-    let outcome = shared
-        .vaults
-        .put_pack(machine.container, session, pack, bytes)
-        .await
-        .map_err(refuse)?;
+    let put = shared.vaults.put_pack(machine, session, pack, bytes).await;
+    let outcome = put.map_err(refuse)?;
     shared.metrics.packs_stored.inc();
     shared.metrics.bytes_received.inc_by(length);
     shared.metrics.blobs_stored.inc_by(outcome.new_blobs);

@@ -7,7 +7,7 @@ use strongroom_api::{AlertFilter, Client, Code, CreateVault, ItemFilter, PointFi
 use strongroom_model::{
     AlertKind, AlertState, Immutability, ItemState, MachineName, Operation, Role, SoftDelete, VaultId, VaultSettings,
 };
-use world::objects::{MEMBERSHIP, back_up, key_set_id};
+use world::objects::{back_up, key_set_id, membership};
 use world::scene::{Scene, code, vault, web};
 use world::{World, machine_name, vault_name};
 
@@ -138,7 +138,7 @@ async fn a_deleted_vault_comes_back_as_it_was() {
     let credentials = people.issue_credentials(&vault()).await.unwrap();
     let next = scene.world.machine(&credentials, "next").await;
     let key_set = key_set_id(scene.machine.registered.container.as_bytes()[15]);
-    next.client.join_key_set(key_set, MEMBERSHIP).await.unwrap();
+    next.client.join_key_set(key_set, membership(key_set)).await.unwrap();
     let points = next.client.points(&PointFilter::Machine(web())).await.unwrap().points;
     assert_eq!(points.len(), 1);
     assert_eq!(next.client.point_object(point.id).await.unwrap(), point.object);

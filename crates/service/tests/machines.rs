@@ -10,7 +10,7 @@ use strongroom_api::{
 use strongroom_model::{
     AlertKind, Immutability, ItemId, ItemState, JobState, MachineName, Operation, Role, SoftDelete, VaultSettings,
 };
-use world::objects::{MEMBERSHIP, back_up, key_set, key_set_id};
+use world::objects::{back_up, key_set, key_set_id, membership};
 use world::scene::{Scene, code, daily, under, vault, web};
 use world::{Machine, World, machine_name};
 
@@ -30,7 +30,7 @@ async fn successor(scene: &Scene) -> Machine {
     let credentials = people.issue_credentials(&vault()).await.unwrap();
     let machine = scene.world.machine(&credentials, "web").await;
     let old = key_set_id(scene.machine.registered.container.as_bytes()[15]);
-    machine.client.join_key_set(old, MEMBERSHIP).await.unwrap();
+    machine.client.join_key_set(old, membership(old)).await.unwrap();
     machine
 }
 

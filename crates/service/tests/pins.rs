@@ -264,7 +264,7 @@ async fn another_passphrase_needs_a_pin_and_registering_does_not() {
     let friend = scene.world.machine(&credentials, "friend").await;
     friend
         .client
-        .join_key_set(id, world::objects::MEMBERSHIP)
+        .join_key_set(id, world::objects::membership(id))
         .await
         .unwrap();
     let (id, object) = add(2);

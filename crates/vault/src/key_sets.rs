@@ -1,10 +1,11 @@
 //! Key sets: objects that the vault cannot open, and who is a member.
 
 use bytes::Bytes;
-use strongroom_db::{KeySetAdded, KeySetRow, NewKeySet};
+use jiff::Timestamp;
+use strongroom_db::{KeySetAdded, KeySetMember, KeySetRow, NewKeySet};
 use strongroom_format::keyset::KeySetObject;
 use strongroom_format::point::point_digest;
-use strongroom_model::{ContainerId, KeySetId};
+use strongroom_model::{ContainerId, Digest, KeySetId};
 
 use crate::damage::read_whole;
 use crate::{Damage, PinHash, Pinned, VaultError, Vaults, key_set_key};
@@ -19,8 +20,12 @@ pub struct StoredKeySet {
     pub id: KeySetId,
     /// Its object, checked; or what is wrong with it. One damaged set does not hide the others.
     pub object: Result<Bytes, Damage>,
-    /// Whether the machine that asks is a member.
+    /// Whether the machine that asks is a member, of this one or of one that holds the same master key.
     pub joined: bool,
+    /// When it was added.
+    pub added: Timestamp,
+    /// Who is a member, and who added it: told to members.
+    pub members: Vec<KeySetMember>,
 }
 
 impl Vaults {
@@ -29,14 +34,25 @@ impl Vaults {
         let vault = self.container(container).await?.vault;
         let store = self.store(vault).await?;
         let joined = self.db().joined_key_sets(container).await?;
+        let members = self.db().key_set_members(vault).await?;
+        let rows = self.db().key_sets(vault).await?;
+        // A passphrase that another member gave the same master key is no stranger's.
+        let opened: Vec<Digest> = rows
+            .iter()
+            .filter(|row| joined.contains(&row.id))
+            .map(|row| row.verifier)
+            .collect();
         let mut sets = Vec::new();
-        for row in self.db().key_sets(vault).await? {
+        for row in rows {
             let object = read_whole(&*store, &key_set_key(row.id), row.size, row.digest).await?;
-            let joined = joined.contains(&row.id);
+            let joined = opened.contains(&row.verifier);
+            let its = members.iter().filter(|member| joined && member.key_set == row.id);
             sets.push(StoredKeySet {
                 id: row.id,
                 object,
                 joined,
+                added: row.added,
+                members: its.cloned().collect(),
             });
         }
         Ok(sets)
@@ -44,7 +60,8 @@ impl Vaults {
 
     /// Adds a key set that the machine made, and makes the machine its first member. The same bytes again are fine. After
     /// the one that it chose when it was registered, another one is a change of passphrase, and needs a PIN: then it is
-    /// returned by whose.
+    /// returned by whose. One with the membership secret of another holds the same master
+    /// key: only a member may add it, as a stranger can read the secret's hash.
     pub async fn add_key_set(
         &self,
         container: ContainerId,
@@ -62,6 +79,9 @@ impl Vaults {
         // Before the object is stored: otherwise a machine could fill the vault with objects that have no row.
         if self.db().key_sets_added_by(container).await? >= KEY_SETS_PER_CONTAINER_MAX {
             return Err(too_many());
+        }
+        if self.db().is_foreign(vault, object.verifier, container).await? {
+            return Err(VaultError::MembershipRefused);
         }
         let further = self.db().is_keyed(container).await?;
         let pinned = match further {
@@ -86,6 +106,7 @@ impl Vaults {
             KeySetAdded::Added => Ok(pinned.map(|by| Pinned { done: (), by })),
             KeySetAdded::Exists(row) => same(row, digest).map(|()| None),
             KeySetAdded::TooMany => Err(too_many()),
+            KeySetAdded::Foreign => Err(VaultError::MembershipRefused),
             // Two at once: only one can be the first.
             KeySetAdded::Further => Err(VaultError::PinRefused {
                 vault: self.vault(vault).await?.name,
@@ -93,7 +114,8 @@ impl Vaults {
         }
     }
 
-    /// Makes a machine a member of a key set. `membership` is the secret that only who opened the set can know.
+    /// Makes a machine a member of a key set, and of all that hold the same master key. `membership` is the secret that only
+    /// who opened the set can know.
     pub async fn join_key_set(
         &self,
         container: ContainerId,
@@ -125,7 +147,7 @@ fn parse(id: KeySetId, bytes: &[u8]) -> Result<KeySetObject, VaultError> {
     }
 }
 
-fn same(row: KeySetRow, digest: strongroom_model::Digest) -> Result<(), VaultError> {
+fn same(row: KeySetRow, digest: Digest) -> Result<(), VaultError> {
     match row.digest == digest {
         true => Ok(()),
         false => Err(VaultError::KeySetExists),

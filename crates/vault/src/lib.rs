@@ -77,6 +77,7 @@ pub use points::PointFilter;
 pub use sessions::{LEASE_DEFAULT, Session};
 pub use strongroom_db::{
     Actor, AlertQuery, AlertRow, ApprovalRow, ApprovalsOf, Container, Dispatched, DueItem, GuardRow, IDS_MAX,
-    ItemQuery, ItemRow, JobQuery, JobReport, JobRow, NotificationsRow, PointRow, PolicyRow, VaultFigures, VaultRow,
+    ItemQuery, ItemRow, JobQuery, JobReport, JobRow, KeySetMember, NotificationsRow, PointRow, PolicyRow, VaultFigures,
+    VaultRow, Viewer,
 };
 pub use vaults::{NewVault, Options, Stores, VaultInfo, Vaults};

@@ -52,13 +52,16 @@ impl Vaults {
         self.keep_machine_settings(item, new, seen).await
     }
 
-    /// The object of a key set, if it is whole.
+    /// The object of a key set, if it is whole; after a change of passphrase, the newest one of the same master key.
     pub async fn key_set_object(&self, vault: VaultId, id: KeySetId) -> Result<Option<Bytes>, VaultError> {
-        let Some(row) = self.db().key_set(vault, id).await? else {
-            return Ok(None);
-        };
+        let rows = self.db().key_sets(vault).await?;
+        let verifier = rows.iter().find(|row| row.id == id).map(|row| row.verifier);
+        let newest = rows.iter().rfind(|row| Some(row.verifier) == verifier);
+        let Some(row) = newest else { return Ok(None) };
         let store = self.store(vault).await?;
-        Ok(read_whole(&*store, &key_set_key(id), row.size, row.digest).await?.ok())
+        Ok(read_whole(&*store, &key_set_key(row.id), row.size, row.digest)
+            .await?
+            .ok())
     }
 
     async fn keep_machine_settings(

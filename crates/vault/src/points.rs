@@ -1,8 +1,8 @@
 //! Listing recovery points, and reading their objects.
 
 use bytes::Bytes;
-use strongroom_db::{PointRow, PointsOf};
-use strongroom_model::{ContainerId, MachineName, PointId, VaultId};
+use strongroom_db::{PointRow, PointsOf, Viewer};
+use strongroom_model::{MachineName, PointId, VaultId};
 
 use crate::damage::read_whole;
 use crate::{Damage, VaultError, Vaults, key_set_key, point_key, vault_file_key};
@@ -13,7 +13,7 @@ pub enum PointFilter {
     /// Its own.
     #[default]
     Own,
-    /// All that it may read: its own, and those of key sets that it has joined.
+    /// All that it may read: its own, and those of key sets that it has joined or proves to have opened.
     All,
     /// Those of them that a machine of this name made (without regard to case).
     Machine(MachineName),
@@ -21,11 +21,12 @@ pub enum PointFilter {
 
 impl Vaults {
     /// The recovery points that a machine may read, oldest first.
-    pub async fn points(&self, container: ContainerId, filter: &PointFilter) -> Result<Vec<PointRow>, VaultError> {
-        let viewer = self.container(container).await?;
-        let readable = self.db().points(viewer.vault, PointsOf::Readable(container)).await?;
+    pub async fn points(&self, viewer: impl Into<Viewer>, filter: &PointFilter) -> Result<Vec<PointRow>, VaultError> {
+        let viewer = viewer.into();
+        let container = self.container(viewer.container).await?;
+        let readable = self.db().points(container.vault, PointsOf::Readable(viewer)).await?;
         let wanted = |point: &PointRow| match filter {
-            PointFilter::Own => point.item == viewer.item,
+            PointFilter::Own => point.item == container.item,
             PointFilter::All => true,
             PointFilter::Machine(name) => point.machine.folded() == name.folded(),
         };
@@ -38,22 +39,23 @@ impl Vaults {
     }
 
     /// A recovery point that a machine may read. One that it may not is like one that does not exist.
-    pub async fn point(&self, container: ContainerId, id: PointId) -> Result<PointRow, VaultError> {
-        let vault = self.container(container).await?.vault;
-        let point = self.db().point(vault, PointsOf::Readable(container), id).await?;
+    pub async fn point(&self, viewer: impl Into<Viewer>, id: PointId) -> Result<PointRow, VaultError> {
+        let viewer = viewer.into();
+        let vault = self.container(viewer.container).await?.vault;
+        let point = self.db().point(vault, PointsOf::Readable(viewer), id).await?;
         point.ok_or(VaultError::PointNotFound)
     }
 
     /// The stored object of a recovery point, checked.
-    pub async fn point_object(&self, container: ContainerId, id: PointId) -> Result<Bytes, VaultError> {
-        let point = self.point(container, id).await?;
+    pub async fn point_object(&self, viewer: impl Into<Viewer>, id: PointId) -> Result<Bytes, VaultError> {
+        let point = self.point(viewer, id).await?;
         self.read_point(&point).await?.map_err(VaultError::Damaged)
     }
 
     /// Checks the few objects of a recovery point that its restore does not read: `vault.json`, and its key set and
     /// itself too.
-    pub async fn check_point(&self, container: ContainerId, id: PointId) -> Result<Vec<Damage>, VaultError> {
-        let point = self.point(container, id).await?;
+    pub async fn check_point(&self, viewer: impl Into<Viewer>, id: PointId) -> Result<Vec<Damage>, VaultError> {
+        let point = self.point(viewer, id).await?;
         let mut damages = self.check_vault_file(point.vault).await?;
         damages.extend(self.check_key_set(&point).await?);
         damages.extend(self.read_point(&point).await?.err());

@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use strongroom_db::{BlobPlace, IDS_MAX, PackKey, PackRow, PointRow, PointsOf};
+use strongroom_db::{BlobPlace, IDS_MAX, PackKey, PackRow, PointRow, PointsOf, Viewer};
 use strongroom_format::pack::{BlobKind, Toc, TocEntry, verify_pack};
 use strongroom_format::page::parse_visible;
-use strongroom_model::{BlobId, ContainerId, PointId, VaultId};
+use strongroom_model::{BlobId, PointId, VaultId};
 
 use crate::blocking::hashing;
 use crate::damage::{read_sized, read_whole};
@@ -38,10 +38,11 @@ impl Findings {
 
 impl Vaults {
     /// Checks every object that a recovery point needs, completely; `vault.json` too.
-    pub async fn scrub_point(&self, container: ContainerId, id: PointId) -> Result<Vec<Damage>, VaultError> {
-        let point = self.point(container, id).await?;
+    pub async fn scrub_point(&self, viewer: impl Into<Viewer>, id: PointId) -> Result<Vec<Damage>, VaultError> {
+        let viewer = viewer.into();
+        let point = self.point(viewer, id).await?;
         let mut findings = Findings::default();
-        findings.add(self.check_point(container, id).await?);
+        findings.add(self.check_point(viewer, id).await?);
         let found = walk(self, point.vault, point.root, Extent::Whole).await?;
         findings.add(lacking(&found.missing.into_iter().collect::<Vec<_>>()));
         findings.add(found.misplaced.map(Damage::of_index));

@@ -10,7 +10,7 @@ use strongroom_format::pack::{BlobKind, PACK_BYTES_MAX};
 use strongroom_model::*;
 use strongroom_store::sim::{Failure, Fault, Steps};
 use strongroom_vault::*;
-use world::client::{Client, SECRET, fetch, key_set, pack, page, source, tree};
+use world::client::{Client, fetch, key_set, pack, page, secret, source, tree};
 use world::{World, run};
 
 async fn world() -> World {
@@ -116,12 +116,10 @@ fn key_sets_are_joined_by_who_has_opened_them() {
         assert_eq!((sets[0].joined, &sets[0].object), (false, &Ok(key_set(web.key_set))));
         let join = |id, secret| world.vaults.join_key_set(mail, id, secret);
         refused!(join(web.key_set, &[8; 32]).await, VaultError::MembershipRefused);
-        refused!(
-            join(KeySetId::from_bytes([5; 16]), &SECRET).await,
-            VaultError::KeySetNotFound
-        );
+        let absent = KeySetId::from_bytes([5; 16]);
+        refused!(join(absent, &secret(absent)).await, VaultError::KeySetNotFound);
         assert!(!world.vaults.key_sets(mail).await.unwrap()[0].joined);
-        join(web.key_set, &SECRET).await.unwrap();
+        join(web.key_set, &secret(web.key_set)).await.unwrap();
         assert!(world.vaults.key_sets(mail).await.unwrap()[0].joined);
     });
 }

@@ -1,5 +1,6 @@
 //! `strongroom agent`: this machine and its vault.
 
+mod passphrase;
 mod run;
 mod settings;
 mod stop_protection;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use strongroom_agent::{Machine, MachineState, StateFolder, register};
+use strongroom_agent::{Machine, MachineState, Registering, StateFolder, register};
 use strongroom_api::{CREDENTIALS_BYTES_MAX, RetryPolicy, VaultCredentials};
 use strongroom_model::MachineName;
 
@@ -18,13 +19,14 @@ use crate::clock;
 use crate::commands::block_on;
 use crate::failure::{Failure, Outcome};
 use crate::folders;
-use crate::passphrase;
 use crate::terminal::Terminal;
+use crate::unlock::UnlockOptions;
 
 /// Register this machine in a vault, say what it backs up, and let it work
 #[derive(Debug, Subcommand)]
 pub(crate) enum Agent {
     Register(Register),
+    Passphrase(passphrase::Passphrase),
     Run(run::Run),
     Settings(Box<settings::Settings>),
     Status(Status),
@@ -36,24 +38,33 @@ pub(crate) enum Agent {
 ///
 /// Needs a vault credentials file, which an administrator makes with `strongroom vault credentials`, and a passphrase. The
 /// passphrase never leaves this machine. Machines with the same passphrase can restore each other's data; with another one
-/// they cannot. Whoever loses the passphrase and the machine has lost the data: nobody can help then, the service neither.
+/// they cannot. Whoever loses the passphrase and the machine has lost the data, unless there is a recovery sheet (`strongroom
+/// key sheet`): nobody can help then, the service neither.
+///
+/// A machine that was renamed, or is to move to another vault, is registered with `--again`: it keeps its settings, and needs
+/// no passphrase in the same vault. What it backed up under its old name stays there, as that of another machine. Under a name
+/// that is registered already, it takes over that machine's future: the agent there cannot sign in any more.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   strongroom agent register --credentials main.credentials --passphrase-file /root/passphrase
-  STRONGROOM_PASSPHRASE=… strongroom agent register --credentials main.credentials --name web-1")]
+  STRONGROOM_PASSPHRASE=… strongroom agent register --credentials main.credentials --name web-1
+  strongroom agent register --credentials main.credentials --name web-1-new --recovery-key-file -
+  strongroom agent register --credentials main.credentials --again --name web-2")]
 pub(crate) struct Register {
     /// The vault credentials file
     #[arg(long, value_name = "FILE")]
     credentials: PathBuf,
-    /// A file whose first line is the passphrase
-    ///
-    /// Without it, the environment variable STRONGROOM_PASSPHRASE or a prompt gives it.
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    unlock: UnlockOptions,
     /// How this machine is called in the vault [default: its host name]
     #[arg(long, value_name = "NAME")]
     name: Option<MachineName>,
+    /// Register this machine anew, though it is registered: it was renamed, or goes to another vault
+    ///
+    /// Without a passphrase it keeps the key that it has.
+    #[arg(long)]
+    again: bool,
 }
 
 /// Show how this machine is registered, and whether its service answers
@@ -67,6 +78,9 @@ struct RegisteredView {
     service: String,
     key_set: String,
     joined_key_set: bool,
+    /// How it was called before, if it was registered anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<MachineName>,
 }
 
 #[derive(Serialize)]
@@ -83,6 +97,7 @@ impl Agent {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
         match self {
             Self::Register(register) => register.run(global, terminal),
+            Self::Passphrase(passphrase) => passphrase.run(global, terminal),
             Self::Run(run) => run.run(global),
             Self::Settings(settings) => settings.run(global, terminal),
             Self::Status(Status {}) => status(global, terminal),
@@ -99,10 +114,19 @@ impl Register {
             Some(name) => name,
             None => host_name()?,
         };
-        let passphrase = passphrase::read(self.passphrase_file.as_deref(), true, terminal)?;
         let folder = StateFolder::new(folders::state(global)?);
-        let registration =
-            block_on(async { Ok(register(&folder, &credentials, &name, &passphrase, clock::system()).await?) })?;
+        let keeps_key = self.again && !self.unlock.is_given() && folder.machine()?.is_some();
+        let unlock = match keeps_key {
+            true => None,
+            false => Some(self.unlock.read(true, terminal)?),
+        };
+        let registering = Registering {
+            credentials: &credentials,
+            name: &name,
+            unlock,
+            again: self.again,
+        };
+        let registration = block_on(async { Ok(register(&folder, registering, clock::system()).await?) })?;
         let MachineState {
             name,
             vault_name,
@@ -116,6 +140,7 @@ impl Register {
             service: url,
             key_set: key_set.to_string(),
             joined_key_set: registration.joined,
+            before: registration.before.map(|before| before.name),
         };
         terminal.done(&view, |view| registered_text(view, registration.key_sets))?;
         Ok(Outcome::Done)
@@ -130,8 +155,16 @@ fn registered_text(view: &RegisteredView, key_sets: usize) -> String {
             "The passphrase is new to this vault: no other machine can restore this one's data, nor the other way."
         }
     };
+    let before = match view
+        .before
+        .as_ref()
+        .filter(|before| before.folded() != view.machine.folded())
+    {
+        Some(before) => format!("\nWhat it backed up as {before} stays: strongroom points --machine {before}"),
+        None => String::new(),
+    };
     format!(
-        "Machine {} is registered in vault {} at {}.\n{keys}\nKeep the passphrase where this machine's loss does not reach it. \
+        "Machine {} is registered in vault {} at {}.{before}\n{keys}\nKeep the passphrase where this machine's loss does not reach it. \
          Next: strongroom backup PATH, or strongroom agent settings --path PATH and strongroom agent run",
         view.machine, view.vault, view.service
     )

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use strongroom_agent::{AgentError, PassphraseOpener, open_settings, seal_settings};
+use strongroom_agent::{AgentError, Opener, Unlock, open_settings, seal_settings};
 use strongroom_api::{Client, ClientError, Code, KeptSettings, SealedSettings};
 use strongroom_format::keyset::KeySetObject;
 use strongroom_model::{KeySetId, MachineName, MachineSettings, VaultName};
-use strongroom_seal::{DataKeys, Passphrase};
+use strongroom_seal::DataKeys;
 
 use super::Which;
 use crate::commands::block_on;
@@ -61,10 +61,10 @@ impl Settings {
                 path.display()
             )));
         }
-        let passphrase = passphrase::read(self.passphrase_file.as_deref(), false, terminal)?;
+        let unlock = Unlock::Passphrase(passphrase::read(self.passphrase_file.as_deref(), false, terminal)?);
         let (view, changed) = block_on(async {
             let vault = self.which.vault(client).await?;
-            self.change(client, &vault, &passphrase).await
+            self.change(client, &vault, &unlock).await
         })?;
         match changed {
             true => terminal.done(&view, shown)?,
@@ -73,12 +73,7 @@ impl Settings {
         Ok(Outcome::Done)
     }
 
-    async fn change(
-        &self,
-        client: &Client,
-        vault: &VaultName,
-        passphrase: &Passphrase,
-    ) -> Result<(View, bool), Failure> {
+    async fn change(&self, client: &Client, vault: &VaultName, unlock: &Unlock) -> Result<(View, bool), Failure> {
         let item = &self.which.item;
         let mut opened = None;
         loop {
@@ -91,7 +86,7 @@ impl Settings {
             // Opening takes a second, and is good for the next round too.
             let keys = match opened.take().filter(|opened: &Opened| opened.id == sealed.key_set) {
                 Some(opened) => opened,
-                None => open(&kept, sealed, passphrase)?,
+                None => open(&kept, sealed, unlock)?,
             };
             let settings =
                 open_settings(sealed, kept.item, (keys.id, &keys.keys)).map_err(|why| unreadable(item, &why))?;
@@ -115,14 +110,14 @@ impl Settings {
     }
 }
 
-fn open(kept: &KeptSettings, sealed: &SealedSettings, passphrase: &Passphrase) -> Result<Opened, Failure> {
+fn open(kept: &KeptSettings, sealed: &SealedSettings, unlock: &Unlock) -> Result<Opened, Failure> {
     if kept.key_set_object.is_empty() {
         return Err(Failure::new(
             "the vault cannot read the machine's key set, for its object is damaged: change the settings at the machine itself",
         ));
     }
     let object = KeySetObject::decode(&kept.key_set_object).map_err(|error| AgentError::KeySet(error.to_string()))?;
-    let master = PassphraseOpener::new(passphrase).open(&object)?;
+    let master = Opener::new(unlock).open(&object)?;
     let master =
         master.ok_or_else(|| Failure::new("the passphrase is wrong: it does not open this machine's settings"))?;
     Ok(Opened {

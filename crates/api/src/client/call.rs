@@ -9,8 +9,11 @@ use serde::de::DeserializeOwned;
 
 use super::sign_in::Bearer;
 use super::{Client, ClientError, SILENCE_SECONDS_MAX};
-use crate::routes::RouteId;
-use crate::{Code, PROBLEM_CONTENT_TYPE, Problem, SECURITY_PIN_HEADER, Secret, TokenRequest, TokenResponse};
+use crate::routes::{Header, RouteId};
+use crate::{
+    Code, MEMBERSHIP_HEADER, PROBLEM_CONTENT_TYPE, Problem, SECURITY_PIN_HEADER, SEED_HEADER, Secret, TokenRequest,
+    TokenResponse,
+};
 
 /// The longest answer, in bytes, that is read into memory: lists of a hundred thousand recovery points fit.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -25,6 +28,9 @@ pub(crate) struct Call {
     query: String,
     if_match: Option<u64>,
     pin: Option<Secret>,
+    seed: Option<String>,
+    /// Whether a membership secret may be shown.
+    takes_membership: bool,
     content_type: &'static str,
     body: Option<Bytes>,
     /// Whether sending it twice does what sending it once does.
@@ -43,6 +49,8 @@ impl Call {
             query: String::new(),
             if_match: None,
             pin: None,
+            seed: None,
+            takes_membership: route.route().has(Header::Membership),
             content_type: "",
             body: None,
             streams: false,
@@ -84,6 +92,12 @@ impl Call {
     pub(crate) fn pin(mut self, pin: Option<&Secret>) -> Self {
         self.idempotent &= pin.is_none();
         self.pin = pin.cloned();
+        self
+    }
+
+    /// With a machine's statement about the seed that is imported.
+    pub(crate) fn seed(mut self, statement: &str) -> Self {
+        self.seed = Some(statement.to_owned());
         self
     }
 
@@ -219,6 +233,12 @@ impl Client {
         }
         if let Some(pin) = &call.pin {
             request = request.header(SECURITY_PIN_HEADER, pin.reveal());
+        }
+        if let Some(statement) = &call.seed {
+            request = request.header(SEED_HEADER, statement);
+        }
+        if let Some(membership) = self.membership.as_ref().filter(|_| call.takes_membership) {
+            request = request.header(MEMBERSHIP_HEADER, membership.reveal());
         }
         if let Some(body) = &call.body {
             request = request

@@ -11,6 +11,7 @@ mod guards;
 mod identity;
 mod machine;
 mod retry;
+mod seed;
 mod sign_in;
 mod work;
 
@@ -21,13 +22,14 @@ use reqwest::Url;
 use rustls_pki_types::ServerName;
 use strongroom_model::Clock;
 
-use crate::Trust;
+use crate::{Secret, Trust};
 
 pub use administration::{AdministratorSession, ChangedPassword};
 pub use error::{CertificateFault, ClientError};
 pub use fetch::{FetchStream, Fetched};
 pub use machine::PointFilter;
 pub use retry::RetryPolicy;
+pub use seed::SeedOf;
 pub use sign_in::{PrincipalProof, SessionKeeper, SignIn};
 
 use absence::Absence;
@@ -62,6 +64,8 @@ pub struct ClientOptions {
 pub struct Client {
     shared: Arc<Shared>,
     retry: RetryPolicy,
+    /// What it shows where that may be shown.
+    membership: Option<Arc<Secret>>,
 }
 
 #[derive(Debug)]
@@ -107,14 +111,22 @@ impl Client {
         Ok(Self {
             shared: Arc::new(shared),
             retry: options.retry,
+            membership: None,
         })
     }
 
     /// The same client with another retry policy.
     pub fn with_retry(&self, retry: RetryPolicy) -> Self {
+        Self { retry, ..self.clone() }
+    }
+
+    /// The same client, which proves with every request about recovery points that the machine opened a key set, by the
+    /// set's membership secret: so it reads them without having joined the set.
+    pub fn with_membership(&self, membership: &[u8; 32]) -> Self {
+        let hex: String = membership.iter().map(|byte| format!("{byte:02x}")).collect();
         Self {
-            shared: self.shared.clone(),
-            retry,
+            membership: Some(Arc::new(Secret::new(hex))),
+            ..self.clone()
         }
     }
 

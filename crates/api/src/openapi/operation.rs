@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::schemas::Schemas;
 use super::{parameter, security};
 use crate::routes::{Body, Header, Method, Route, Shape};
-use crate::{Code, PROBLEM_CONTENT_TYPE, Problem, SECURITY_PIN_HEADER};
+use crate::{Code, MEMBERSHIP_HEADER, PROBLEM_CONTENT_TYPE, Problem, SECURITY_PIN_HEADER, SEED_HEADER};
 
 pub(super) fn operation(route: &Route, schemas: &mut Schemas) -> Value {
     let (security, needs) = security::needed(route.permission);
@@ -67,6 +67,18 @@ fn parameters(route: &Route, schemas: &mut Schemas) -> Vec<Value> {
             SECURITY_PIN_HEADER,
             "A security PIN: six digits, good for five minutes and once.",
             json!({"type": "string", "pattern": "^[0-9]{6}$"}),
+        ),
+        (
+            Header::Membership,
+            MEMBERSHIP_HEADER,
+            "The membership secret of a key set, in hexadecimal: for this one request, the machine reads what machines of that set made.",
+            json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
+        ),
+        (
+            Header::Seed,
+            SEED_HEADER,
+            "What the machine that made the seed says of it, signed with its key: a JSON Web Token.",
+            json!({"type": "string"}),
         ),
         (
             Header::IfNoneMatch,

@@ -373,7 +373,7 @@ pub async fn points_are_read_by_their_machine_and_by_members_of_their_key_set(db
     let new = point(1, vault, &web, None);
     db.commit_point(live, &new).await.unwrap();
     let sees = async |viewer: &Container| {
-        let of = PointsOf::Readable(viewer.id);
+        let of = PointsOf::Readable(viewer.id.into());
         let listed = db.points(vault, of).await.unwrap().len();
         let found = db.point(vault, of, new.id).await.unwrap();
         assert_eq!(listed == 1, found.is_some());

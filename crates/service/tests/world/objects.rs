@@ -39,7 +39,10 @@ pub fn leaf(chunks: &[BlobId]) -> Vec<u8> {
     leaf
 }
 
-pub const MEMBERSHIP: [u8; 32] = [42; 32];
+/// The membership secret of a key set.
+pub fn membership(id: KeySetId) -> [u8; 32] {
+    *blake3::hash(id.as_bytes()).as_bytes()
+}
 
 pub fn key_set_id(byte: u8) -> KeySetId {
     KeySetId::from_bytes([byte; 16])
@@ -58,7 +61,7 @@ pub fn key_set(id: KeySetId, salt: [u8; 32]) -> Bytes {
         },
         salt: Hex(salt.to_vec()),
         wrapped_master: Hex(vec![1; 80]),
-        verifier: Digest::from_bytes(*blake3::hash(&MEMBERSHIP).as_bytes()),
+        verifier: Digest::from_bytes(*blake3::hash(&membership(id)).as_bytes()),
     };
     object.encode().into()
 }

@@ -19,8 +19,10 @@ use super::World;
 
 /// Blobs in a pack, and references of a page: few, so that a small source has several packs and levels.
 const FEW: usize = 4;
-/// The membership secret of every key set here.
-pub const SECRET: [u8; 32] = [7; 32];
+/// The membership secret of a key set.
+pub fn secret(id: KeySetId) -> [u8; 32] {
+    *blake3::hash(id.as_bytes()).as_bytes()
+}
 
 /// What a machine knows, however often the service is restarted.
 #[derive(Clone, Debug)]
@@ -116,7 +118,7 @@ pub fn key_set(id: KeySetId) -> Bytes {
         },
         salt: Hex(vec![1; 32]),
         wrapped_master: Hex(vec![2; 64]),
-        verifier: Digest::from_bytes(*blake3::hash(&SECRET).as_bytes()),
+        verifier: Digest::from_bytes(*blake3::hash(&secret(id)).as_bytes()),
     };
     object.encode().into()
 }
@@ -133,7 +135,10 @@ impl Client {
             .vaults
             .add_key_set(container.id, key_set, self::key_set(key_set), None);
         made.await?;
-        world.vaults.join_key_set(container.id, key_set, &SECRET).await?;
+        world
+            .vaults
+            .join_key_set(container.id, key_set, &secret(key_set))
+            .await?;
         world.told(key_set_key(key_set));
         Ok(Client {
             name,
