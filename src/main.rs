@@ -27,6 +27,7 @@ mod state_owner;
 mod systemd;
 mod terminal;
 mod usage;
+mod volumes;
 mod waiting;
 mod which_vault;
 

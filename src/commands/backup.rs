@@ -22,6 +22,7 @@ use crate::progress::watch;
 use crate::rule_flags::RuleFlags;
 use crate::shown_path::absolute;
 use crate::terminal::{Terminal, bytes};
+use crate::volumes;
 use crate::waiting::{Waiting, first_calls};
 
 /// Back up files and folders of this machine, now
@@ -39,12 +40,16 @@ File systems that only show the state of the kernel, such as /proc and /sys, are
 removable ones and those that a program makes up (FUSE) are taken only with --allow. A volume that /etc/fstab mounts below
 a PATH, and that is not mounted, is warned of.
 
+What lies on btrfs is read from a snapshot, if this runs as root: the recovery point is of one moment then. The result says
+how each volume was read.
+
 Examples:
   strongroom backup --dry-run /home --preset caches
   strongroom backup /etc /home
   strongroom backup /home --exclude '*.iso' --exclude '.cache/'
   strongroom backup / --preset caches,system --exclude-larger-than 4G
-  strongroom backup /home --include '*.odt' --include 'pictures/'")]
+  strongroom backup /home --include '*.odt' --include 'pictures/'
+  strongroom backup /srv --snapshot always")]
 pub(crate) struct Backup {
     /// Files and folders [default: what `strongroom agent settings` selects]
     #[arg(value_name = "PATH")]
@@ -63,7 +68,7 @@ pub(crate) struct Backup {
     /// Only list what would be taken, and what would be left out and by which rule
     ///
     /// No contents are read (but the beginnings of files that mark a folder), nothing is sent, and no job begins.
-    #[arg(long, conflicts_with_all = ["force_rehash", "compression"])]
+    #[arg(long, conflicts_with_all = ["force_rehash", "compression", "snapshot"])]
     dry_run: bool,
     /// Read every file again, whatever its size and times say
     #[arg(long)]
@@ -77,6 +82,8 @@ struct BackupView {
     #[serde(flatten)]
     report: BackupReport,
     seconds: f64,
+    #[serde(flatten)]
+    volumes: volumes::View,
     #[serde(flatten)]
     issues: issues::View,
 }
@@ -104,6 +111,7 @@ impl Backup {
         let outcome = issues.outcome();
         let view = BackupView {
             seconds: time.as_secs_f64(),
+            volumes: volumes::View::new(&report.volumes),
             report,
             issues,
         };
@@ -181,12 +189,14 @@ fn summary(view: &BackupView) -> String {
         ..
     } = &view.report;
     let read = if *files_read == 1 { "file read" } else { "files read" };
-    format!(
+    let mut lines = vec![format!(
         "Recovery point {point}: {entries} entries, {} in all; {files_read} {read}, {} added to the vault; {}",
         bytes(*total),
         bytes(*new_bytes),
         pace(*total, Duration::from_secs_f64(view.seconds)),
-    )
+    )];
+    lines.extend(view.report.volumes.in_words());
+    lines.join("\n")
 }
 
 /// How long something took, and how fast that was.

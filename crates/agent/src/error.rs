@@ -6,7 +6,7 @@ use strongroom_api::ClientError;
 use strongroom_engine::EngineError;
 use strongroom_model::{Operation, PointId};
 use strongroom_restic::ResticError;
-use strongroom_sources::files::VolumeError;
+use strongroom_sources::files::{SnapshotError, VolumeError};
 
 /// Why the agent cannot do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +69,9 @@ pub enum AgentError {
     /// What is selected lies on a volume that is not backed up.
     #[error("{0}")]
     Volume(#[from] VolumeError),
+    /// What is selected has no snapshot, and must not be read without one.
+    #[error("{0}")]
+    Snapshot(#[from] SnapshotError),
     /// Somebody stopped the job at the service.
     #[error("the job was stopped at the service; what was done so far is kept, and the next run continues from there")]
     StoppedByService,

@@ -16,9 +16,9 @@ use strongroom_engine::restore::{
 use strongroom_engine::verify::{VerifyReport, verify};
 use strongroom_engine::{EngineError, OpenPoint, Progress, Scratch};
 use strongroom_format::point::Issue;
-use strongroom_model::{Clock, JobId, MachineSettings, Operation, PointId};
+use strongroom_model::{Clock, JobId, MachineSettings, Operation, PointId, SnapshotUse};
 use strongroom_seal::{DataKeys, Level};
-use strongroom_sources::files::{Kind, Patterns, Selection, Walker};
+use strongroom_sources::files::{Files, Kind, Patterns, Selection, SnapshotNote, Snapshots, Walker, remove_left};
 use tokio::task::spawn_blocking;
 
 use crate::error::AgentError;
@@ -50,8 +50,17 @@ pub struct Backup {
     pub selection: Selection,
     /// How hard to compress.
     pub level: Level,
+    /// Whether it reads from snapshots.
+    pub snapshot: SnapshotUse,
     /// Reads every file, whatever size and times say.
     pub force_rehash: bool,
+}
+
+/// A backup for which everything is there.
+struct Prepared {
+    backup: Backup,
+    scratch: Arc<Scratch>,
+    snapshots: Snapshots,
 }
 
 impl Machine {
@@ -118,11 +127,10 @@ impl Machine {
 
     /// Makes a backup now. The service knows of it as a job.
     pub async fn back_up(&self, backup: Backup, progress: Progress) -> Result<BackupReport, AgentError> {
-        backup.selection.check_volumes()?;
         // Before the service is told: whoever else backs up this machine just now goes on with his job.
-        let scratch = self.scratch()?;
+        let prepared = self.prepare(backup)?;
         let id = self.client.begin_job(Operation::Backup).await?.id;
-        self.back_up_as(id, backup, scratch, progress).await
+        self.back_up_as(id, prepared, progress).await
     }
 
     /// Makes the backup that the machine's settings describe, for a job that came down the link. Returns what to tell.
@@ -130,11 +138,8 @@ impl Machine {
         let prepared = self
             .settings()
             .and_then(|settings| Wanted::from(settings).backup())
-            .and_then(|backup| {
-                backup.selection.check_volumes()?;
-                Ok((backup, self.scratch()?))
-            });
-        let (backup, scratch) = match prepared {
+            .and_then(|backup| self.prepare(backup));
+        let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
                 let job = self.job(id, TRANSFER);
@@ -144,23 +149,73 @@ impl Machine {
                     .map(|_| String::new());
             }
         };
-        let report = self.back_up_as(id, backup, scratch, progress).await?;
+        let report = self.back_up_as(id, prepared, progress).await?;
         let issues = report.issues.len() as u64 + report.issues_omitted;
         Ok(format!(
-            "recovery point {}: {} entries, {} bytes, {} of them new, {issues} warnings",
-            report.point, report.entries, report.bytes, report.new_bytes
+            "recovery point {}: {} entries, {} bytes, {} of them new, {issues} warnings; {}",
+            report.point,
+            report.entries,
+            report.bytes,
+            report.new_bytes,
+            report.volumes.in_words().join("; ")
         ))
+    }
+
+    /// Takes the scratch folder, removes what an earlier backup has left, and refuses what cannot be backed up as it should.
+    fn prepare(&self, backup: Backup) -> Result<Prepared, AgentError> {
+        backup.selection.check_volumes()?;
+        let scratch = self.scratch()?;
+        let snapshots = self.snapshots(backup.snapshot)?;
+        snapshots.check(&backup.selection)?;
+        Ok(Prepared {
+            backup,
+            scratch,
+            snapshots,
+        })
     }
 
     async fn back_up_as(
         &self,
         id: JobId,
-        backup: Backup,
-        scratch: Arc<Scratch>,
+        prepared: Prepared,
         progress: Progress,
     ) -> Result<BackupReport, AgentError> {
-        let work = self.make_point(id, backup, scratch, progress.clone());
+        let work = self.make_point(id, prepared, progress.clone());
         self.job(id, TRANSFER).run(&progress, work).await
+    }
+
+    /// Removes the snapshots that a backup has left which was killed. While another one is under way there is nothing to do:
+    /// it has done that.
+    pub fn remove_left_snapshots(&self) -> Result<(), AgentError> {
+        match self.scratch() {
+            Ok(_locked) => self.still_left().map(drop),
+            Err(AgentError::Engine(EngineError::Busy)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The snapshots of one backup. To be called by who has the scratch folder, as nobody else then makes any.
+    fn snapshots(&self, using: SnapshotUse) -> Result<Snapshots, AgentError> {
+        let left = self.still_left()?;
+        let (owner, run) = (self.state.container.to_string(), uuid::Uuid::new_v4().to_string());
+        let folder = self.folder.clone();
+        let keep = move |notes: &[SnapshotNote]| folder.keep_snapshots(notes).map_err(|error| error.to_string());
+        Ok(Snapshots::new(using, &owner, &run, left, Box::new(keep)))
+    }
+
+    /// Removes snapshots that were left; returns those that cannot be removed now.
+    fn still_left(&self) -> Result<Vec<SnapshotNote>, AgentError> {
+        let notes = self.folder.snapshots()?;
+        if notes.is_empty() {
+            return Ok(notes);
+        }
+        let left = remove_left(&self.state.container.to_string(), notes);
+        for (note, why) in &left {
+            tracing::warn!("the snapshot {} of an earlier backup is not removed yet: {why}", note.name);
+        }
+        let left: Vec<SnapshotNote> = left.into_iter().map(|(note, _)| note).collect();
+        self.folder.keep_snapshots(&left)?;
+        Ok(left)
     }
 
     fn job(&self, id: JobId, task: &'static str) -> Job<'_> {
@@ -261,17 +316,22 @@ impl Machine {
     async fn make_point(
         &self,
         job: JobId,
-        backup: Backup,
-        scratch: Arc<Scratch>,
+        prepared: Prepared,
         progress: Progress,
     ) -> Result<BackupReport, AgentError> {
+        let Prepared {
+            backup,
+            scratch,
+            snapshots,
+        } = prepared;
         let no_room = self.room(&scratch, &backup.selection, &progress).await?;
         let options = BackupOptions {
             force_rehash: backup.force_rehash,
             ..self.backup_options(backup.level)?
         };
         let parts = self.writing(Some(job), progress);
-        let report = back_up(&parts, scratch, backup.selection, &options).await?;
+        let source = Files::new(backup.selection, snapshots);
+        let report = back_up(&parts, scratch, source, &options).await?;
         let mut report = self.remembered(report);
         report.issues.extend(no_room);
         Ok(report)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use strongroom_api::{ClientError, Code, JobView, LINK_SECONDS_MAX, LinkAnswer, LinkRequest, Protection};
 use strongroom_engine::Progress;
 use strongroom_model::{JobId, Operation};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::error::AgentError;
 use crate::machine::Machine;
@@ -56,6 +56,12 @@ struct Running {
 /// Works until `stop`. A job that is under way then is stopped, and its service not told: whoever starts the client again
 /// goes on with it, and otherwise it fails after some minutes of silence.
 pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, mut tell: impl FnMut(Event)) {
+    let left = machine.clone();
+    match spawn_blocking(move || left.remove_left_snapshots()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!("{error}; whether an earlier backup has left snapshots is looked at again before the next"),
+        Err(_) => tracing::warn!("the program has a fault: snapshots that an earlier backup has left may be there still"),
+    }
     let mut queue: VecDeque<JobView> = VecDeque::new();
     let mut running: Option<Running> = None;
     let mut wait = WAIT_FIRST;

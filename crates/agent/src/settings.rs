@@ -72,10 +72,11 @@ impl Wanted {
     /// # Errors
     /// As [`Wanted::selection`] does, and when there is no such compression.
     pub fn backup(self) -> Result<Backup, AgentError> {
-        let level = self.level()?;
+        let (level, snapshot) = (self.level()?, self.settings.snapshot);
         Ok(Backup {
             selection: self.selection()?,
             level,
+            snapshot,
             force_rehash: false,
         })
     }

@@ -7,6 +7,7 @@
 //! last.json      the last recovery point that it made, to notice a vault that withholds it
 //! settings.json  what it backs up when nobody says what
 //! scratch.json   where the cache is, if it was moved
+//! snapshots.json the snapshots of its volumes that may exist
 //! scratch/       the cache
 //! import/        the cache of an import, which ends with it
 //! ```
@@ -22,6 +23,8 @@ use strongroom_model::{
     ContainerId, Digest, ItemId, KeySetId, MachineName, MachineSettings, PointId, VaultId, VaultName,
 };
 use strongroom_seal::MasterKey;
+use strongroom_sources::files::SnapshotNote;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::error::AgentError;
@@ -66,6 +69,13 @@ pub struct ScratchPlace {
     pub leaving: Option<PathBuf>,
 }
 
+/// A snapshot of one of the machine's volumes that may exist.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct KeptSnapshot {
+    file_system: Uuid,
+    name: String,
+}
+
 /// The state folder of one machine.
 #[derive(Clone, Debug)]
 pub struct StateFolder(PathBuf);
@@ -98,6 +108,25 @@ impl StateFolder {
     /// Where the scratch folder of an import is: what the machine knows of its own files is not touched by one.
     pub fn import_scratch(&self) -> PathBuf {
         self.0.join("import")
+    }
+
+    /// The snapshots that may exist.
+    pub(crate) fn snapshots(&self) -> Result<Vec<SnapshotNote>, AgentError> {
+        let kept: Vec<KeptSnapshot> = self.read_json("snapshots.json")?.unwrap_or_default();
+        let note = |KeptSnapshot { file_system, name }| SnapshotNote {
+            file_system: file_system.into_bytes(),
+            name,
+        };
+        Ok(kept.into_iter().map(note).collect())
+    }
+
+    /// Keeps which snapshots may exist.
+    pub(crate) fn keep_snapshots(&self, notes: &[SnapshotNote]) -> Result<(), AgentError> {
+        let kept = |note: &SnapshotNote| KeptSnapshot {
+            file_system: Uuid::from_bytes(note.file_system),
+            name: note.name.clone(),
+        };
+        self.write("snapshots.json", &to_json(&notes.iter().map(kept).collect::<Vec<_>>()))
     }
 
     /// Who the machine is; `None` if none is registered here.

@@ -27,6 +27,7 @@ Examples:
   strongroom agent settings --path /etc --path /home --exclude '*.iso' --preset caches
   strongroom agent settings --path / --preset caches,system --exclude-larger-than 4G
   strongroom agent settings --remove-path /home
+  strongroom agent settings --snapshot always
   strongroom agent settings --scratch /srv/strongroom-scratch
   strongroom agent settings")]
 pub(crate) struct Settings {
@@ -175,6 +176,7 @@ fn shown(View { settings, scratch }: &View) -> String {
     text += &several("allows", &settings.allow);
     text += &line("caches", yes_no(settings.include_caches));
     text += &line("one volume", yes_no(settings.one_file_system));
+    text += &line("snapshots", settings.snapshot.as_str().to_ascii_lowercase());
     text + &scratch
 }
 
