@@ -68,11 +68,16 @@ pub(crate) struct Backup {
     /// Only list what would be taken, and what would be left out and by which rule
     ///
     /// No contents are read (but the beginnings of files that mark a folder), nothing is sent, and no job begins.
-    #[arg(long, conflicts_with_all = ["force_rehash", "compression", "snapshot"])]
+    #[arg(long, conflicts_with_all = ["force_rehash", "compression", "snapshot", "no_commands"])]
     dry_run: bool,
     /// Read every file again, whatever its size and times say
     #[arg(long)]
     force_rehash: bool,
+    /// Do not run the commands that `strongroom agent settings` has for before and after
+    ///
+    /// They are run without a PATH only: they belong to what the settings select.
+    #[arg(long)]
+    no_commands: bool,
     #[command(flatten)]
     compression: Compression,
 }
@@ -96,6 +101,7 @@ impl Backup {
         let machine = agent::open(global, RetryPolicy::PATIENT)?;
         let backup = Plan {
             force_rehash: self.force_rehash,
+            runs_commands: self.paths.is_empty() && !self.no_commands,
             ..self.wanted(|| Ok(machine.settings()?))?.backup()?
         };
         let progress = Progress::default();

@@ -208,6 +208,7 @@ async fn try_out(machine: &Machine, folder: &Path, keep: &Path, terminal: &Termi
         level: Level::default(),
         snapshot: SnapshotUse::Never,
         force_rehash: false,
+        runs_commands: false,
     };
     let work = machine.back_up(plan, progress.clone());
     let backup = watch(terminal, "Backing up", &progress, None, work).await?;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::commands::CommandError;
 use strongroom_api::ClientError;
 use strongroom_engine::EngineError;
 use strongroom_model::{Operation, PointId};
@@ -72,6 +73,19 @@ pub enum AgentError {
     /// What is selected has no snapshot, and must not be read without one.
     #[error("{0}")]
     Snapshot(#[from] SnapshotError),
+    /// The command before a backup did not do what it should.
+    #[error(
+        "nothing was backed up, for the command before the backup {0}. Mend it, or leave it out with --no-commands"
+    )]
+    PreCommand(CommandError),
+    /// The commands around backups are somebody else's.
+    #[error("{} is not run from, for {why}: it must belong to root, or to who runs this, and nobody else may write to it", path.display())]
+    CommandsOfOthers {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        why: String,
+    },
     /// Somebody stopped the job at the service.
     #[error("the job was stopped at the service; what was done so far is kept, and the next run continues from there")]
     StoppedByService,

@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+mod backup;
+mod commands;
 mod error;
 mod import;
 mod job;
@@ -16,9 +18,11 @@ mod service_vault;
 mod settings;
 mod state;
 
+pub use backup::Backup;
+pub use commands::{Command, CommandError, Commands};
 pub use error::AgentError;
 pub use import::{Choice, Import, Planned};
-pub use machine::{Backup, Machine, no_points};
+pub use machine::{Machine, no_points};
 pub use register::{Registration, register};
 pub use run::{Event, run};
 pub use settings::Wanted;

@@ -7,8 +7,8 @@ use strongroom_model::MachineSettings;
 use strongroom_seal::Level;
 use strongroom_sources::files::{Marker, Pattern, Patterns, Rules, Selection, preset};
 
+use crate::backup::Backup;
 use crate::error::AgentError;
-use crate::machine::Backup;
 
 /// Where the patterns of settings come from, for people.
 const SETTINGS: &str = "the settings";
@@ -78,6 +78,7 @@ impl Wanted {
             level,
             snapshot,
             force_rehash: false,
+            runs_commands: true,
         })
     }
 

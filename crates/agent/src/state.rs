@@ -6,6 +6,7 @@
 //! master.key     the master key of its key set, 32 bytes
 //! last.json      the last recovery point that it made, to notice a vault that withholds it
 //! settings.json  what it backs up when nobody says what
+//! commands.json  what it runs before and after its backups
 //! scratch.json   where the cache is, if it was moved
 //! snapshots.json the snapshots of its volumes that may exist
 //! scratch/       the cache
@@ -14,9 +15,10 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use strongroom_api::MachineKey;
 use strongroom_model::{
@@ -27,6 +29,7 @@ use strongroom_sources::files::SnapshotNote;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use crate::commands::Commands;
 use crate::error::AgentError;
 
 /// Who a machine is. No secret is in it.
@@ -163,6 +166,39 @@ impl StateFolder {
     /// Keeps what the machine backs up when nobody says what.
     pub fn keep_settings(&self, settings: &MachineSettings) -> Result<(), AgentError> {
         self.write("settings.json", &to_json(settings))
+    }
+
+    /// What the machine runs before and after its backups.
+    ///
+    /// # Errors
+    /// Also if somebody else than root, or who runs this, may have written it.
+    pub fn commands(&self) -> Result<Commands, AgentError> {
+        let path = self.0.join("commands.json");
+        let metadata = match fs::metadata(&path) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(Commands::default());
+            }
+            metadata => metadata.map_err(|source| AgentError::State {
+                action: "read",
+                path: path.clone(),
+                source,
+            })?,
+        };
+        let owner = metadata.uid();
+        let why = match metadata.mode() & 0o022 {
+            0 if owner == 0 || owner == geteuid().as_raw() => None,
+            0 => Some(format!("it belongs to user {owner}")),
+            _ => Some("others may write to it".to_owned()),
+        };
+        match why {
+            Some(why) => Err(AgentError::CommandsOfOthers { path, why }),
+            None => Ok(self.read_json("commands.json")?.unwrap_or_default()),
+        }
+    }
+
+    /// Keeps what the machine runs before and after its backups.
+    pub fn keep_commands(&self, commands: &Commands) -> Result<(), AgentError> {
+        self.write("commands.json", &to_json(commands))
     }
 
     /// The master key of the machine's key set.

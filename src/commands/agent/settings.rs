@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use strongroom_agent::{AgentError, Wanted};
+use strongroom_agent::{AgentError, Command, Commands, Wanted};
 use strongroom_api::RetryPolicy;
 use strongroom_model::{EntryType, MachineSettings, Preset, VolumeKind};
 use strongroom_sources::files::VolumeError;
@@ -28,6 +28,8 @@ Examples:
   strongroom agent settings --path / --preset caches,system --exclude-larger-than 4G
   strongroom agent settings --remove-path /home
   strongroom agent settings --snapshot always
+  strongroom agent settings --pre-command /usr/bin/systemctl stop shop ';' --post-command /usr/bin/systemctl start shop
+  strongroom agent settings --pre-command /bin/sh -c 'pg_dumpall >/srv/dump.sql' ';' --pre-limit 900
   strongroom agent settings --scratch /srv/strongroom-scratch
   strongroom agent settings")]
 pub(crate) struct Settings {
@@ -69,6 +71,30 @@ pub(crate) struct Settings {
     /// ones, twice that while a backup ends. Its loss costs one slower backup.
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
+    /// Before a backup, run this program (an absolute path) with these arguments, up to a `;`; if it fails, nothing is backed up
+    ///
+    /// For backups on schedule, and those without a PATH. No shell is involved. It is kept on this machine only, and cannot be
+    /// set from elsewhere. It finds STRONGROOM_PHASE, _OPERATION, _VAULT and _MACHINE in its environment.
+    #[arg(long, value_name = "PROGRAM", num_args = 1.., value_terminator = ";", allow_hyphen_values = true)]
+    pre_command: Vec<String>,
+    /// After it, run this, whatever has become of the backup
+    ///
+    /// STRONGROOM_RESULT says what has: succeeded, succeeded-with-warnings, failed, cancelled; and STRONGROOM_POINT which
+    /// recovery point was made. If it fails, the backup ends with a warning.
+    #[arg(long, value_name = "PROGRAM", num_args = 1.., value_terminator = ";", allow_hyphen_values = true)]
+    post_command: Vec<String>,
+    /// How long the command before may take, in seconds; then it is killed, with all that it has started [default: 300]
+    #[arg(long, value_name = "SECONDS")]
+    pre_limit: Option<u64>,
+    /// How long the command after may take, in seconds [default: 300]
+    #[arg(long, value_name = "SECONDS")]
+    post_limit: Option<u64>,
+    /// Run nothing before a backup any more
+    #[arg(long, conflicts_with_all = ["pre_command", "pre_limit"])]
+    remove_pre_command: bool,
+    /// Run nothing after a backup any more
+    #[arg(long, conflicts_with_all = ["post_command", "post_limit"])]
+    remove_post_command: bool,
     /// How hard to compress: -7 (fast) to 19 (small)
     #[arg(long, value_name = "LEVEL", allow_negative_numbers = true)]
     compression: Option<i32>,
@@ -78,6 +104,7 @@ pub(crate) struct Settings {
 struct View {
     #[serde(flatten)]
     settings: MachineSettings,
+    commands: Commands,
     scratch: PathBuf,
 }
 
@@ -87,10 +114,18 @@ impl Settings {
         if let Some(scratch) = &self.scratch {
             machine.move_scratch(text(scratch)?.into())?;
         }
+        let commands = self.commands_over(machine.commands()?)?;
         let view = |settings| -> Result<View, Failure> {
-            let scratch = machine.scratch_path()?;
-            Ok(View { settings, scratch })
+            let (commands, scratch) = (machine.commands()?, machine.scratch_path()?);
+            Ok(View {
+                settings,
+                commands,
+                scratch,
+            })
         };
+        if commands != machine.commands()? {
+            machine.keep_commands(&commands)?;
+        }
         let before = machine.settings()?;
         let after = self.over(before.clone())?;
         if after == before {
@@ -111,6 +146,25 @@ impl Settings {
         machine.keep_settings(&after)?;
         terminal.done(&view(after)?, shown)?;
         Ok(Outcome::Done)
+    }
+
+    fn commands_over(&self, Commands { pre, post }: Commands) -> Result<Commands, Failure> {
+        Ok(Commands {
+            pre: command_over(
+                pre,
+                &self.pre_command,
+                self.pre_limit,
+                self.remove_pre_command,
+                "--pre-command",
+            )?,
+            post: command_over(
+                post,
+                &self.post_command,
+                self.post_limit,
+                self.remove_post_command,
+                "--post-command",
+            )?,
+        })
     }
 
     fn over(self, mut settings: MachineSettings) -> Result<MachineSettings, Failure> {
@@ -136,6 +190,29 @@ impl Settings {
     }
 }
 
+fn command_over(
+    before: Option<Command>,
+    arguments: &[String],
+    limit_seconds: Option<u64>,
+    is_removed: bool,
+    flag: &str,
+) -> Result<Option<Command>, Failure> {
+    let command = match arguments {
+        [] => before.filter(|_| !is_removed),
+        arguments => Some(Command::new(arguments.to_vec())),
+    };
+    match (command, limit_seconds) {
+        (Some(command), Some(limit_seconds)) => Ok(Some(Command {
+            limit_seconds,
+            ..command
+        })),
+        (None, Some(_)) => Err(Failure::new(format!(
+            "there is no command to limit: give one with {flag}"
+        ))),
+        (command, None) => Ok(command),
+    }
+}
+
 /// Settings are text; a backup by hand takes any name.
 fn text(path: &Path) -> Result<String, Failure> {
     absolute(path)?.into_os_string().into_string().map_err(|path| {
@@ -158,10 +235,18 @@ fn remove<T: PartialEq + Display>(list: &mut Vec<T>, values: &[T]) -> Result<(),
     Ok(())
 }
 
-fn shown(View { settings, scratch }: &View) -> String {
-    let scratch = line("scratch", scratch.display());
+fn shown(
+    View {
+        settings,
+        commands,
+        scratch,
+    }: &View,
+) -> String {
+    let mut rest = shown_command("runs before", commands.pre.as_ref());
+    rest += &shown_command("runs after", commands.post.as_ref());
+    rest += &line("scratch", scratch.display());
     if settings.paths.is_empty() {
-        return format!("Nothing is selected: `strongroom agent settings --path PATH` selects something.\n{scratch}");
+        return format!("Nothing is selected: `strongroom agent settings --path PATH` selects something.\n{rest}");
     }
     let yes_no = |yes: bool| if yes { "yes" } else { "no" };
     let mut text = several("backs up", &settings.paths);
@@ -177,7 +262,18 @@ fn shown(View { settings, scratch }: &View) -> String {
     text += &line("caches", yes_no(settings.include_caches));
     text += &line("one volume", yes_no(settings.one_file_system));
     text += &line("snapshots", settings.snapshot.as_str().to_ascii_lowercase());
-    text + &scratch
+    text + &rest
+}
+
+fn shown_command(name: &str, command: Option<&Command>) -> String {
+    command.map_or(String::new(), |command| {
+        let arguments = command.arguments.iter().map(|argument| format!("{argument:?}"));
+        let arguments: Vec<String> = arguments.collect();
+        line(
+            name,
+            format!("{} (at most {} s)", arguments.join(" "), command.limit_seconds),
+        )
+    })
 }
 
 fn line(name: &str, value: impl Display) -> String {

@@ -49,7 +49,7 @@ impl Volumes {
     /// What holds for everything that was taken. Of two volumes, the snapshots are of two moments.
     pub(super) fn consistency(&self) -> Consistency {
         match (&self.read.volumes[..], self.read.omitted) {
-            ([volume], 0) if !matches!(volume.reading, Reading::Live { .. }) => Consistency::FileSystemConsistent,
+            ([volume], 0) if !matches!(volume.reading, Reading::Live { .. }) => Consistency::CrashConsistent,
             _ => Consistency::FileByFile,
         }
     }

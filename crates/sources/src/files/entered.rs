@@ -97,7 +97,10 @@ impl Entered {
             Some(snapshots) => snapshots.way(directory, meta.ino, mounts),
             None => Way::Live("no snapshot is wanted".to_owned()),
         };
-        let is_required = self.snapshots.as_ref().is_some_and(|snapshots| snapshots.are_required());
+        let is_required = self
+            .snapshots
+            .as_ref()
+            .is_some_and(|snapshots| snapshots.are_required());
         let (reading, snapshot) = match way {
             Way::Live(why) if is_required => return Err(why),
             Way::Live(why) => (Reading::Live { why }, None),

@@ -141,10 +141,7 @@ impl Walker {
         Walker::with_snapshots(selection, None)
     }
 
-    pub(super) fn with_snapshots(
-        selection: Selection,
-        snapshots: Option<Arc<Snapshots>>,
-    ) -> Result<Walker, WalkIssue> {
+    pub(super) fn with_snapshots(selection: Selection, snapshots: Option<Arc<Snapshots>>) -> Result<Walker, WalkIssue> {
         let entered = Entered::new(&selection, snapshots);
         let (roots, rules) = selection.into_parts();
         let mounts = Mounts::load();

@@ -134,12 +134,19 @@ impl Snapshots {
         let mounts = Mounts::load();
         for path in selection.roots() {
             // What is not there is told by the walk.
-            let folder = if path.is_dir() { Some(path.as_path()) } else { path.parent() };
+            let folder = if path.is_dir() {
+                Some(path.as_path())
+            } else {
+                path.parent()
+            };
             let Some(Ok(folder)) = folder.map(|folder| openat(CWD, folder, LISTABLE, Mode::empty())) else {
                 continue;
             };
             if let Err(why) = device(&folder, &mounts).and_then(top) {
-                return Err(SnapshotError { path: path.clone(), why });
+                return Err(SnapshotError {
+                    path: path.clone(),
+                    why,
+                });
             }
         }
         Ok(())
@@ -263,7 +270,9 @@ impl Ledger {
 
 impl fmt::Debug for Snapshots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Snapshots").field("using", &self.using).finish_non_exhaustive()
+        f.debug_struct("Snapshots")
+            .field("using", &self.using)
+            .finish_non_exhaustive()
     }
 }
 
@@ -344,7 +353,10 @@ fn impossible(error: Errno) -> String {
 fn unknown(error: Errno) -> String {
     match error {
         Errno::BADF => impossible(Errno::ACCESS),
-        error => format!("btrfs does not say which subvolume it is: {}", std::io::Error::from(error)),
+        error => format!(
+            "btrfs does not say which subvolume it is: {}",
+            std::io::Error::from(error)
+        ),
     }
 }
 
