@@ -79,6 +79,10 @@ pub const FILE_SYSTEM: &[Exception] = &[
         "reads the names of users and groups",
     ),
     may(
+        "crates/sources/src/files/entered.rs",
+        "a source: on which device something selected lies",
+    ),
+    may(
         "crates/sources/src/files/filesystem.rs",
         "a source: which file system a file is on",
     ),
@@ -93,6 +97,10 @@ pub const FILE_SYSTEM: &[Exception] = &[
     may(
         "crates/sources/src/files/reading.rs",
         "a source: reads contents and holes",
+    ),
+    may(
+        "crates/sources/src/files/snapshot.rs",
+        "a source: opens snapshots, and makes and removes them",
     ),
     may(
         "crates/sources/src/files/target.rs",
@@ -164,6 +172,10 @@ pub const FILE_SYSTEM: &[Exception] = &[
 ];
 
 pub const UNSAFE: &[Exception] = &[
+    may(
+        "crates/sources/src/files/snapshot/btrfs.rs",
+        "asks btrfs for snapshots: no crate does that is kept well and needs no C",
+    ),
     may(
         "crates/engine/src/scratch/segment.rs",
         "maps a file of the scratch folder, which is locked, into memory",
