@@ -14,7 +14,7 @@ use common::machine::{Machine, restored};
 use common::mount::Mount;
 use common::program::{Running, run, wait_for};
 use common::random::Random;
-use common::tree::{self, Size, assert_same, let_age};
+use common::tree::{self, Size, let_age};
 use common::world::World;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -26,7 +26,7 @@ const SIZE: Size = Size {
 };
 
 /// So many bytes are read for a while, and that while is what these tests need.
-const LARGE_BYTES: usize = 48 << 20;
+const LARGE_BYTES: usize = 96 << 20;
 
 /// A btrfs of its own.
 struct Volume {
@@ -97,7 +97,9 @@ impl InStep {
             first: folder.join("1-first"),
             second: folder.join("3-second"),
         };
-        [&files.first, &files.second].map(|file| write_through(&File::create_new(file).unwrap(), 0));
+        for file in [&files.first, &files.second] {
+            write_through(&File::create_new(file).unwrap(), 0);
+        }
         fs::write(folder.join("2-large"), Random::from_seed(1).bytes(LARGE_BYTES)).unwrap();
         files
     }

@@ -91,6 +91,10 @@ pub const FILE_SYSTEM: &[Exception] = &[
         "crates/sources/src/files/fstab.rs",
         "a source: which volumes ought to be mounted",
     ),
+    may(
+        "crates/sources/src/files/level.rs",
+        "a source: opens the directories that a walk is in",
+    ),
     may("crates/sources/src/files/listing.rs", "a source: lists a directory"),
     may("crates/sources/src/files/meta.rs", "a source: what statx says"),
     may("crates/sources/src/files/mounts.rs", "a source: what is mounted where"),

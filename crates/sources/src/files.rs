@@ -18,6 +18,7 @@ mod filesystem;
 mod found;
 mod fstab;
 mod left_out;
+mod level;
 mod listing;
 mod marker;
 mod meta;

@@ -5,6 +5,7 @@ use super::filesystem::{Crossing, FileSystems};
 use super::found::Found;
 use super::fstab::Absences;
 use super::left_out::{LeftOut, Rule};
+use super::level::{HANDLE, Inside, LISTABLE, Level, Scope, check_identity, components, open_again, open_path};
 use super::listing::{Hint, Listing};
 use super::marker::Marker;
 use super::meta::{Kind, Meta};
@@ -16,8 +17,8 @@ use super::shown::ShownPath;
 use super::snapshot::{SUBVOLUME_STUB, Snapshots, is_snapshot};
 use super::step::{IssueKind, Step, WalkIssue};
 use crate::source::VolumesRead;
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, Mode, openat};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
@@ -32,15 +33,6 @@ use strongroom_model::VolumeKind;
 const OPEN_DIRECTORIES_MAX: usize = 64;
 /// Room for one `getdents` call: about two thousand short names.
 const LISTING_BUFFER_BYTES: usize = 64 << 10;
-
-const HANDLE: OFlags = OFlags::PATH
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
-const LISTABLE: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
 
 /// Walks a selection: an iterator over entries, each right before what lies in it. Whoever wants to know what is left out
 /// asks for each [`Walker::step`] instead.
@@ -64,40 +56,6 @@ pub struct Walker {
     entered: Entered,
     absences: Absences,
     buffer: Box<[MaybeUninit<u8>]>,
-}
-
-#[derive(Debug)]
-struct Level {
-    /// `None` while it is closed because the tree is too deep.
-    directory: Option<Arc<OwnedFd>>,
-    identity: (u64, u64),
-    volume: Arc<Volume>,
-    path_length: usize,
-    listing: Listing,
-    /// How many names of the listing have been passed; the last of them is the present one.
-    passed: usize,
-    scope: Scope,
-    /// The directory itself, while nothing in it is known to be included.
-    unannounced: Option<Found>,
-}
-
-/// How a directory relates to the roots.
-#[derive(Debug, Clone)]
-enum Scope {
-    /// Above these roots: only what leads to them is of interest.
-    Above(Range<usize>),
-    /// A root or inside of one.
-    Inside(Inside),
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Inside {
-    /// Where in a path the part below the root starts.
-    below: usize,
-    /// The device of the root.
-    device: u64,
-    /// Whether what lies here is included, unless a pattern says otherwise.
-    is_included: bool,
 }
 
 /// A directory whose entry has been handed out and whose contents come next.
@@ -600,18 +558,6 @@ impl Walker {
     }
 }
 
-impl Level {
-    fn present(&self) -> Option<(&CStr, Hint)> {
-        self.listing.get(self.passed - 1)
-    }
-
-    fn handle(&self) -> &Arc<OwnedFd> {
-        self.directory
-            .as_ref()
-            .expect("the directory on top of the stack is open")
-    }
-}
-
 fn issue(path: &[u8], error: Errno) -> WalkIssue {
     let kind = match error {
         Errno::NOENT | Errno::STALE => IssueKind::Vanished,
@@ -624,13 +570,6 @@ fn issue(path: &[u8], error: Errno) -> WalkIssue {
     }
 }
 
-fn components(path: &[u8]) -> Vec<CString> {
-    let parts = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty());
-    parts
-        .map(|part| CString::new(part).expect("a selection has no NUL"))
-        .collect()
-}
-
 fn join(directory: &[u8], name: &CStr) -> Vec<u8> {
     let mut path = Vec::with_capacity(directory.len() + 1 + name.count_bytes());
     if !directory.is_empty() {
@@ -639,45 +578,4 @@ fn join(directory: &[u8], name: &CStr) -> Vec<u8> {
     }
     path.extend_from_slice(name.to_bytes());
     path
-}
-
-/// Another directory may have taken the name since it was looked at.
-fn check_identity(directory: impl AsFd, expected: (u64, u64)) -> Result<(), Errno> {
-    let meta = Meta::of_open(directory)?;
-    if (meta.dev, meta.ino) == expected {
-        Ok(())
-    } else {
-        Err(Errno::STALE)
-    }
-}
-
-/// Opens a directory of the path to the present place again: from the one below it or, if that has
-/// been moved elsewhere meanwhile, by its path, one component after the other.
-fn open_again(below: &OwnedFd, path: &[u8], level: &Level) -> Result<OwnedFd, Errno> {
-    if let Ok(directory) = openat(below, c"..", HANDLE, Mode::empty())
-        && check_identity(&directory, level.identity).is_ok()
-    {
-        return Ok(directory);
-    }
-    let directory = match &level.volume.snapshot {
-        Some(inside) => open_below(&inside.start, &path[inside.path_length..])?,
-        None => open_path(path)?,
-    };
-    check_identity(&directory, level.identity)?;
-    Ok(directory)
-}
-
-/// Opens a directory of the tree by its path relative to `/`.
-fn open_path(path: &[u8]) -> Result<OwnedFd, Errno> {
-    let root = openat(CWD, c"/", HANDLE, Mode::empty())?;
-    open_below(root, path)
-}
-
-/// Opens a directory by its path below another, one component after the other.
-fn open_below(directory: impl AsFd, path: &[u8]) -> Result<OwnedFd, Errno> {
-    let mut below = openat(directory, c".", HANDLE, Mode::empty())?;
-    for component in components(path) {
-        below = openat(&below, &component, HANDLE, Mode::empty())?;
-    }
-    Ok(below)
 }
