@@ -5,6 +5,7 @@
 mod admin_session;
 mod cli;
 mod clock;
+mod command_flags;
 mod commands;
 mod compare;
 mod compression;
@@ -22,6 +23,7 @@ mod private_file;
 mod progress;
 mod rule_flags;
 mod security_pin;
+mod settings_flags;
 mod shown_path;
 mod state_owner;
 mod systemd;

@@ -53,7 +53,8 @@ impl Machine {
     /// Makes the backup that the machine's settings describe, for a job that came down the link. Returns what to tell.
     pub(crate) async fn back_up_as_set(&self, id: JobId, progress: Progress) -> Result<String, AgentError> {
         let prepared = self
-            .settings()
+            .settings_now()
+            .await
             .and_then(|settings| Wanted::from(settings).backup())
             .and_then(|backup| self.prepare(backup));
         let prepared = match prepared {

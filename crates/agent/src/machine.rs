@@ -16,7 +16,7 @@ use strongroom_engine::restore::{
 use strongroom_engine::verify::{VerifyReport, verify};
 use strongroom_engine::{EngineError, OpenPoint, Progress, Scratch};
 use strongroom_format::point::Issue;
-use strongroom_model::{Clock, JobId, MachineSettings, Operation, PointId};
+use strongroom_model::{Clock, JobId, KeySetId, MachineSettings, Operation, PointId};
 use strongroom_seal::{DataKeys, Level};
 use strongroom_sources::files::Patterns;
 
@@ -24,6 +24,7 @@ use crate::commands::Commands;
 use crate::error::AgentError;
 use crate::job::Job;
 use crate::service_vault::ServiceVault;
+use crate::settings_sync::SettingsCopy;
 use crate::state::{LastMade, MachineState, ScratchPlace, StateFolder};
 
 /// What Azure calls the one part of a restore.
@@ -78,6 +79,11 @@ impl Machine {
 
     pub(crate) fn keys(&self) -> &Arc<DataKeys> {
         &self.keys
+    }
+
+    /// The key set that it has joined, with its keys.
+    pub(crate) fn key_set(&self) -> (KeySetId, &DataKeys) {
+        (self.state.key_set, &self.keys)
     }
 
     /// Who it is.
@@ -159,14 +165,26 @@ impl Machine {
         self.folder.keep_scratch(&ScratchPlace { leaving: None, ..place })
     }
 
-    /// What it backs up when nobody says what.
-    pub fn settings(&self) -> Result<MachineSettings, AgentError> {
-        Ok(self.folder.settings()?.unwrap_or_default())
+    /// What it backs up when nobody says what: what the vault keeps, or while that does not answer, the copy of it.
+    pub async fn settings_now(&self) -> Result<MachineSettings, AgentError> {
+        match self.sync_settings().await {
+            Ok(synced) => {
+                if let Some(news) = synced.news {
+                    tracing::warn!("{news}");
+                }
+                Ok(synced.settings)
+            }
+            Err(AgentError::Client(error)) => {
+                tracing::warn!(%error, "the settings are as they were the last time, for the vault does not say");
+                Ok(self.settings()?.settings)
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// Remembers what it backs up when nobody says what.
-    pub fn keep_settings(&self, settings: &MachineSettings) -> Result<(), AgentError> {
-        self.folder.keep_settings(settings)
+    /// What it backs up when nobody says what, as it was in the vault the last time.
+    pub fn settings(&self) -> Result<SettingsCopy, AgentError> {
+        Ok(self.folder.settings()?.unwrap_or_default())
     }
 
     /// What it runs before and after its backups.

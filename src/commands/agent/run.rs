@@ -55,6 +55,7 @@ fn told(event: Event) {
             systemd::tell(&[NotifyState::Status("the service does not answer")]);
             tracing::warn!("{why}; asking again in {} s", again.as_secs());
         }
+        Event::Settings(news) => tracing::warn!("{news}"),
         Event::Began(job) => {
             let what = format!("{} began", job.operation);
             systemd::tell(&[NotifyState::Status(&what)]);
