@@ -16,6 +16,7 @@ use common::program::{Running, run, wait_for};
 use common::random::Random;
 use common::tree::{self, Size, let_age};
 use common::world::World;
+use common::writing::AtTheEnd;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -130,6 +131,7 @@ impl InStep {
         let stop = AtomicBool::new(false);
         let points: Vec<String> = thread::scope(|scope| {
             scope.spawn(|| self.rewrite_until(&stop));
+            let _stop = AtTheEnd(&stop);
             let point = |_| {
                 let mut command = machine.backup_command(self.first.parent().unwrap());
                 command.args(["--force-rehash", "--snapshot", snapshot]);
@@ -137,9 +139,7 @@ impl InStep {
                 assert!(matches!(ended.status.code(), Some(0 | 3)), "{ended}");
                 ended.value()["point"].as_str().unwrap().to_owned()
             };
-            let points = (0..times).map(point).collect();
-            stop.store(true, Ordering::Relaxed);
-            points
+            (0..times).map(point).collect()
         });
         let restored = |point: &String| self.restored(machine, point, &world.path(point));
         points.iter().map(restored).collect()

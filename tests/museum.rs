@@ -13,6 +13,7 @@ use common::program::run;
 use common::random::Random;
 use common::tree::assert_same_but;
 use common::world::World;
+use common::writing::AtTheEnd;
 use serde_json::Value;
 use strongroom_sources::museum;
 
@@ -68,10 +69,9 @@ fn a_museum_in_use(kind: &str) {
     let stop = AtomicBool::new(false);
     let (ended, before) = thread::scope(|scope| {
         let writer = scope.spawn(|| write_until(&lively, &stop));
+        let _stop = AtTheEnd(&stop);
         let ended = run(machine.backup_command(&source));
-        let before = writer.is_finished();
-        stop.store(true, Ordering::Relaxed);
-        (ended, before)
+        (ended, writer.is_finished())
     });
     assert!(!before, "nobody wrote to the end");
     assert!(matches!(ended.status.code(), Some(0 | 3)), "{ended}");

@@ -4,6 +4,7 @@
 //! has none in most systems. It is mounted where nobody sees it, and only a descriptor leads there.
 
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::{Errno, Result};
 use rustix::ioctl::{Opcode, Updater, ioctl, opcode};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen};
@@ -108,7 +109,14 @@ pub(super) fn mount_top(device: &Path) -> Result<OwnedFd> {
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC
         | MountAttrFlags::MOUNT_ATTR_NOATIME;
-    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, quietly)
+    let mount = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, quietly)?;
+    // That is but a name, and cannot be asked anything.
+    openat(
+        &mount,
+        c".",
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
 }
 
 /// Makes a read-only snapshot of the subvolume that `of` lies in, as `name` in the directory `into`.
