@@ -5,6 +5,7 @@
 mod admin_session;
 mod cli;
 mod clock;
+mod command_flags;
 mod commands;
 mod compare;
 mod compression;
@@ -30,6 +31,7 @@ mod systemd;
 mod terminal;
 mod unlock;
 mod usage;
+mod volumes;
 mod waiting;
 mod which_vault;
 

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use clap::Args;
-use strongroom_model::{EntryType, MachineSettings, Preset, VolumeKind};
+use strongroom_model::{EntryType, MachineSettings, Preset, SnapshotUse, VolumeKind};
 
 /// Rules of what to take and what to leave out.
 #[derive(Debug, Clone, Args)]
@@ -30,6 +30,10 @@ pub(crate) struct RuleFlags {
     /// Take volumes of these kinds too: network, removable, fuse
     #[arg(long, value_name = "KINDS", value_delimiter = ',', help_heading = "Rules")]
     allow: Vec<VolumeKind>,
+    /// Whether to read from snapshots, where everything is of one moment: auto (where there can be one), always (or the
+    /// backup fails), never
+    #[arg(long, value_name = "auto|always|never")]
+    snapshot: Option<SnapshotUse>,
 }
 
 impl RuleFlags {
@@ -42,6 +46,7 @@ impl RuleFlags {
         add(&mut settings.exclude_if_present, &self.exclude_if_present);
         add(&mut settings.presets, &self.preset);
         add(&mut settings.allow, &self.allow);
+        settings.snapshot = self.snapshot.unwrap_or(settings.snapshot);
     }
 }
 

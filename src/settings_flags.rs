@@ -119,6 +119,7 @@ pub(crate) fn lines(settings: &MachineSettings) -> String {
     text += &several("allows", &settings.allow);
     text += &line("caches", yes_no(settings.include_caches));
     text += &line("one volume", yes_no(settings.one_file_system));
+    text += &line("snapshots", settings.snapshot.as_str().to_ascii_lowercase());
     text
 }
 

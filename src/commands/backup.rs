@@ -22,6 +22,7 @@ use crate::progress::watch;
 use crate::rule_flags::RuleFlags;
 use crate::shown_path::absolute;
 use crate::terminal::{Terminal, bytes};
+use crate::volumes;
 use crate::waiting::{Waiting, first_calls};
 
 /// Back up files and folders of this machine, now
@@ -39,13 +40,17 @@ File systems that only show the state of the kernel, such as /proc and /sys, are
 removable ones and those that a program makes up (FUSE) are taken only with --allow. A volume that /etc/fstab mounts below
 a PATH, and that is not mounted, is warned of.
 
+What lies on btrfs is read from a snapshot, if this runs as root: the recovery point is of one moment then. The result says
+how each volume was read.
+
 Examples:
   strongroom backup --dry-run /home --preset caches
   strongroom backup /etc /home
   strongroom backup /home --exclude '*.iso' --exclude '.cache/'
   strongroom backup / --preset caches,system --exclude-larger-than 4G
   strongroom backup /home --seed-to /mnt/usb/seed
-  strongroom backup /home --include '*.odt' --include 'pictures/'")]
+  strongroom backup /home --include '*.odt' --include 'pictures/'
+  strongroom backup /srv --snapshot always")]
 pub(crate) struct Backup {
     /// Files and folders [default: what `strongroom agent settings` selects]
     #[arg(value_name = "PATH")]
@@ -64,11 +69,16 @@ pub(crate) struct Backup {
     /// Only list what would be taken, and what would be left out and by which rule
     ///
     /// No contents are read (but the beginnings of files that mark a folder), nothing is sent, and no job begins.
-    #[arg(long, conflicts_with_all = ["force_rehash", "compression"])]
+    #[arg(long, conflicts_with_all = ["force_rehash", "compression", "snapshot", "no_commands"])]
     dry_run: bool,
     /// Read every file again, whatever its size and times say
     #[arg(long)]
     force_rehash: bool,
+    /// Do not run the commands that `strongroom agent settings` has for before and after
+    ///
+    /// They are run without a PATH only: they belong to what the settings select.
+    #[arg(long)]
+    no_commands: bool,
     #[command(flatten)]
     compression: Compression,
     /// Make it in this folder, on a disk that somebody brings to the service: a seed
@@ -88,6 +98,8 @@ struct BackupView {
     #[serde(flatten)]
     report: BackupReport,
     seconds: f64,
+    #[serde(flatten)]
+    volumes: volumes::View,
     #[serde(flatten)]
     issues: issues::View,
     /// The folder of the seed, if it is one.
@@ -116,6 +128,7 @@ impl Backup {
             wanted.exclude.extend(seed.as_deref().map(itself).transpose()?);
             let backup = Plan {
                 force_rehash: self.force_rehash,
+                runs_commands: self.paths.is_empty() && !self.no_commands,
                 ..wanted.backup()?
             };
             let waiting = Waiting::for_service_of(machine.client());
@@ -134,6 +147,7 @@ impl Backup {
         let outcome = issues.outcome();
         let view = BackupView {
             seconds: time.as_secs_f64(),
+            volumes: volumes::View::new(&report.volumes),
             report,
             issues,
             seed,
@@ -246,12 +260,14 @@ fn summary(view: &BackupView) -> String {
         }
         None => (format!("Recovery point {point}"), "added to the vault".to_owned()),
     };
-    format!(
+    let mut lines = vec![format!(
         "{what}: {entries} entries, {} in all; {files_read} {read}, {} {added}; {}",
         bytes(*total),
         bytes(*new_bytes),
         pace(*total, Duration::from_secs_f64(view.seconds)),
-    )
+    )];
+    lines.extend(view.report.volumes.in_words());
+    lines.join("\n")
 }
 
 /// How long something took, and how fast that was.

@@ -10,7 +10,7 @@ use strongroom_api::{Client, ClientOptions, CreateVault, RetryPolicy, Secret, Si
 use strongroom_engine::Progress;
 use strongroom_engine::backup::BackupReport;
 use strongroom_engine::restore::{RestoreOptions, RestoreReport};
-use strongroom_model::{Redundancy, Region, VaultName};
+use strongroom_model::{Redundancy, Region, SnapshotUse, VaultName};
 use strongroom_seal::{Level, Passphrase};
 use strongroom_service::{Limits, NotifyOptions, ServeOptions, Service, Upkeep};
 use strongroom_sources::files::{Pattern, Rules, Selection};
@@ -212,7 +212,9 @@ async fn try_out(machine: &Machine, folder: &Path, keep: &Path, terminal: &Termi
     let plan = Backup {
         selection,
         level: Level::default(),
+        snapshot: SnapshotUse::Never,
         force_rehash: false,
+        runs_commands: false,
     };
     let work = machine.back_up(plan, progress.clone());
     let backup = watch(terminal, "Backing up", &progress, None, work).await?;

@@ -13,3 +13,4 @@ pub mod random;
 pub mod service;
 pub mod tree;
 pub mod world;
+pub mod writing;

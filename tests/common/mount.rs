@@ -31,9 +31,25 @@ impl Mount {
             "mkfs.{kind}: {}",
             String::from_utf8_lossy(&made.stderr)
         );
+        Self::existing_with(file, at, options)
+    }
+
+    /// Mounts a file system that is in a file already.
+    pub fn existing(file: &Path, at: &Path) -> Self {
+        Self::existing_with(file, at, "")
+    }
+
+    fn existing_with(file: &Path, at: &Path, options: &str) -> Self {
         std::fs::create_dir_all(at).unwrap();
         let options = format!("loop,{options}");
         mount(&["-o", &options, file.to_str().unwrap()], at);
+        Self(at.to_owned())
+    }
+
+    /// A folder, at another place too.
+    pub fn bind(folder: &Path, at: &Path) -> Self {
+        std::fs::create_dir_all(at).unwrap();
+        mount(&["--bind", folder.to_str().unwrap()], at);
         Self(at.to_owned())
     }
 

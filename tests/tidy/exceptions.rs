@@ -83,6 +83,10 @@ pub const FILE_SYSTEM: &[Exception] = &[
         "reads the names of users and groups",
     ),
     may(
+        "crates/sources/src/files/entered.rs",
+        "a source: on which device something selected lies",
+    ),
+    may(
         "crates/sources/src/files/filesystem.rs",
         "a source: which file system a file is on",
     ),
@@ -91,12 +95,24 @@ pub const FILE_SYSTEM: &[Exception] = &[
         "crates/sources/src/files/fstab.rs",
         "a source: which volumes ought to be mounted",
     ),
+    may(
+        "crates/sources/src/files/level.rs",
+        "a source: opens the directories that a walk is in",
+    ),
     may("crates/sources/src/files/listing.rs", "a source: lists a directory"),
     may("crates/sources/src/files/meta.rs", "a source: what statx says"),
     may("crates/sources/src/files/mounts.rs", "a source: what is mounted where"),
     may(
         "crates/sources/src/files/reading.rs",
         "a source: reads contents and holes",
+    ),
+    may(
+        "crates/sources/src/files/snapshot.rs",
+        "a source: opens snapshots, and makes and removes them",
+    ),
+    may(
+        "crates/sources/src/files/snapshot/btrfs.rs",
+        "a source: opens the top of a file system, where snapshots lie",
     ),
     may(
         "crates/sources/src/files/target.rs",
@@ -168,6 +184,10 @@ pub const FILE_SYSTEM: &[Exception] = &[
 ];
 
 pub const UNSAFE: &[Exception] = &[
+    may(
+        "crates/sources/src/files/snapshot/btrfs.rs",
+        "asks btrfs for snapshots: no crate does that is kept well and needs no C",
+    ),
     may(
         "crates/engine/src/scratch/segment.rs",
         "maps a file of the scratch folder, which is locked, into memory",

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use crate::commands::CommandError;
 use strongroom_api::ClientError;
 use strongroom_engine::EngineError;
 use strongroom_model::{Operation, PointId};
 use strongroom_restic::ResticError;
-use strongroom_sources::files::VolumeError;
+use strongroom_sources::files::{SnapshotError, VolumeError};
 
 /// Why the agent cannot do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +70,22 @@ pub enum AgentError {
     /// What is selected lies on a volume that is not backed up.
     #[error("{0}")]
     Volume(#[from] VolumeError),
+    /// What is selected has no snapshot, and must not be read without one.
+    #[error("{0}")]
+    Snapshot(#[from] SnapshotError),
+    /// The command before a backup did not do what it should.
+    #[error(
+        "nothing was backed up, for the command before the backup {0}. Mend it, or leave it out with --no-commands"
+    )]
+    PreCommand(CommandError),
+    /// The commands around backups are somebody else's.
+    #[error("{} is not run from, for {why}: it must belong to root, or to who runs this, and nobody else may write to it", path.display())]
+    CommandsOfOthers {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        why: String,
+    },
     /// Somebody stopped the job at the service.
     #[error("the job was stopped at the service; what was done so far is kept, and the next run continues from there")]
     StoppedByService,

@@ -191,6 +191,15 @@ fn failure(error: &AgentError) -> JobError {
             "What is selected lies on a volume that is absent, or not backed up unless somebody allows it; the machine's log says which"
                 .to_owned(),
         ),
+        AgentError::Snapshot(_) => (
+            "NoSnapshot",
+            "What is selected has no snapshot, and is not to be read without one; the machine's log says why".to_owned(),
+        ),
+        AgentError::PreCommand(_) | AgentError::CommandsOfOthers { .. } => (
+            "PreCommandFailed",
+            "The command that this machine runs before a backup failed, so nothing was backed up; the machine's log says how"
+                .to_owned(),
+        ),
         // What else there is may name files.
         _ => (
             "OperationFailed",

@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+mod backup;
+mod commands;
 mod error;
 mod import;
 mod import_seed;
@@ -22,11 +24,13 @@ mod settings_sync;
 mod state;
 mod unlock;
 
+pub use backup::Backup;
+pub use commands::{Command, CommandError, Commands};
 pub use error::AgentError;
 pub use import::{Choice, Import, Planned};
 pub use import_seed::{Seed, SeedImported};
 pub use keys::{KeySetOverview, KnownKeySet, KnownPassphrase};
-pub use machine::{Backup, Machine, no_points};
+pub use machine::{Machine, no_points};
 pub use register::{Registering, Registration, register};
 pub use run::{Event, run};
 pub use sealed_settings::{open_settings, seal_settings};

@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 
 use jiff::Timestamp;
 use strongroom_api::{Client, ClientOptions, ItemChange, PointFilter, PointView, RetryPolicy, Secret, SignIn, Trust};
-use strongroom_engine::backup::{BackupOptions, BackupParts, BackupReport, back_up};
+use strongroom_engine::backup::{BackupOptions, BackupParts, BackupReport};
 use strongroom_engine::browse::Browser;
 use strongroom_engine::difference::{Differing, compare};
 use strongroom_engine::history::{History, Version};
@@ -19,18 +19,16 @@ use strongroom_engine::{EngineError, OpenPoint, Progress, Scratch};
 use strongroom_format::point::Issue;
 use strongroom_model::{Clock, JobId, KeySetId, MachineSettings, Operation, PointId};
 use strongroom_seal::{DataKeys, Level};
-use strongroom_sources::files::{Kind, Patterns, Selection, Walker};
-use tokio::task::spawn_blocking;
+use strongroom_sources::files::Patterns;
 
+use crate::commands::Commands;
 use crate::error::AgentError;
 use crate::job::Job;
 use crate::service_vault::ServiceVault;
-use crate::settings::Wanted;
 use crate::settings_sync::SettingsCopy;
 use crate::state::{LastMade, MachineState, ScratchPlace, StateFolder};
 
-/// What Azure calls the parts of a backup and of a restore.
-const TRANSFER: &str = "Transfer data to vault";
+/// What Azure calls the one part of a restore.
 const FETCH: &str = "Transfer data from vault";
 
 /// Name and version of this program, as recovery points tell it.
@@ -46,17 +44,6 @@ pub struct Machine {
     opens: KeySetId,
     client: Client,
     clock: Clock,
-}
-
-/// What to back up, and how.
-#[derive(Clone, Debug)]
-pub struct Backup {
-    /// What to take.
-    pub selection: Selection,
-    /// How hard to compress.
-    pub level: Level,
-    /// Reads every file, whatever size and times say.
-    pub force_rehash: bool,
 }
 
 impl Machine {
@@ -141,55 +128,7 @@ impl Machine {
         Ok(changed)
     }
 
-    /// Makes a backup now. The service knows of it as a job.
-    pub async fn back_up(&self, backup: Backup, progress: Progress) -> Result<BackupReport, AgentError> {
-        backup.selection.check_volumes()?;
-        // Before the service is told: whoever else backs up this machine just now goes on with his job.
-        let scratch = self.scratch()?;
-        let id = self.client.begin_job(Operation::Backup).await?.id;
-        self.back_up_as(id, backup, scratch, progress).await
-    }
-
-    /// Makes the backup that the machine's settings describe, for a job that came down the link. Returns what to tell.
-    pub(crate) async fn back_up_as_set(&self, id: JobId, progress: Progress) -> Result<String, AgentError> {
-        let prepared = self
-            .settings_now()
-            .await
-            .and_then(|settings| Wanted::from(settings).backup())
-            .and_then(|backup| {
-                backup.selection.check_volumes()?;
-                Ok((backup, self.scratch()?))
-            });
-        let (backup, scratch) = match prepared {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                let job = self.job(id, TRANSFER);
-                return job
-                    .run(&progress, async { Err::<BackupReport, _>(error) })
-                    .await
-                    .map(|_| String::new());
-            }
-        };
-        let report = self.back_up_as(id, backup, scratch, progress).await?;
-        let issues = report.issues.len() as u64 + report.issues_omitted;
-        Ok(format!(
-            "recovery point {}: {} entries, {} bytes, {} of them new, {issues} warnings",
-            report.point, report.entries, report.bytes, report.new_bytes
-        ))
-    }
-
-    async fn back_up_as(
-        &self,
-        id: JobId,
-        backup: Backup,
-        scratch: Arc<Scratch>,
-        progress: Progress,
-    ) -> Result<BackupReport, AgentError> {
-        let work = self.make_point(id, backup, scratch, progress.clone());
-        self.job(id, TRANSFER).run(&progress, work).await
-    }
-
-    fn job(&self, id: JobId, task: &'static str) -> Job<'_> {
+    pub(crate) fn job(&self, id: JobId, task: &'static str) -> Job<'_> {
         Job {
             client: &self.client,
             clock: &self.clock,
@@ -245,35 +184,6 @@ impl Machine {
         self.folder.keep_scratch(&ScratchPlace { leaving: None, ..place })
     }
 
-    /// Whether the scratch folder has room for a backup, told as an issue if it has not: the recovery point is whole all the
-    /// same. The first time, what there is to back up is counted; later the last recovery point tells.
-    async fn room(
-        &self,
-        scratch: &Scratch,
-        selection: &Selection,
-        progress: &Progress,
-    ) -> Result<Option<Issue>, AgentError> {
-        let (entries, bytes) = match scratch.last_size() {
-            Some(size) => size,
-            None => {
-                let (selection, progress) = (selection.clone(), progress.clone());
-                let counted = spawn_blocking(move || count(selection, &progress));
-                counted.await.expect("counting does not panic")
-            }
-        };
-        let lacking = scratch.lacks(entries, bytes)?;
-        let path = self.scratch_path()?;
-        Ok(lacking.map(|lacking| Issue {
-            path: Vec::new(),
-            why: format!(
-                "the scratch folder {} may lack {} MiB of room for {entries} entries: free it there, or move it with \
-                 `strongroom agent settings --scratch DIR`; without it the next backup reads more than what changed",
-                path.display(),
-                lacking.div_ceil(1 << 20)
-            ),
-        }))
-    }
-
     /// What it backs up when nobody says what: what the vault keeps, or while that does not answer, the copy of it.
     pub async fn settings_now(&self) -> Result<MachineSettings, AgentError> {
         match self.sync_settings().await {
@@ -296,24 +206,17 @@ impl Machine {
         Ok(self.folder.settings()?.unwrap_or_default())
     }
 
-    async fn make_point(
-        &self,
-        job: JobId,
-        backup: Backup,
-        scratch: Arc<Scratch>,
-        progress: Progress,
-    ) -> Result<BackupReport, AgentError> {
-        self.wait_for_seed().await?;
-        let no_room = self.room(&scratch, &backup.selection, &progress).await?;
-        let options = BackupOptions {
-            force_rehash: backup.force_rehash,
-            ..self.backup_options(backup.level)?
-        };
-        let parts = self.writing(Some(job), progress);
-        let report = back_up(&parts, scratch, backup.selection, &options).await?;
-        let mut report = self.remembered(report);
-        report.issues.extend(no_room);
-        Ok(report)
+    /// What it runs before and after its backups.
+    pub fn commands(&self) -> Result<Commands, AgentError> {
+        self.folder.commands()
+    }
+
+    /// Remembers what it runs before and after its backups. Only who sits at the machine can: nothing of it is sent.
+    pub fn keep_commands(&self, commands: &Commands) -> Result<(), AgentError> {
+        match commands.refused() {
+            Some(why) => Err(AgentError::Settings(why)),
+            None => self.folder.keep_commands(commands),
+        }
     }
 
     /// How it makes recovery points of its own files.
@@ -552,20 +455,6 @@ pub(crate) fn match_point(text: &str, points: impl Iterator<Item = PointId>) -> 
             Err(AgentError::NoSuchPoint(why))
         }
     }
-}
-
-/// How many names and bytes there are; what cannot be looked at does not count.
-fn count(selection: Selection, progress: &Progress) -> (u64, u64) {
-    let walker = Walker::new(selection).into_iter().flatten();
-    let found = walker.take_while(|_| !progress.is_cancelled()).filter_map(Result::ok);
-    found.fold((0, 0), |(entries, bytes), found| {
-        let size = if found.meta.kind == Kind::File {
-            found.meta.size
-        } else {
-            0
-        };
-        (entries + 1, bytes + size)
-    })
 }
 
 /// One thread for each processor.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use strongroom_api::{ClientError, Code, JobView, LINK_SECONDS_MAX, LinkAnswer, LinkRequest, Protection};
 use strongroom_engine::Progress;
 use strongroom_model::{JobId, Operation};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::error::AgentError;
 use crate::machine::Machine;
@@ -18,6 +18,9 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// While a job is being stopped the service answers at once: so long until it is asked again.
 const WAIT_STOPPING: Duration = Duration::from_secs(2);
+
+/// How long a job that is stopped may take to end, besides the command after it.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// After this, a machine that is not registered any more asks again.
 const WAIT_STRANGER: Duration = Duration::from_secs(300);
@@ -58,6 +61,16 @@ struct Running {
 /// Works until `stop`. A job that is under way then is stopped, and its service not told: whoever starts the client again
 /// goes on with it, and otherwise it fails after some minutes of silence.
 pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, mut tell: impl FnMut(Event)) {
+    let left = machine.clone();
+    match spawn_blocking(move || left.remove_left_snapshots()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!("{error}; whether an earlier backup has left snapshots is looked at again before the next")
+        }
+        Err(_) => {
+            tracing::warn!("the program has a fault: snapshots that an earlier backup has left may be there still")
+        }
+    }
     let mut queue: VecDeque<JobView> = VecDeque::new();
     let mut running: Option<Running> = None;
     let mut wait = WAIT_FIRST;
@@ -118,8 +131,11 @@ pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, mut tell
     }
     if let Some(running) = running {
         running.progress.cancel();
-        // Its end is of no interest any more; but a session is given back if that is possible at once.
-        let _ = tokio::time::timeout(Duration::from_secs(5), running.task).await;
+        // Its end is of no interest any more; but a session is given back if that is possible at once, and the command after
+        // the backup has its time.
+        let post = machine.commands().ok().and_then(|commands| commands.post);
+        let patience = FAREWELL + Duration::from_secs(post.map_or(0, |post| post.limit_seconds));
+        let _ = tokio::time::timeout(patience, running.task).await;
     }
 }
 

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strongroom_api::{MachineKey, PointFilter, SeedStatement};
 use strongroom_engine::Progress;
-use strongroom_engine::backup::{BackupOptions, BackupParts, BackupReport, back_up};
+use strongroom_engine::backup::{BackupParts, BackupReport};
 use strongroom_engine::remote::{Begun, CommitOutcome, RemoteError, VaultWriter};
 use strongroom_format::point::{parse_point, point_digest};
 use strongroom_model::{
@@ -26,8 +26,9 @@ use strongroom_model::{
 };
 use strongroom_store::{Disk, Key, Store, StoreError};
 
+use crate::backup::Backup;
 use crate::error::AgentError;
-use crate::machine::{Backup, Machine};
+use crate::machine::Machine;
 use crate::rescue::read_toc;
 use crate::service_vault::ServiceVault;
 use crate::state::{LastMade, MachineState, Seeded};
@@ -88,26 +89,28 @@ impl Machine {
     /// Makes a backup onto a disk, which somebody brings to the service: nothing but questions goes over the line. The recovery
     /// point exists when that was imported; until then no other backup is made.
     pub async fn seed(&self, backup: Backup, folder: PathBuf, progress: Progress) -> Result<BackupReport, AgentError> {
-        backup.selection.check_volumes()?;
         self.wait_for_seed().await?;
-        let scratch = self.scratch()?;
-        let vault = ServiceVault::new(self.client().clone(), None);
-        let key = self.folder().machine_key()?;
-        let writer = SeedWriter::open(vault, &folder, self.state().clone(), key, self.now()).await?;
-        let parts = BackupParts {
-            writer: Arc::new(writer),
-            ..self.writing(None, progress)
+        let prepared = self.prepare(backup)?;
+        let commands = prepared.commands.clone();
+        let work = async {
+            let vault = ServiceVault::new(self.client().clone(), None);
+            let key = self.folder().machine_key()?;
+            let writer = SeedWriter::open(vault, &folder, self.state().clone(), key, self.now()).await?;
+            let parts = BackupParts {
+                writer: Arc::new(writer),
+                ..self.writing(None, progress.clone())
+            };
+            self.write_point(&parts, prepared).await
         };
-        let options = BackupOptions {
-            force_rehash: backup.force_rehash,
-            ..self.backup_options(backup.level)?
-        };
-        let report = back_up(&parts, scratch, backup.selection, &options).await?;
+        let report = self.between(commands, &progress, work).await?;
         let point = LastMade {
             point: report.point,
             digest: report.digest,
         };
-        self.folder().keep_seeded(&Seeded { point, folder })?;
+        self.folder().keep_seeded(&Seeded {
+            point,
+            folder: folder.clone(),
+        })?;
         Ok(report)
     }
 

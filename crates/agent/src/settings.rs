@@ -7,8 +7,8 @@ use strongroom_model::MachineSettings;
 use strongroom_seal::Level;
 use strongroom_sources::files::{Marker, Pattern, Patterns, Rules, Selection, preset};
 
+use crate::backup::Backup;
 use crate::error::AgentError;
-use crate::machine::Backup;
 
 /// Where the patterns of settings come from, for people.
 const SETTINGS: &str = "the settings";
@@ -72,11 +72,13 @@ impl Wanted {
     /// # Errors
     /// As [`Wanted::selection`] does, and when there is no such compression.
     pub fn backup(self) -> Result<Backup, AgentError> {
-        let level = self.level()?;
+        let (level, snapshot) = (self.level()?, self.settings.snapshot);
         Ok(Backup {
             selection: self.selection()?,
             level,
+            snapshot,
             force_rehash: false,
+            runs_commands: true,
         })
     }
 

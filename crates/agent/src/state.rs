@@ -8,22 +8,28 @@
 //! last.json      the last recovery point that it made, to notice a vault that withholds it
 //! seeded.json    the seed that it made, until that is imported
 //! settings.json  a copy of what the vault keeps of its settings: what it backs up when nobody says what
+//! commands.json  what it runs before and after its backups
 //! scratch.json   where the cache is, if it was moved
+//! snapshots.json the snapshots of its volumes that may exist
 //! scratch/       the cache
 //! import/        the cache of an import, which ends with it
 //! ```
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use strongroom_api::MachineKey;
 use strongroom_model::{ContainerId, Digest, ItemId, KeySetId, MachineName, PointId, VaultId, VaultName};
 use strongroom_seal::MasterKey;
+use strongroom_sources::files::SnapshotNote;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use crate::commands::Commands;
 use crate::error::AgentError;
 use crate::settings_sync::SettingsCopy;
 
@@ -76,6 +82,13 @@ pub struct ScratchPlace {
     pub leaving: Option<PathBuf>,
 }
 
+/// A snapshot of one of the machine's volumes that may exist.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct KeptSnapshot {
+    file_system: Uuid,
+    name: String,
+}
+
 /// The state folder of one machine.
 #[derive(Clone, Debug)]
 pub struct StateFolder(PathBuf);
@@ -108,6 +121,25 @@ impl StateFolder {
     /// Where the scratch folder of an import is: what the machine knows of its own files is not touched by one.
     pub fn import_scratch(&self) -> PathBuf {
         self.0.join("import")
+    }
+
+    /// The snapshots that may exist.
+    pub(crate) fn snapshots(&self) -> Result<Vec<SnapshotNote>, AgentError> {
+        let kept: Vec<KeptSnapshot> = self.read_json("snapshots.json")?.unwrap_or_default();
+        let note = |KeptSnapshot { file_system, name }| SnapshotNote {
+            file_system: file_system.into_bytes(),
+            name,
+        };
+        Ok(kept.into_iter().map(note).collect())
+    }
+
+    /// Keeps which snapshots may exist.
+    pub(crate) fn keep_snapshots(&self, notes: &[SnapshotNote]) -> Result<(), AgentError> {
+        let kept = |note: &SnapshotNote| KeptSnapshot {
+            file_system: Uuid::from_bytes(note.file_system),
+            name: note.name.clone(),
+        };
+        self.write("snapshots.json", &to_json(&notes.iter().map(kept).collect::<Vec<_>>()))
     }
 
     /// Who the machine is; `None` if none is registered here.
@@ -159,6 +191,39 @@ impl StateFolder {
     /// Keeps what the machine backs up when nobody says what.
     pub fn keep_settings(&self, settings: &SettingsCopy) -> Result<(), AgentError> {
         self.write("settings.json", &to_json(settings))
+    }
+
+    /// What the machine runs before and after its backups.
+    ///
+    /// # Errors
+    /// Also if somebody else than root, or who runs this, may have written it.
+    pub fn commands(&self) -> Result<Commands, AgentError> {
+        let path = self.0.join("commands.json");
+        let metadata = match fs::metadata(&path) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(Commands::default());
+            }
+            metadata => metadata.map_err(|source| AgentError::State {
+                action: "read",
+                path: path.clone(),
+                source,
+            })?,
+        };
+        let owner = metadata.uid();
+        let why = match metadata.mode() & 0o022 {
+            0 if owner == 0 || owner == geteuid().as_raw() => None,
+            0 => Some(format!("it belongs to user {owner}")),
+            _ => Some("others may write to it".to_owned()),
+        };
+        match why {
+            Some(why) => Err(AgentError::CommandsOfOthers { path, why }),
+            None => Ok(self.read_json("commands.json")?.unwrap_or_default()),
+        }
+    }
+
+    /// Keeps what the machine runs before and after its backups.
+    pub fn keep_commands(&self, commands: &Commands) -> Result<(), AgentError> {
+        self.write("commands.json", &to_json(commands))
     }
 
     /// The master key of the machine's key set.

@@ -183,8 +183,10 @@ pub struct FinishJob {
 
 /// The codes of a machine's own errors. Besides it tells those of the service ([`crate::Code`]); whatever else it says is
 /// the last of these.
-pub const MACHINE_ERROR_CODES: [&str; 5] = [
+pub const MACHINE_ERROR_CODES: [&str; 7] = [
     "NothingSelected",
+    "NoSnapshot",
+    "PreCommandFailed",
     "ServiceUnreachable",
     "VolumeNotAllowed",
     "SomeEntriesWithWarnings",

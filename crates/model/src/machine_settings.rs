@@ -43,6 +43,25 @@ words!(
     }
 );
 
+words!(
+    /// Whether a backup reads from snapshots.
+    SnapshotUse, "use of snapshots" {
+        /// Where there can be one, from a snapshot; elsewhere file by file.
+        Auto,
+        /// Only from snapshots: what can have none is not backed up, and the backup fails.
+        Always,
+        /// Never from a snapshot.
+        Never,
+    }
+);
+
+#[allow(clippy::derivable_impls, reason = "the macro above derives what all words have")]
+impl Default for SnapshotUse {
+    fn default() -> Self {
+        Self::Auto
+    }
+}
+
 /// How many members each list may have.
 const LIST_MAX: usize = 1000;
 
@@ -83,6 +102,8 @@ pub struct MachineSettings {
     pub include_caches: bool,
     /// Does not enter other file systems.
     pub one_file_system: bool,
+    /// Whether it is read from snapshots.
+    pub snapshot: SnapshotUse,
     /// How hard to compress, if not as usual: -7 (fast) to 19 (small).
     #[schemars(range(min = -7, max = 19))]
     pub compression: Option<i32>,

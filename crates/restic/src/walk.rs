@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::vec::IntoIter;
 
 use strongroom_sources::files::{IssueKind, Kind, Meta, Names, ReadError, ReadErrorKind, WalkIssue, Xattrs};
-use strongroom_sources::source::{Comparison, Found, Small, Source, Walk};
+use strongroom_sources::source::{Comparison, Found, Small, Source, VolumesRead, Walk};
 
 use crate::blobs::Blobs;
 use crate::contents::SnapshotFile;
@@ -141,6 +141,10 @@ impl Iterator for SnapshotWalk {
 
 impl Walk for SnapshotWalk {
     type Found = SnapshotEntry;
+
+    fn volumes(&self) -> VolumesRead {
+        VolumesRead::default()
+    }
 }
 
 impl SnapshotWalk {
@@ -338,6 +342,19 @@ impl Found for SnapshotEntry {
 
     fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    fn device(&self) -> u64 {
+        self.meta.dev
+    }
+
+    fn moment(&self) -> Option<(i64, u32)> {
+        // The same for all: whoever backs it up says which.
+        None
+    }
+
+    fn volume(&self) -> Option<usize> {
+        None
     }
 
     fn set_meta(&mut self, meta: Meta) {

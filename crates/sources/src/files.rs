@@ -7,13 +7,18 @@
 //! Restore side: a [`Target`] takes entries in the same order and makes them below one directory,
 //! which no hostile path can leave. Attributes of a directory are set when the order leaves it.
 //!
+//! What lies on btrfs is read from [`Snapshots`] if the source is [`Files`]: a volume is entered in its snapshot, and what is
+//! mounted in it, or is another subvolume, is looked for where the tree has it.
+//!
 //! Names and paths are bytes, components joined by `/`, without a leading slash.
 
 mod accounts;
+mod entered;
 mod filesystem;
 mod found;
 mod fstab;
 mod left_out;
+mod level;
 mod listing;
 mod marker;
 mod meta;
@@ -24,6 +29,7 @@ mod reading;
 mod rules;
 mod selection;
 mod shown;
+mod snapshot;
 mod source;
 mod step;
 mod target;
@@ -42,6 +48,8 @@ pub use reading::{OpenFile, ReadError, ReadErrorKind, Segment, Segments, SmallFi
 pub use rules::Rules;
 pub use selection::{Selection, SelectionError};
 pub use shown::ShownPath;
+pub use snapshot::{Keep, SnapshotError, SnapshotNote, Snapshots, remove_left};
+pub use source::Files;
 pub use step::{IssueKind, Step, WalkIssue};
 pub use target::{Attributes, FileWriter, RestoreError, RestoreOptions, Target, Warning};
 pub use volume::{VolumeError, volume_to_allow};

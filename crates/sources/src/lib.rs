@@ -6,7 +6,7 @@
 //!
 //! This crate is one of the few places that touch the file system, and it does so relative to open
 //! directories only, so that nobody can lead it elsewhere by renaming things under its feet.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod files;
 #[doc(hidden)]

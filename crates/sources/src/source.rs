@@ -29,6 +29,43 @@ pub trait Source: Send + Sync + 'static {
 pub trait Walk: Iterator<Item = Result<Self::Found, WalkIssue>> {
     /// What it comes upon.
     type Found: Found;
+
+    /// The volumes that it has read from so far, if it reads this machine's.
+    fn volumes(&self) -> VolumesRead;
+}
+
+/// The volumes that a walk has read from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VolumesRead {
+    /// In the order in which they were entered; [`Found::volume`] counts in it.
+    pub volumes: Vec<VolumeRead>,
+    /// How many more there were than are told.
+    pub omitted: u64,
+}
+
+/// A volume that a walk has read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeRead {
+    /// Where it begins, relative to `/`, which itself is empty.
+    pub path: Vec<u8>,
+    /// Such as `ext4`; empty if it is not known.
+    pub file_system: String,
+    /// How it was read.
+    pub reading: Reading,
+}
+
+/// How a volume was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// From a snapshot, which was made for it: all of it is of one moment.
+    Snapshot,
+    /// Where it is, as a read-only subvolume does not change.
+    ReadOnly,
+    /// Where it is, file by file, while it may have changed.
+    Live {
+        /// Why there was no snapshot.
+        why: String,
+    },
 }
 
 /// How to tell whether an entry is what the last recovery point has at its path.
@@ -55,6 +92,16 @@ pub trait Found: Clone {
 
     /// What is known about it.
     fn meta(&self) -> &Meta;
+
+    /// The device that its file system lies on, where it has its place in the tree.
+    fn device(&self) -> u64;
+
+    /// The moment that its facts and contents are of, as seconds since 1970 and nanoseconds, if that is its volume's own;
+    /// otherwise they are of when they are read.
+    fn moment(&self) -> Option<(i64, u32)>;
+
+    /// Which of the volumes that the walk tells it lies on.
+    fn volume(&self) -> Option<usize>;
 
     /// Takes note of newer facts.
     fn set_meta(&mut self, meta: Meta);

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use strongroom_agent::{AgentError, Machine, Synced, Wanted};
+use strongroom_agent::{AgentError, Commands, Machine, Synced, Wanted};
 use strongroom_api::{ClientError, RetryPolicy};
 use strongroom_model::MachineSettings;
 use strongroom_sources::files::VolumeError;
 
 use crate::cli::Global;
+use crate::command_flags::{self, CommandFlags};
 use crate::commands::{agent, block_on};
 use crate::failure::{Failure, Outcome};
 use crate::settings_flags::{SettingsFlags, line, lines, text};
@@ -26,6 +27,9 @@ Examples:
   strongroom agent settings --path /etc --path /home --exclude '*.iso' --preset caches
   strongroom agent settings --path / --preset caches,system --exclude-larger-than 4G
   strongroom agent settings --remove-path /home
+  strongroom agent settings --snapshot always
+  strongroom agent settings --pre-command /usr/bin/systemctl stop shop ';' --post-command /usr/bin/systemctl start shop
+  strongroom agent settings --pre-command /bin/sh -c 'pg_dumpall >/srv/dump.sql' ';' --pre-limit 900
   strongroom agent settings --scratch /srv/strongroom-scratch
   strongroom agent settings")]
 pub(crate) struct Settings {
@@ -37,6 +41,8 @@ pub(crate) struct Settings {
     /// ones, twice that while a backup ends. Its loss costs one slower backup.
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
+    #[command(flatten)]
+    commands: CommandFlags,
 }
 
 #[derive(Serialize)]
@@ -47,6 +53,8 @@ struct View {
     generation: u64,
     /// What was not as it should be when the copy here met the vault's.
     news: Option<String>,
+    /// Those of this machine alone: the vault does not know them.
+    commands: Commands,
     scratch: PathBuf,
 }
 
@@ -56,8 +64,13 @@ impl Settings {
         if let Some(scratch) = &self.scratch {
             machine.move_scratch(text(scratch)?.into())?;
         }
+        let (before, after) = (machine.commands()?, self.commands.over(machine.commands()?)?);
+        if after != before {
+            machine.keep_commands(&after)?;
+        }
         let (synced, changed) = block_on(self.change(&machine))?;
         let view = View {
+            commands: after,
             settings: synced.settings,
             generation: synced.generation,
             news: synced.news,
@@ -129,7 +142,7 @@ fn check(settings: &MachineSettings) -> Result<(), Failure> {
 }
 
 fn shown(view: &View) -> String {
-    let scratch = line("scratch", view.scratch.display());
+    let scratch = command_flags::lines(&view.commands) + &line("scratch", view.scratch.display());
     match view.settings.paths.is_empty() {
         true => format!("Nothing is selected: `strongroom agent settings --path PATH` selects something.\n{scratch}"),
         false => lines(&view.settings) + &scratch,

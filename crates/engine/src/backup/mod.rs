@@ -22,6 +22,7 @@ mod pass;
 mod previous;
 mod scan;
 mod upload;
+mod volumes;
 mod workers;
 
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use strongroom_format::point::{Consistency, Issue, PointBody, PointHeader, point_digest, put_head};
+use strongroom_format::point::{Issue, PointBody, PointHeader, point_digest, put_head};
 use strongroom_model::{BlobId, Clock, Digest, ItemId, KeySetId, PointId, VaultId};
 use strongroom_seal::{DataKeys, Level, SealKind, Sealer};
 use strongroom_sources::source::Source;
@@ -40,6 +41,8 @@ use crate::progress::Progress;
 use crate::remote::{Begun, CommitOutcome, IDS_MAX, VaultReader, VaultWriter};
 use crate::scratch::{LastPoint, Scratch, Unsure};
 use pass::{Pass, PassOutcome};
+
+pub use volumes::Volumes;
 
 pub(crate) use draft::content as record_content;
 pub(crate) use pages::page_fingerprint;
@@ -123,6 +126,9 @@ pub struct BackupReport {
     pub new_bytes: u64,
     /// How many sealed blobs that was.
     pub new_blobs: u64,
+    /// The volumes that it was read from, and how.
+    #[serde(skip)]
+    pub volumes: Volumes,
     /// What could not be taken as it should have been.
     #[serde(skip)]
     pub issues: Vec<Issue>,
@@ -317,7 +323,7 @@ fn point_object(
         key_set: options.key_set,
         root: outcome.root,
         created: options.moment(begun.now),
-        consistency: Consistency::FileByFile,
+        consistency: outcome.volumes.consistency(),
         total_bytes: outcome.sums.bytes,
         new_bytes: moments.new_bytes,
         files: outcome.sums.entries,
@@ -383,6 +389,7 @@ fn report(outcome: PassOutcome, committed: Committed) -> BackupReport {
         files_read: outcome.files_read,
         new_bytes: committed.sent.0,
         new_blobs: committed.sent.1,
+        volumes: outcome.volumes,
         issues: outcome.issues,
         issues_omitted: outcome.issues_omitted,
     }

@@ -8,11 +8,11 @@ use strongroom_model::BlobId;
 use strongroom_sources::source::Source;
 use tokio::sync::mpsc;
 
-use super::issues::Issues;
 use super::pages::{PageStage, Pages};
 use super::previous::Previous;
-use super::scan::{Scan, ScanParts, Stop};
+use super::scan::{Scan, ScanParts, Scanned, Stop};
 use super::upload::upload;
+use super::volumes::Volumes;
 use super::workers::work;
 use super::{BackupOptions, BackupParts};
 use crate::error::EngineError;
@@ -44,6 +44,7 @@ pub struct PassOutcome {
     pub new_bytes: u64,
     pub new_blobs: u64,
     pub files_read: u64,
+    pub volumes: Volumes,
     pub issues: Vec<Issue>,
     pub issues_omitted: u64,
     /// Whether the scratch folder took what was found.
@@ -55,11 +56,6 @@ struct Worked {
     pages: Option<Pages>,
     scanned: Result<Scanned, Stop>,
     contents: FingerprintMap,
-}
-
-struct Scanned {
-    issues: Issues,
-    files_read: u64,
 }
 
 impl<S: Source> Pass<'_, S> {
@@ -91,6 +87,7 @@ impl<S: Source> Pass<'_, S> {
             new_bytes: sent.bytes,
             new_blobs: sent.blobs,
             files_read: scanned.files_read,
+            volumes: scanned.volumes,
             issues,
             issues_omitted,
             kept,
@@ -188,7 +185,6 @@ impl<S: Source> Stages<S> {
             drop((to_seal, self.sealed));
             let pages = scope.spawn(move || page_stage.run());
             let (scanned, contents) = scan.run(&*self.source);
-            let scanned = scanned.map(|(issues, files_read)| Scanned { issues, files_read });
             let pages = pages
                 .join()
                 .map_err(|_| EngineError::Internal("the page stage panicked"))??;

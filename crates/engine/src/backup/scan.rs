@@ -9,7 +9,7 @@ use strongroom_format::entry::{BLOCK_BYTES, Content, Entry, Kind, Node, Owner, R
 use strongroom_model::BlobId;
 use strongroom_seal::DataKeys;
 use strongroom_sources::files::{self, IssueKind, Meta, Names, ReadError, Segment, WalkIssue};
-use strongroom_sources::source::{Comparison, Contents, Found, Source};
+use strongroom_sources::source::{Comparison, Contents, Found, Source, Walk as _};
 
 use super::BackupOptions;
 use super::bundle::{BLOCKS_BYTES, Bundle, FILES_BYTES};
@@ -18,6 +18,7 @@ use super::draft::{Draft, content};
 use super::image::{HEAD_BYTES, is_image};
 use super::issues::Issues;
 use super::previous::Previous;
+use super::volumes::Volumes;
 use super::workers::ChunkJob;
 use crate::error::EngineError;
 use crate::keys::fingerprint;
@@ -86,7 +87,15 @@ pub struct Scan {
     /// First path of each inode with several names.
     links: HashMap<(u64, u64), Vec<u8>>,
     issues: Issues,
+    volumes: Volumes,
     files_read: u64,
+}
+
+/// What a scan came to.
+pub struct Scanned {
+    pub issues: Issues,
+    pub volumes: Volumes,
+    pub files_read: u64,
 }
 
 /// What became of reading a file once.
@@ -116,34 +125,46 @@ impl Scan {
             names: Names::load().unwrap_or_default(),
             owners: HashMap::new(),
             links: HashMap::new(),
+            volumes: Volumes::default(),
             files_read: 0,
         }
     }
 
-    /// Walks the source to its end. The issues and how many files were read; and what contents are known now.
-    pub fn run(mut self, source: &impl Source) -> (Result<(Issues, u64), Stop>, FingerprintMap) {
+    /// Walks the source to its end. What it came to; and what contents are known now.
+    pub fn run(mut self, source: &impl Source) -> (Result<Scanned, Stop>, FingerprintMap) {
         let result = self.walk(source);
         let Self {
             issues,
+            volumes,
             files_read,
             contents,
             ..
         } = self;
-        (result.map(|()| (issues, files_read)), contents)
+        let scanned = Scanned {
+            issues,
+            volumes,
+            files_read,
+        };
+        (result.map(|()| scanned), contents)
     }
 
     fn walk(&mut self, source: &impl Source) -> Result<(), Stop> {
-        let walk = source.walk().map_err(|issue| Stop::Source(issue.to_string()))?;
-        for found in walk {
+        let mut walk = source.walk().map_err(|issue| Stop::Source(issue.to_string()))?;
+        while let Some(found) = walk.next() {
             if self.progress.is_cancelled() {
                 self.bundle.close()?;
                 return Err(Stop::Cancelled);
             }
             match found {
                 Ok(found) => self.take(found)?,
+                Err(issue) if issue.kind == IssueKind::NoSnapshot => {
+                    self.bundle.close()?;
+                    return Err(Stop::Source(issue.to_string()));
+                }
                 Err(issue) => self.walk_issue(&issue),
             }
         }
+        self.volumes.were_read(walk.volumes());
         self.close_bundle()?;
         self.send_batch()
     }
@@ -151,7 +172,7 @@ impl Scan {
     fn walk_issue(&mut self, issue: &WalkIssue) {
         let why = match issue.kind {
             IssueKind::Vanished => "it vanished during the backup",
-            IssueKind::Unreadable | IssueKind::NotMounted | IssueKind::NotAllowed => &issue.why,
+            _ => &issue.why,
         };
         self.issues.add(&issue.path, why);
     }
@@ -315,7 +336,7 @@ impl Scan {
                 continue;
             }
             if !read.unchanged {
-                self.issues.add(found.path(), INCONSISTENT);
+                self.inconsistent(&found);
             }
             let attributes = self.attributes(&found, read.file.xattrs());
             return Ok(self.place_small(&found, start, read.unchanged, attributes));
@@ -394,12 +415,17 @@ impl Scan {
                 Read::Consistent => break,
                 Read::Changed if left > 0 && self.batches_sent == sent => self.forget(batch, weight),
                 Read::Changed => {
-                    self.issues.add(found.path(), INCONSISTENT);
+                    self.inconsistent(found);
                     break;
                 }
             }
         }
         Ok(Ok(()))
+    }
+
+    fn inconsistent(&mut self, found: &impl Found) {
+        self.issues.add(found.path(), INCONSISTENT);
+        self.volumes.has_changed(found.volume());
     }
 
     /// Takes back the records of a file.
@@ -587,20 +613,22 @@ impl Scan {
             owner: self.owner(found, meta),
             mtime: time(meta.mtime),
             ctime: if is_file {
-                self.lasting_ctime(meta)
+                self.lasting_ctime(found, meta)
             } else {
                 nanoseconds(meta.ctime)
             },
             inode: meta.ino,
-            device: meta.dev,
+            device: found.device(),
             attributes: Vec::new(),
         }
     }
 
-    /// The ctime, or 0, which no file has, if the file may change again within the same tick of the clock.
-    fn lasting_ctime(&self, meta: &Meta) -> i64 {
+    /// The ctime, or 0, which no file has, if the file may change again within the same tick of the clock: after it was
+    /// read, or after the snapshot was made that it was read from.
+    fn lasting_ctime(&self, found: &impl Found, meta: &Meta) -> i64 {
         let ctime = nanoseconds(meta.ctime);
-        let now = super::nanoseconds(self.options.moment(self.options.clock.now()));
+        let now = || super::nanoseconds(self.options.moment(self.options.clock.now()));
+        let now = found.moment().map_or_else(now, nanoseconds);
         if ctime.saturating_add(RECENT_NS) > now {
             0
         } else {

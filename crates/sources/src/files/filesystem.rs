@@ -71,6 +71,11 @@ impl FileSystems {
         }
     }
 
+    /// What is mounted where.
+    pub(super) fn mounts(&self) -> &Mounts {
+        &self.mounts
+    }
+
     /// Whether to enter the directory `name`, on which `device` is mounted. One that cannot be asked is entered: the attempt
     /// to read it will tell.
     pub(super) fn crossing(&mut self, device: u64, parent: impl AsFd, name: &CStr) -> Crossing {

@@ -1,5 +1,6 @@
 //! One entry that a walk came upon.
 
+use super::entered::Volume;
 use super::meta::{Kind, Meta};
 use super::reading::{ReadError, open};
 use super::xattrs::{Subject, Xattrs, path_below};
@@ -20,6 +21,7 @@ pub struct Found {
     /// What the system said about it.
     pub meta: Meta,
     pub(super) directory: Arc<OwnedFd>,
+    pub(super) volume: Arc<Volume>,
     pub(super) name_start: usize,
 }
 

@@ -44,6 +44,8 @@ pub enum Rule {
     PseudoFileSystem,
     /// The directory is a volume of a kind that is not allowed: it is taken, its contents are not.
     Volume(VolumeKind),
+    /// The directory is a snapshot that a backup has made.
+    Snapshot,
 }
 
 impl Rule {
@@ -58,6 +60,7 @@ impl Rule {
             Rule::OtherFileSystem => "other-file-system",
             Rule::PseudoFileSystem => "pseudo-file-system",
             Rule::Volume(_) => "volume",
+            Rule::Snapshot => "snapshot",
         }
     }
 
@@ -89,6 +92,7 @@ impl fmt::Display for Rule {
             }
             Rule::OtherFileSystem => write!(f, "what is in it is on another file system"),
             Rule::PseudoFileSystem => write!(f, "what is in it is of a pseudo file system"),
+            Rule::Snapshot => write!(f, "a snapshot that a backup has made"),
             Rule::Volume(kind) => write!(
                 f,
                 "what is in it is on a volume of kind {}, which is not allowed",

@@ -2,9 +2,9 @@
 
 use rustix::fd::AsFd;
 use rustix::fs::{AtFlags, StatxFlags, statx};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// One mount.
@@ -22,7 +22,11 @@ pub(super) struct Mount {
 
 /// All mounts that this process sees.
 #[derive(Debug, Default)]
-pub(super) struct Mounts(HashMap<u64, Mount>);
+pub(super) struct Mounts {
+    by_id: HashMap<u64, Mount>,
+    /// Where, by paths relative to `/`.
+    points: HashSet<Vec<u8>>,
+}
 
 impl Mounts {
     /// As they are now. Without `/proc` none is known.
@@ -31,20 +35,38 @@ impl Mounts {
     }
 
     fn parse(text: &[u8]) -> Mounts {
-        Mounts(text.split(|&byte| byte == b'\n').filter_map(parse_line).collect())
+        let by_id: HashMap<u64, Mount> = text.split(|&byte| byte == b'\n').filter_map(parse_line).collect();
+        let points = by_id.values().map(|mount| below_root(&mount.point).to_vec()).collect();
+        Mounts { by_id, points }
     }
 
     /// The mount that something open lies on. With a path alone (O_PATH), no automount is triggered.
     pub(super) fn of(&self, fd: impl AsFd) -> Option<&Mount> {
         let stat = statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?;
         let is_known = stat.stx_mask & StatxFlags::MNT_ID.bits() != 0;
-        self.0.get(&stat.stx_mnt_id).filter(|_| is_known)
+        self.by_id.get(&stat.stx_mnt_id).filter(|_| is_known)
     }
 
     /// Whether something is mounted there.
     pub(super) fn is_mounted(&self, point: &Path) -> bool {
-        self.0.values().any(|mount| mount.point == point)
+        self.has_at(below_root(point))
     }
+
+    /// Whether something is mounted at a path relative to `/`.
+    pub(super) fn has_at(&self, path: &[u8]) -> bool {
+        self.points.contains(path)
+    }
+
+    /// The mounts of file systems of this type.
+    pub(super) fn of_type(&self, file_system: &'static str) -> impl Iterator<Item = &Mount> {
+        let mounts = self.by_id.values();
+        mounts.filter(move |mount| mount.file_system == file_system)
+    }
+}
+
+fn below_root(path: &Path) -> &[u8] {
+    let path = path.as_os_str().as_bytes();
+    path.strip_prefix(b"/").unwrap_or(path)
 }
 
 /// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`
@@ -93,11 +115,11 @@ mod tests {
         let text = b"36 35 98:0 /mnt1 /mnt/with\\040blank rw,noatime master:1 shared:2 - ext3 /dev/root rw\n\
                      40 36 0:44 / /mnt/nas rw - nfs4 nas:/export rw\nnonsense\n\n";
         let mounts = Mounts::parse(text);
-        assert_eq!(mounts.0.len(), 2);
-        let first = &mounts.0[&36];
+        assert_eq!(mounts.by_id.len(), 2);
+        let first = &mounts.by_id[&36];
         assert_eq!(first.point, Path::new("/mnt/with blank"));
         assert_eq!((first.file_system.as_str(), first.device), ("ext3", (98, 0)));
-        assert_eq!(mounts.0[&40].source, Path::new("nas:/export"));
+        assert_eq!(mounts.by_id[&40].source, Path::new("nas:/export"));
         assert!(mounts.is_mounted(Path::new("/mnt/nas")) && !mounts.is_mounted(Path::new("/mnt")));
         assert_eq!(unescape(b"a\\134b\\9c\\"), Path::new("a\\b\\9c\\"));
     }

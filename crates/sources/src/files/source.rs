@@ -1,4 +1,4 @@
-//! A selection as a source of backups.
+//! The files of this machine as a source of backups.
 
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -7,11 +7,45 @@ use super::found::{self, Found};
 use super::meta::Meta;
 use super::reading::{self, OpenFile, ReadError, Segment};
 use super::selection::Selection;
+use super::snapshot::Snapshots;
 use super::step::WalkIssue;
 use super::walk::Walker;
 use super::xattrs::Xattrs;
-use crate::source::{self, Comparison, Contents, Small, Source, Walk};
+use crate::source::{self, Comparison, Contents, Small, Source, VolumesRead, Walk};
+use std::sync::Arc;
 
+/// This machine's files: a selection, and the snapshots that it is read from where there can be any.
+#[derive(Debug)]
+pub struct Files {
+    selection: Selection,
+    snapshots: Arc<Snapshots>,
+}
+
+impl Files {
+    /// Nothing is read yet, and no snapshot made.
+    pub fn new(selection: Selection, snapshots: Snapshots) -> Files {
+        let snapshots = Arc::new(snapshots);
+        Files { selection, snapshots }
+    }
+}
+
+impl Source for Files {
+    type Walk = Walker;
+
+    fn walk(&self) -> Result<Walker, WalkIssue> {
+        Walker::with_snapshots(self.selection.clone(), Some(self.snapshots.clone()))
+    }
+
+    fn paths(&self) -> Vec<Vec<u8>> {
+        self.selection.paths()
+    }
+
+    fn exclusions(&self) -> Vec<String> {
+        self.selection.exclusions()
+    }
+}
+
+/// Without any snapshot.
 impl Source for Selection {
     type Walk = Walker;
 
@@ -31,6 +65,10 @@ impl Source for Selection {
 
 impl Walk for Walker {
     type Found = Found;
+
+    fn volumes(&self) -> VolumesRead {
+        Walker::volumes(self).clone()
+    }
 }
 
 impl source::Found for Found {
@@ -46,6 +84,19 @@ impl source::Found for Found {
 
     fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    fn device(&self) -> u64 {
+        self.volume.device_of(&self.meta)
+    }
+
+    fn moment(&self) -> Option<(i64, u32)> {
+        let inside = self.volume.snapshot.as_ref();
+        inside.map(|inside| inside.snapshot.moment)
+    }
+
+    fn volume(&self) -> Option<usize> {
+        self.volume.told
     }
 
     fn set_meta(&mut self, meta: Meta) {

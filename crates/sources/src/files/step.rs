@@ -27,6 +27,8 @@ pub enum IssueKind {
     NotMounted,
     /// A volume is mounted there that is not backed up unless somebody says so.
     NotAllowed,
+    /// There is no snapshot of a volume, and without one it is not to be read: there can be no backup.
+    NoSnapshot,
 }
 
 /// What a walk comes to.

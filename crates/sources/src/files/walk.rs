@@ -1,9 +1,11 @@
 //! The walk over a selection, in path order.
 
+use super::entered::{Entered, Volume};
 use super::filesystem::{Crossing, FileSystems};
 use super::found::Found;
 use super::fstab::Absences;
 use super::left_out::{LeftOut, Rule};
+use super::level::{HANDLE, Inside, LISTABLE, Level, Scope, check_identity, components, open_again, open_path};
 use super::listing::{Hint, Listing};
 use super::marker::Marker;
 use super::meta::{Kind, Meta};
@@ -12,9 +14,11 @@ use super::reading::open_quietly;
 use super::rules::Rules;
 use super::selection::Selection;
 use super::shown::ShownPath;
+use super::snapshot::{SUBVOLUME_STUB, Snapshots, is_snapshot};
 use super::step::{IssueKind, Step, WalkIssue};
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use crate::source::VolumesRead;
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, Mode, openat};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
@@ -29,15 +33,6 @@ use strongroom_model::VolumeKind;
 const OPEN_DIRECTORIES_MAX: usize = 64;
 /// Room for one `getdents` call: about two thousand short names.
 const LISTING_BUFFER_BYTES: usize = 64 << 10;
-
-const HANDLE: OFlags = OFlags::PATH
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
-const LISTABLE: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
 
 /// Walks a selection: an iterator over entries, each right before what lies in it. Whoever wants to know what is left out
 /// asks for each [`Walker::step`] instead.
@@ -58,41 +53,9 @@ pub struct Walker {
     /// What has not been handed out yet.
     ready: VecDeque<Step>,
     file_systems: FileSystems,
+    entered: Entered,
     absences: Absences,
     buffer: Box<[MaybeUninit<u8>]>,
-}
-
-#[derive(Debug)]
-struct Level {
-    /// `None` while it is closed because the tree is too deep.
-    directory: Option<Arc<OwnedFd>>,
-    identity: (u64, u64),
-    path_length: usize,
-    listing: Listing,
-    /// How many names of the listing have been passed; the last of them is the present one.
-    passed: usize,
-    scope: Scope,
-    /// The directory itself, while nothing in it is known to be included.
-    unannounced: Option<Found>,
-}
-
-/// How a directory relates to the roots.
-#[derive(Debug, Clone)]
-enum Scope {
-    /// Above these roots: only what leads to them is of interest.
-    Above(Range<usize>),
-    /// A root or inside of one.
-    Inside(Inside),
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Inside {
-    /// Where in a path the part below the root starts.
-    below: usize,
-    /// The device of the root.
-    device: u64,
-    /// Whether what lies here is included, unless a pattern says otherwise.
-    is_included: bool,
 }
 
 /// A directory whose entry has been handed out and whose contents come next.
@@ -101,9 +64,19 @@ struct Entrance {
     parent: Arc<OwnedFd>,
     name: CString,
     meta: Meta,
+    volume: Arc<Volume>,
+    /// Whether it is the beginning of a volume that has yet to be entered.
+    is_new_volume: bool,
     scope: Scope,
     is_root: bool,
     unannounced: Option<Found>,
+}
+
+/// What is at the place of an entry.
+struct Seen {
+    directory: Arc<OwnedFd>,
+    meta: Meta,
+    volume: Arc<Volume>,
 }
 
 impl Iterator for Walker {
@@ -121,8 +94,13 @@ impl Iterator for Walker {
 }
 
 impl Walker {
-    /// Starts a walk. Fails only if `/` itself cannot be opened.
+    /// Starts a walk over everything where it is. Fails only if `/` itself cannot be opened.
     pub fn new(selection: Selection) -> Result<Walker, WalkIssue> {
+        Walker::with_snapshots(selection, None)
+    }
+
+    pub(super) fn with_snapshots(selection: Selection, snapshots: Option<Arc<Snapshots>>) -> Result<Walker, WalkIssue> {
+        let entered = Entered::new(&selection, snapshots);
         let (roots, rules) = selection.into_parts();
         let mounts = Mounts::load();
         let mut walker = Walker {
@@ -137,10 +115,16 @@ impl Walker {
             absences: Absences::load(&mounts),
             file_systems: FileSystems::new(mounts, rules.allowed.clone()),
             rules,
+            entered,
             buffer: vec![MaybeUninit::uninit(); LISTING_BUFFER_BYTES].into_boxed_slice(),
         };
         walker.start().map_err(|error| issue(b"", error))?;
         Ok(walker)
+    }
+
+    /// The volumes that it has entered so far, and how each is read.
+    pub fn volumes(&self) -> &VolumesRead {
+        self.entered.told()
     }
 
     /// What the walk comes to next, with what it leaves out.
@@ -179,6 +163,8 @@ impl Walker {
             parent,
             name: c".".into(),
             meta,
+            volume: Volume::untold(meta.dev),
+            is_new_volume: true,
             scope,
             is_root: true,
             unannounced: None,
@@ -195,23 +181,27 @@ impl Walker {
             Ok(is_included) => is_included,
             Err(rule) => return self.ready.push_back(Step::LeftOut(LeftOut { path, rule })),
         };
-        let meta = match Meta::of_entry(level.handle(), name) {
-            Ok(meta) => meta,
+        let Seen {
+            directory,
+            meta,
+            volume,
+        } = match self.look(level, name, &path) {
+            Ok(seen) => seen,
             Err(error) => {
                 return self
                     .ready
                     .push_back(Step::Issue(self.missing(level, name, &path, error)));
             }
         };
-        if let Some(rule) = self.by_facts(level, &meta) {
+        if let Some(rule) = self.by_facts(level, name, &meta) {
             return self.ready.push_back(Step::LeftOut(LeftOut { path, rule }));
         }
-        let directory = Arc::clone(level.handle());
         let name_start = path.len() - name.count_bytes();
         let found = Found {
             path,
             meta,
             directory,
+            volume,
             name_start,
         };
         if meta.kind.is_directory() {
@@ -222,6 +212,33 @@ impl Walker {
         } else {
             self.announce(found);
         }
+    }
+
+    /// What is at the place of the present entry. In the place of what is mounted in a volume, and of another subvolume, its
+    /// snapshot has an empty directory, or what is hidden; so that is looked for where the tree has it.
+    fn look(&self, level: &Level, name: &CStr, path: &[u8]) -> Result<Seen, Errno> {
+        let meta = Meta::of_entry(level.handle(), name)?;
+        let is_in_snapshot = level.volume.snapshot.is_some();
+        let is_stub = meta.kind.is_directory() && meta.ino == SUBVOLUME_STUB;
+        if is_in_snapshot && (is_stub || self.file_systems.mounts().has_at(path)) {
+            let directory = Arc::new(open_path(&self.path)?);
+            let meta = Meta::of_entry(&directory, name)?;
+            let volume = Volume::untold(meta.dev);
+            return Ok(Seen {
+                directory,
+                meta,
+                volume,
+            });
+        }
+        let is_new_volume = meta.kind.is_directory() && meta.dev != level.identity.0;
+        Ok(Seen {
+            directory: Arc::clone(level.handle()),
+            meta,
+            volume: match is_new_volume {
+                true => Volume::untold(meta.dev),
+                false => Arc::clone(&level.volume),
+            },
+        })
     }
 
     /// Whether patterns include the present entry; or which rule leaves it out.
@@ -252,8 +269,11 @@ impl Walker {
     }
 
     /// The rule that leaves out an entry for what it is.
-    fn by_facts(&self, level: &Level, meta: &Meta) -> Option<Rule> {
+    fn by_facts(&self, level: &Level, name: &CStr, meta: &Meta) -> Option<Rule> {
         let Scope::Inside(_) = &level.scope else { return None };
+        if meta.kind.is_directory() && is_snapshot(name.to_bytes(), meta.ino) {
+            return Some(Rule::Snapshot);
+        }
         let too_long = |most: &u64| meta.kind == Kind::File && meta.size > *most;
         let larger = self.rules.larger_than.filter(too_long);
         let larger = larger.map(|most| Rule::Larger { size: meta.size, most });
@@ -274,6 +294,7 @@ impl Walker {
     /// Remembers a directory that has just been found as the next to go into. If it is included, it is handed out first.
     fn plan_to_enter(&mut self, found: Found, is_included: bool) {
         let Some(level) = self.stack.last() else { return };
+        let is_new_volume = !Arc::ptr_eq(&found.volume, &level.volume);
         let (scope, is_root) = match &level.scope {
             Scope::Inside(inside) => (Scope::Inside(Inside { is_included, ..*inside }), false),
             Scope::Above(_) => {
@@ -281,7 +302,7 @@ impl Walker {
                 if self.roots[roots.start].len() == self.stack.len() {
                     let inside = Inside {
                         below: found.path.len() + 1,
-                        device: found.meta.dev,
+                        device: found.volume.device_of(&found.meta),
                         is_included: self.rules.include.is_empty(),
                     };
                     (Scope::Inside(inside), true)
@@ -296,6 +317,8 @@ impl Walker {
             parent: Arc::clone(&found.directory),
             name: found.c_name(),
             meta: found.meta,
+            volume: Arc::clone(&found.volume),
+            is_new_volume,
             scope,
             is_root,
             unannounced: None,
@@ -353,16 +376,49 @@ impl Walker {
         if self.stays_outside(&entrance) {
             return self.back_to_top();
         }
-        match self.open_level(entrance) {
+        let entered = match entrance.is_new_volume {
+            true => self.enter_volume(entrance),
+            false => Ok(entrance),
+        };
+        match entered.and_then(|entrance| self.open_level(entrance).map_err(|error| issue(&self.path, error))) {
             Ok(level) => {
                 self.stack.push(level);
                 self.close_one_above();
             }
-            Err(error) => {
-                self.ready.push_back(Step::Issue(issue(&self.path, error)));
+            Err(issue) => {
+                self.ready.push_back(Step::Issue(issue));
                 self.back_to_top();
             }
         }
+    }
+
+    /// Enters a volume at its first directory, which from then on is the one in its snapshot, if it has one. What is only
+    /// passed on the way to what is selected is read where it is, and not told.
+    fn enter_volume(&mut self, mut entrance: Entrance) -> Result<Entrance, WalkIssue> {
+        let Entrance { parent, name, meta, .. } = &entrance;
+        if matches!(entrance.scope, Scope::Above(_)) && !self.entered.is_selected(meta.dev) {
+            return Ok(entrance);
+        }
+        let failed = |error| issue(&self.path, error);
+        // What lies above something selected need not be readable.
+        let directory = open_quietly(parent, name.as_bytes(), LISTABLE, meta.uid)
+            .or_else(|_| openat(parent, name, HANDLE, Mode::empty()))
+            .map_err(failed)?;
+        check_identity(&directory, (meta.dev, meta.ino)).map_err(failed)?;
+        let mounts = self.file_systems.mounts();
+        let volume = self.entered.enter(&directory, meta, &self.path, mounts);
+        entrance.volume = volume.map_err(|why| WalkIssue {
+            path: self.path.clone(),
+            kind: IssueKind::NoSnapshot,
+            why: format!(
+                "there is no snapshot to read it from: {why}. Read it while it may change, with --snapshot auto, or leave it out"
+            ),
+        })?;
+        if let Some(inside) = &entrance.volume.snapshot {
+            entrance.meta = Meta::of_open(&inside.start).map_err(failed)?;
+            (entrance.parent, entrance.name) = (Arc::clone(&inside.start), c".".into());
+        }
+        Ok(entrance)
     }
 
     /// Whether a mount point is not to be crossed.
@@ -371,8 +427,8 @@ impl Walker {
             return false;
         };
         let Some(parent) = self.stack.last() else { return false };
-        let device = entrance.meta.dev;
-        if entrance.is_root || device == parent.identity.0 {
+        let device = entrance.volume.device_of(&entrance.meta);
+        if entrance.is_root || device == parent.volume.device {
             return false;
         }
         let rule = if self.rules.one_file_system && device != inside.device {
@@ -408,9 +464,11 @@ impl Walker {
             parent,
             name,
             meta,
+            volume,
             scope,
             is_root,
             unannounced,
+            ..
         } = entrance;
         let (directory, listing) = match &scope {
             Scope::Above(roots) => {
@@ -432,6 +490,7 @@ impl Walker {
         Ok(Level {
             directory: Some(Arc::new(directory)),
             identity: (meta.dev, meta.ino),
+            volume,
             path_length: self.path.len(),
             listing,
             passed: 0,
@@ -482,7 +541,7 @@ impl Walker {
         while let Some(level) = self.stack.last_mut()
             && level.directory.is_none()
         {
-            match open_again(&left, &self.path, level.identity) {
+            match open_again(&left, &self.path, level) {
                 Ok(directory) => level.directory = Some(Arc::new(directory)),
                 Err(error) => {
                     self.ready.push_back(Step::Issue(issue(&self.path, error)));
@@ -499,18 +558,6 @@ impl Walker {
     }
 }
 
-impl Level {
-    fn present(&self) -> Option<(&CStr, Hint)> {
-        self.listing.get(self.passed - 1)
-    }
-
-    fn handle(&self) -> &Arc<OwnedFd> {
-        self.directory
-            .as_ref()
-            .expect("the directory on top of the stack is open")
-    }
-}
-
 fn issue(path: &[u8], error: Errno) -> WalkIssue {
     let kind = match error {
         Errno::NOENT | Errno::STALE => IssueKind::Vanished,
@@ -523,13 +570,6 @@ fn issue(path: &[u8], error: Errno) -> WalkIssue {
     }
 }
 
-fn components(path: &[u8]) -> Vec<CString> {
-    let parts = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty());
-    parts
-        .map(|part| CString::new(part).expect("a selection has no NUL"))
-        .collect()
-}
-
 fn join(directory: &[u8], name: &CStr) -> Vec<u8> {
     let mut path = Vec::with_capacity(directory.len() + 1 + name.count_bytes());
     if !directory.is_empty() {
@@ -538,30 +578,4 @@ fn join(directory: &[u8], name: &CStr) -> Vec<u8> {
     }
     path.extend_from_slice(name.to_bytes());
     path
-}
-
-/// Another directory may have taken the name since it was looked at.
-fn check_identity(directory: impl AsFd, expected: (u64, u64)) -> Result<(), Errno> {
-    let meta = Meta::of_open(directory)?;
-    if (meta.dev, meta.ino) == expected {
-        Ok(())
-    } else {
-        Err(Errno::STALE)
-    }
-}
-
-/// Opens a directory of the path to the present place again: from the one below it or, if that has
-/// been moved elsewhere meanwhile, by its path, one component after the other.
-fn open_again(below: &OwnedFd, path: &[u8], identity: (u64, u64)) -> Result<OwnedFd, Errno> {
-    if let Ok(directory) = openat(below, c"..", HANDLE, Mode::empty())
-        && check_identity(&directory, identity).is_ok()
-    {
-        return Ok(directory);
-    }
-    let mut directory = openat(CWD, c"/", HANDLE, Mode::empty())?;
-    for component in components(path) {
-        directory = openat(&directory, &component, HANDLE, Mode::empty())?;
-    }
-    check_identity(&directory, identity)?;
-    Ok(directory)
 }
