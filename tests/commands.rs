@@ -181,10 +181,13 @@ fn they_are_run_only_as_written_and_only_by_those_who_may() {
     let settings = shop.machine.state.join("settings.json");
     let mut text: serde_json::Value = serde_json::from_slice(&fs::read(&settings).unwrap()).unwrap();
     let evil = serde_json::json!({ "arguments": ["/bin/sh", "-c", format!("echo evil >> {log}")], "limit_seconds": 9 });
-    text["pre"] = evil.clone();
-    text["commands"] = serde_json::json!({ "pre": evil });
+    for place in ["", "/settings"] {
+        let place = text.pointer_mut(place).unwrap();
+        place["pre"] = evil.clone();
+        place["commands"] = serde_json::json!({ "pre": evil });
+    }
     fs::write(&settings, text.to_string()).unwrap();
-    shop.machine.run(&["backup"]).done();
+    shop.machine.run(&["backup"]).with_status(0);
     assert_eq!(shop.written("log"), "ran\n");
     // Nor can who may write to the file, but is not root.
     let commands = shop.machine.state.join("commands.json");

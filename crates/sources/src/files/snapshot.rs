@@ -47,8 +47,11 @@ pub type Keep = Box<dyn Fn(&[SnapshotNote]) -> Result<(), String> + Send + Sync>
 pub struct Snapshots {
     using: SnapshotUse,
     ledger: Arc<Ledger>,
-    made: Mutex<HashMap<([u8; 16], u64), Arc<Snapshot>>>,
+    made: Mutex<HashMap<SubvolumeId, Arc<Snapshot>>>,
 }
+
+/// A file system and the number of a subvolume in it.
+type SubvolumeId = ([u8; 16], u64);
 
 /// Why there is no snapshot of what was selected, though there must be one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -167,15 +170,16 @@ impl Snapshots {
             return Ok(Way::ReadOnly);
         }
         let file_system = btrfs::file_system(directory).map_err(unknown)?;
+        let id: SubvolumeId = (file_system, subvolume.id);
         let mut made = self.made.lock().expect("nobody panics with it");
-        let snapshot = match made.get(&(file_system, subvolume.id)) {
+        let snapshot = match made.get(&id) {
             Some(snapshot) => snapshot.clone(),
             None if made.len() >= SNAPSHOTS_MAX => {
                 return Err(format!("there are {SNAPSHOTS_MAX} snapshots already"));
             }
             None => {
                 let snapshot = Arc::new(Snapshot::make(&self.ledger, directory, file_system, device)?);
-                made.insert((file_system, subvolume.id), snapshot.clone());
+                made.insert(id, snapshot.clone());
                 snapshot
             }
         };
