@@ -117,9 +117,10 @@ fn key_sets_are_joined_by_who_has_opened_them() {
         let join = |id, secret| world.vaults.join_key_set(mail, id, secret);
         refused!(join(web.key_set, &[8; 32]).await, VaultError::MembershipRefused);
         let absent = KeySetId::from_bytes([5; 16]);
-        refused!(join(absent, &secret(absent)).await, VaultError::KeySetNotFound);
+        let (of_absent, of_web) = (secret(absent), secret(web.key_set));
+        refused!(join(absent, &of_absent).await, VaultError::KeySetNotFound);
         assert!(!world.vaults.key_sets(mail).await.unwrap()[0].joined);
-        join(web.key_set, &secret(web.key_set)).await.unwrap();
+        join(web.key_set, &of_web).await.unwrap();
         assert!(world.vaults.key_sets(mail).await.unwrap()[0].joined);
     });
 }
