@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
-use strongroom_agent::{Backup as Plan, Wanted};
+use strongroom_agent::{Backup as Plan, Wanted, is_on_battery};
 use strongroom_api::RetryPolicy;
 use strongroom_engine::Progress;
 use strongroom_engine::backup::BackupReport;
@@ -22,6 +22,7 @@ use crate::progress::watch;
 use crate::rule_flags::RuleFlags;
 use crate::shown_path::absolute;
 use crate::terminal::{Terminal, bytes};
+use crate::throttle_flags::LimitFlags;
 use crate::waiting::{Waiting, first_calls};
 
 /// Back up files and folders of this machine, now
@@ -44,6 +45,7 @@ Examples:
   strongroom backup /etc /home
   strongroom backup /home --exclude '*.iso' --exclude '.cache/'
   strongroom backup / --preset caches,system --exclude-larger-than 4G
+  strongroom backup /home --limit-upload 5mbit
   strongroom backup /home --include '*.odt' --include 'pictures/'")]
 pub(crate) struct Backup {
     /// Files and folders [default: what `strongroom agent settings` selects]
@@ -70,6 +72,8 @@ pub(crate) struct Backup {
     force_rehash: bool,
     #[command(flatten)]
     compression: Compression,
+    #[command(flatten)]
+    limits: LimitFlags,
 }
 
 #[derive(Serialize)]
@@ -86,7 +90,10 @@ impl Backup {
         if self.dry_run {
             return self.dry_run(global, terminal);
         }
-        let machine = agent::open(global, RetryPolicy::PATIENT)?;
+        if is_on_battery() && !terminal.is_quiet() {
+            eprintln!("strongroom: this machine runs on battery");
+        }
+        let machine = agent::open(global, RetryPolicy::PATIENT)?.with_limits(self.limits.limits());
         let backup = Plan {
             force_rehash: self.force_rehash,
             ..self.wanted(|| Ok(machine.settings()?))?.backup()?

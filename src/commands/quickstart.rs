@@ -10,7 +10,7 @@ use strongroom_api::{Client, ClientOptions, CreateVault, RetryPolicy, Secret, Si
 use strongroom_engine::Progress;
 use strongroom_engine::backup::BackupReport;
 use strongroom_engine::restore::{RestoreOptions, RestoreReport};
-use strongroom_model::{Redundancy, Region, VaultName};
+use strongroom_model::{Priority, Redundancy, Region, VaultName};
 use strongroom_seal::{Level, Passphrase};
 use strongroom_service::{Limits, NotifyOptions, ServeOptions, Service, Upkeep};
 use strongroom_sources::files::{Pattern, Rules, Selection};
@@ -207,6 +207,7 @@ async fn try_out(machine: &Machine, folder: &Path, keep: &Path, terminal: &Termi
         selection,
         level: Level::default(),
         force_rehash: false,
+        priority: Priority::Normal,
     };
     let work = machine.back_up(plan, progress.clone());
     let backup = watch(terminal, "Backing up", &progress, None, work).await?;

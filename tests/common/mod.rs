@@ -3,6 +3,7 @@
 
 pub mod canary;
 pub mod later;
+pub mod line;
 pub mod listing;
 pub mod machine;
 pub mod mount;

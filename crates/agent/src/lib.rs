@@ -6,9 +6,12 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod held;
 mod import;
 mod job;
+mod limits;
 mod machine;
+mod power;
 mod register;
 pub mod rescue;
 mod run;
@@ -18,7 +21,9 @@ mod state;
 
 pub use error::AgentError;
 pub use import::{Choice, Import, Planned};
+pub use limits::RunLimits;
 pub use machine::{Backup, Machine, no_points};
+pub use power::is_on_battery;
 pub use register::{Registration, register};
 pub use run::{Event, run};
 pub use settings::Wanted;

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use strongroom_api::{Client, ClientOptions, ItemChange, PointFilter, PointView, RetryPolicy, Secret, SignIn, Trust};
+use jiff::Timestamp;
+use strongroom_api::{
+    Client, ClientOptions, ItemChange, JobView, PointFilter, PointView, RetryPolicy, Secret, SignIn, Trust,
+};
 use strongroom_engine::backup::{BackupOptions, BackupParts, BackupReport, back_up};
 use strongroom_engine::browse::Browser;
 use strongroom_engine::difference::{Differing, compare};
@@ -16,13 +19,14 @@ use strongroom_engine::restore::{
 use strongroom_engine::verify::{VerifyReport, verify};
 use strongroom_engine::{EngineError, OpenPoint, Progress, Scratch};
 use strongroom_format::point::Issue;
-use strongroom_model::{Clock, JobId, MachineSettings, Operation, PointId};
+use strongroom_model::{Clock, JobId, MachineSettings, Operation, PointId, Priority, Trigger};
 use strongroom_seal::{DataKeys, Level};
 use strongroom_sources::files::{Kind, Patterns, Selection, Walker};
 use tokio::task::spawn_blocking;
 
 use crate::error::AgentError;
 use crate::job::Job;
+use crate::limits::RunLimits;
 use crate::service_vault::ServiceVault;
 use crate::settings::Wanted;
 use crate::state::{LastMade, MachineState, ScratchPlace, StateFolder};
@@ -52,6 +56,8 @@ pub struct Backup {
     pub level: Level,
     /// Reads every file, whatever size and times say.
     pub force_rehash: bool,
+    /// How far it stands back behind other programs.
+    pub priority: Priority,
 }
 
 impl Machine {
@@ -76,6 +82,7 @@ impl Machine {
                 key,
             },
         )?;
+        let client = client.with_pace(RunLimits::default().pace(folder.clone(), clock.clone()));
         Ok(Self {
             folder,
             state,
@@ -83,6 +90,15 @@ impl Machine {
             client,
             clock,
         })
+    }
+
+    /// The same machine, which sends and receives no faster than it is told, whatever its settings say.
+    pub fn with_limits(self, limits: RunLimits) -> Self {
+        let pace = limits.pace(self.folder.clone(), self.clock.clone());
+        Self {
+            client: self.client.with_pace(pace),
+            ..self
+        }
     }
 
     pub(crate) fn folder(&self) -> &StateFolder {
@@ -96,6 +112,11 @@ impl Machine {
     /// Who it is.
     pub fn state(&self) -> &MachineState {
         &self.state
+    }
+
+    /// What its clock shows.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// The way to the service.
@@ -126,10 +147,19 @@ impl Machine {
     }
 
     /// Makes the backup that the machine's settings describe, for a job that came down the link. Returns what to tell.
-    pub(crate) async fn back_up_as_set(&self, id: JobId, progress: Progress) -> Result<String, AgentError> {
+    pub(crate) async fn back_up_as_set(&self, job: &JobView, progress: Progress) -> Result<String, AgentError> {
+        let (id, is_scheduled) = (job.id, job.trigger == Trigger::Schedule);
         let prepared = self
             .settings()
-            .and_then(|settings| Wanted::from(settings).backup())
+            .and_then(|settings| {
+                let priority = if is_scheduled {
+                    settings.priority
+                } else {
+                    Priority::Normal
+                };
+                let backup = Wanted::from(settings).backup()?;
+                Ok(Backup { priority, ..backup })
+            })
             .and_then(|backup| {
                 backup.selection.check_volumes()?;
                 Ok((backup, self.scratch()?))
@@ -268,6 +298,7 @@ impl Machine {
         let no_room = self.room(&scratch, &backup.selection, &progress).await?;
         let options = BackupOptions {
             force_rehash: backup.force_rehash,
+            priority: backup.priority,
             ..self.backup_options(backup.level)?
         };
         let parts = self.writing(Some(job), progress);
@@ -289,6 +320,7 @@ impl Machine {
             clock: self.clock.clone(),
             past: None,
             force_rehash: false,
+            priority: Priority::Normal,
             workers: workers(),
             remembered: self.folder.last_made()?.map(|last| last.digest),
         })

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use strongroom_model::MachineSettings;
+use strongroom_model::{MachineSettings, Priority};
 use strongroom_seal::Level;
 use strongroom_sources::files::{Marker, Pattern, Patterns, Rules, Selection, preset};
 
@@ -77,6 +77,7 @@ impl Wanted {
             selection: self.selection()?,
             level,
             force_rehash: false,
+            priority: Priority::Normal,
         })
     }
 

@@ -23,6 +23,7 @@ mod redundancy;
 mod role;
 mod rpo;
 mod scope;
+mod throttle;
 mod vault_settings;
 mod word;
 
@@ -37,7 +38,7 @@ pub use id::{
 };
 pub use item::{ItemChange, ItemState, POINTS_PER_ITEM_MAX};
 pub use job::{JobError, JobProgress, JobState, Operation, Task, TaskState, Trigger};
-pub use machine_settings::{EntryType, MachineSettings, Preset, VolumeKind};
+pub use machine_settings::{EntryType, MachineSettings, Preset, Priority, VolumeKind};
 pub use name::{
     GuardName, MachineName, NameError, PolicyName, PrincipalName, ProviderName, Region, ResourceGroupName, UserName,
     VaultName,
@@ -52,5 +53,6 @@ pub use redundancy::{Redundancy, RedundancyError};
 pub use role::{Role, RoleError};
 pub use rpo::{Rpo, RpoBasis};
 pub use scope::{Place, Scope, ScopeError, ScopeName};
+pub use throttle::{Limit, LimitError, Limits, Throttle, WorkLimits};
 pub use vault_settings::{Immutability, SoftDelete, VaultSettings};
 pub use word::WordError;

@@ -7,26 +7,32 @@ use clap::Args;
 use serde::Serialize;
 use strongroom_agent::{AgentError, Wanted};
 use strongroom_api::RetryPolicy;
-use strongroom_model::{EntryType, MachineSettings, Preset, VolumeKind};
+use strongroom_model::{EntryType, MachineSettings, Preset, Priority, Throttle, VolumeKind, WorkLimits};
 use strongroom_sources::files::VolumeError;
 
 use crate::cli::Global;
 use crate::commands::agent;
+use crate::day::short;
 use crate::failure::{Failure, Outcome};
 use crate::rule_flags::{RuleFlags, add};
 use crate::shown_path::absolute;
 use crate::terminal::{Terminal, bytes};
+use crate::throttle_flags::ThrottleFlags;
 
 /// Show or change what this machine backs up on schedule
 ///
 /// The scheduled backups of `strongroom agent run`, and `strongroom backup` without a PATH, take what is selected here.
 /// The selection is kept on this machine: the service does not learn names. Without flags it is shown.
+///
+/// A limit of the line holds for all that this machine sends or receives, within seconds also for what is running.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   strongroom agent settings --path /etc --path /home --exclude '*.iso' --preset caches
   strongroom agent settings --path / --preset caches,system --exclude-larger-than 4G
   strongroom agent settings --remove-path /home
+  strongroom agent settings --upload-work 20mbit --work-hours 8:00-17:30 --work-days mon-fri --zone Europe/Berlin
+  strongroom agent settings --upload-work unlimited
   strongroom agent settings --scratch /srv/strongroom-scratch
   strongroom agent settings")]
 pub(crate) struct Settings {
@@ -71,6 +77,14 @@ pub(crate) struct Settings {
     /// How hard to compress: -7 (fast) to 19 (small)
     #[arg(long, value_name = "LEVEL", allow_negative_numbers = true)]
     compression: Option<i32>,
+    #[command(flatten)]
+    throttle: ThrottleFlags,
+    /// How far scheduled backups stand back behind other programs: normal (not at all), low, or idle [default: low]
+    #[arg(long, value_name = "PRIORITY")]
+    priority: Option<Priority>,
+    /// Whether scheduled backups begin on battery too, rather than wait for mains power
+    #[arg(long, value_name = "true|false")]
+    on_battery: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -131,6 +145,9 @@ impl Settings {
         settings.include_caches = self.include_caches.unwrap_or(settings.include_caches);
         settings.one_file_system = self.one_file_system.unwrap_or(settings.one_file_system);
         settings.compression = self.compression.or(settings.compression);
+        settings.priority = self.priority.unwrap_or(settings.priority);
+        settings.on_battery = self.on_battery.unwrap_or(settings.on_battery);
+        settings.throttle = self.throttle.over(settings.throttle);
         Ok(settings)
     }
 }
@@ -158,9 +175,9 @@ fn remove<T: PartialEq + Display>(list: &mut Vec<T>, values: &[T]) -> Result<(),
 }
 
 fn shown(View { settings, scratch }: &View) -> String {
-    let scratch = line("scratch", scratch.display());
+    let rest = settings.throttle.as_ref().map_or(String::new(), throttle) + &line("scratch", scratch.display());
     if settings.paths.is_empty() {
-        return format!("Nothing is selected: `strongroom agent settings --path PATH` selects something.\n{scratch}");
+        return format!("Nothing is selected: `strongroom agent settings --path PATH` selects something.\n{rest}");
     }
     let yes_no = |yes: bool| if yes { "yes" } else { "no" };
     let mut text = several("backs up", &settings.paths);
@@ -175,7 +192,17 @@ fn shown(View { settings, scratch }: &View) -> String {
     text += &several("allows", &settings.allow);
     text += &line("caches", yes_no(settings.include_caches));
     text += &line("one volume", yes_no(settings.one_file_system));
-    text + &scratch
+    text += &line("priority", settings.priority.as_str().to_lowercase());
+    text += &line("on battery", yes_no(settings.on_battery));
+    text + &rest
+}
+
+fn throttle(throttle: &Throttle) -> String {
+    let days: Vec<String> = throttle.work_days.iter().copied().map(short).collect();
+    let [begin, end] = [throttle.work_begin, throttle.work_end].map(|time| time.strftime("%H:%M"));
+    let hours = format!("{begin}-{end} {} {}", days.join(","), throttle.zone);
+    let limits = |limits: WorkLimits| format!("{} in work hours, {} otherwise", limits.work, limits.non_work);
+    line("work hours", hours) + &line("upload", limits(throttle.upload)) + &line("download", limits(throttle.download))
 }
 
 fn line(name: &str, value: impl Display) -> String {

@@ -10,8 +10,11 @@ mod fetch;
 mod guards;
 mod identity;
 mod machine;
+mod pace;
 mod retry;
+mod sending;
 mod sign_in;
+mod transport;
 mod work;
 
 use std::sync::Arc;
@@ -27,18 +30,20 @@ pub use administration::{AdministratorSession, ChangedPassword};
 pub use error::{CertificateFault, ClientError};
 pub use fetch::{FetchStream, Fetched};
 pub use machine::PointFilter;
+pub use pace::Pace;
 pub use retry::RetryPolicy;
 pub use sign_in::{PrincipalProof, SessionKeeper, SignIn};
 
 use absence::Absence;
 use retry::Attempts;
 use sign_in::Tokens;
+use transport::Transport;
 
 /// How long connecting may take, TLS included.
 const CONNECT_SECONDS_MAX: u64 = 10;
 
-/// How long the service may be silent in the middle of an answer, and how long the line may lose what was sent. Not how long
-/// an answer may take: sending a pack over a slow line takes minutes.
+/// How long nothing may move, in the middle of a request or of an answer or between them, and how long the line may lose what
+/// was sent. Not how long a call may take: sending a pack over a slow line, or one that is limited, takes minutes.
 const SILENCE_SECONDS_MAX: u64 = 120;
 
 /// Below the time after which the service closes idle connections, so that a request rarely meets a closing one.
@@ -57,17 +62,18 @@ pub struct ClientOptions {
     pub retry: RetryPolicy,
 }
 
-/// Speaks to one service as one caller. Cheap to clone; clones share connections and the token.
+/// Speaks to one service as one caller. Cheap to clone; clones share connections, the pace and the token.
 #[derive(Debug, Clone)]
 pub struct Client {
     shared: Arc<Shared>,
+    pace: Arc<Pace>,
     retry: RetryPolicy,
 }
 
 #[derive(Debug)]
 struct Shared {
     base: Url,
-    http: reqwest::Client,
+    transport: Transport,
     clock: Clock,
     tokens: Tokens,
     absence: Arc<Absence>,
@@ -81,40 +87,31 @@ impl Client {
     pub fn new(options: ClientOptions, sign_in: SignIn) -> Result<Self, ClientError> {
         let base = parse_url(&options.url)?;
         let tls = options.trust.client_config(&options.clock)?;
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .https_only(true)
-            .http1_only()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .tcp_nodelay(true)
-            .tcp_keepalive(Duration::from_secs(30))
-            .tcp_user_timeout(Duration::from_secs(SILENCE_SECONDS_MAX))
-            .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
-            .pool_idle_timeout(Duration::from_secs(IDLE_SECONDS_MAX))
-            .user_agent(concat!("strongroom/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| ClientError::Protocol {
-                what: error.to_string(),
-            })?;
+        let transport = Transport::new(tls)?;
         let shared = Shared {
             base,
-            http,
+            transport,
             tokens: Tokens::new(sign_in, options.clock.clone()),
             clock: options.clock,
             absence: Arc::new(Absence::new()),
         };
         Ok(Self {
             shared: Arc::new(shared),
+            pace: Arc::new(Pace::unlimited()),
             retry: options.retry,
         })
     }
 
     /// The same client with another retry policy.
     pub fn with_retry(&self, retry: RetryPolicy) -> Self {
+        Self { retry, ..self.clone() }
+    }
+
+    /// The same client at another pace.
+    pub fn with_pace(self, pace: Pace) -> Self {
         Self {
-            shared: self.shared.clone(),
-            retry,
+            pace: Arc::new(pace),
+            ..self
         }
     }
 

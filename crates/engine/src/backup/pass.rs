@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use strongroom_format::point::Issue;
 use strongroom_format::tree::Sums;
-use strongroom_model::BlobId;
+use strongroom_model::{BlobId, Priority};
 use strongroom_sources::source::Source;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
+use super::give_way::give_way;
 use super::issues::Issues;
 use super::pages::{PageStage, Pages};
 use super::previous::Previous;
@@ -68,11 +69,11 @@ impl<S: Source> Pass<'_, S> {
         let (sealed, to_send) = mpsc::channel(SEALED_MAX);
         let sending = tokio::spawn(upload(self.parts.writer.clone(), to_send, self.parts.progress.clone()));
         let stages = self.stages(sealed)?;
-        let worked = tokio::task::spawn_blocking(move || stages.run()).await;
+        let worked = on_thread_of_its_own(self.options.priority, move || stages.run()).await;
         let sent = sending
             .await
             .map_err(|_| EngineError::Internal("the sending stage panicked"))?;
-        let worked = worked.map_err(|_| EngineError::Internal("a stage of the backup panicked"))??;
+        let worked = worked.ok_or(EngineError::Internal("a stage of the backup panicked"))??;
         // What the vault acknowledged is remembered also if the backup goes no further.
         let sent = sent?;
         let mut worked = worked;
@@ -140,6 +141,21 @@ impl<S: Source> Pass<'_, S> {
             sealed,
         })
     }
+}
+
+/// Works on a thread that has this priority, and that others do not use afterwards: who stood back once may not step forward
+/// again. `None`: it panicked.
+async fn on_thread_of_its_own<T: Send + 'static>(
+    priority: Priority,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (result, worked) = oneshot::channel();
+    std::thread::spawn(move || {
+        give_way(priority);
+        // Nobody waits for it any more if the program is about to end.
+        let _ = result.send(work());
+    });
+    worked.await.ok()
 }
 
 struct Stages<S> {
