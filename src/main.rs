@@ -15,6 +15,7 @@ mod interrupt;
 mod issues;
 mod listing;
 mod logging;
+mod network_flags;
 mod passphrase;
 mod password;
 mod policy_flags;

@@ -28,7 +28,7 @@ impl Planned {
         let source = world.path("source");
         let size = Size {
             small: 5,
-            large: 5,
+            large: 25,
             large_bytes: 4 << 20,
         };
         tree::make(&source, &mut random, &size);
@@ -100,7 +100,7 @@ fn priorities(process: u32) -> Vec<(i64, String)> {
 fn a_scheduled_backup_stands_back_and_others_do_not() {
     let planned = Planned::new();
     // Slow enough to be looked at.
-    let slow = ["--upload-work=2mbit", "--upload-non-work=2mbit"];
+    let slow = ["--upload-work=8mbit", "--upload-non-work=8mbit"];
     planned
         .machine
         .run(&[&["agent", "settings"][..], &slow].concat())

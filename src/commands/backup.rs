@@ -30,7 +30,7 @@ use crate::waiting::{Waiting, first_calls};
 /// What has not changed since the last backup is neither read nor sent. The recovery point exists when the command ends
 /// with status 0, or with 3 when some files could not be taken as they should have been: these are listed, and the rest is
 /// safe. A backup that is interrupted goes on where it was when it is started again. A service that is away is waited for,
-/// up to two minutes.
+/// up to ten minutes.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Patterns are those of .gitignore files: `*.o`, `cache/`, `/home/*/tmp`, `!keep.o`. One that begins with a slash is meant

@@ -157,6 +157,7 @@ async fn make_vault(service: &Service, keep: &Path) -> Result<VaultCredentials, 
         trust: service.trust().clone(),
         clock: clock::system(),
         retry: RetryPolicy::NONE,
+        proxy: None,
     };
     let file = service
         .password_file()

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -44,7 +44,7 @@ pub struct Gone {
 }
 
 struct Shared {
-    service: String,
+    service: SocketAddr,
     mood: watch::Sender<Mood>,
     random: Mutex<Random>,
     up: Mutex<Gone>,
@@ -112,10 +112,14 @@ impl Line {
             .enable_all()
             .build()
             .unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let listener = runtime.block_on(async {
+            let socket = socket();
+            socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            socket.listen(128).unwrap()
+        });
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
-            service: service.to_owned(),
+            service: service.parse().unwrap(),
             mood: watch::Sender::new(Mood::Well),
             random: Mutex::new(random),
             up: Mutex::default(),
@@ -165,6 +169,14 @@ impl Line {
     }
 }
 
+/// What lies in its buffers has gone already, by its own account: so these are small.
+fn socket() -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(PIECE_BYTES as u32).unwrap();
+    socket.set_recv_buffer_size(PIECE_BYTES as u32).unwrap();
+    socket
+}
+
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
         tokio::spawn(connection(client, shared.clone()));
@@ -182,7 +194,7 @@ struct Connection {
 }
 
 async fn connection(client: TcpStream, shared: Arc<Shared>) {
-    let Ok(service) = TcpStream::connect(&shared.service).await else {
+    let Ok(service) = socket().connect(shared.service).await else {
         return;
     };
     for stream in [&client, &service] {

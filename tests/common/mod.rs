@@ -10,6 +10,7 @@ pub mod mount;
 pub mod names;
 pub mod people;
 pub mod program;
+pub mod proxy;
 pub mod random;
 pub mod service;
 pub mod tree;

@@ -27,4 +27,4 @@ pub use power::is_on_battery;
 pub use register::{Registration, register};
 pub use run::{Event, run};
 pub use settings::Wanted;
-pub use state::{MachineState, ScratchPlace, StateFolder};
+pub use state::{MachineState, Network, ScratchPlace, StateFolder};

@@ -29,7 +29,7 @@ use crate::job::Job;
 use crate::limits::RunLimits;
 use crate::service_vault::ServiceVault;
 use crate::settings::Wanted;
-use crate::state::{LastMade, MachineState, ScratchPlace, StateFolder};
+use crate::state::{LastMade, MachineState, Network, ScratchPlace, StateFolder};
 
 /// What Azure calls the parts of a backup and of a restore.
 const TRANSFER: &str = "Transfer data to vault";
@@ -68,11 +68,13 @@ impl Machine {
             .ok_or_else(|| AgentError::NotRegistered(folder.path().to_owned()))?;
         let keys = Arc::new(folder.master_key()?.keys());
         let trust = Trust::from_pem(&state.ca_certificate).map_err(strongroom_api::ClientError::from)?;
+        let network = folder.network()?;
         let options = ClientOptions {
             url: state.url.clone(),
             trust,
             clock: clock.clone(),
-            retry,
+            retry: network.retry(retry),
+            proxy: network.proxy,
         };
         let key = folder.machine_key()?;
         let client = Client::new(
@@ -276,6 +278,16 @@ impl Machine {
                 lacking.div_ceil(1 << 20)
             ),
         }))
+    }
+
+    /// How it reaches its service.
+    pub fn network(&self) -> Result<Network, AgentError> {
+        self.folder.network()
+    }
+
+    /// Remembers how it reaches its service. A program that runs already goes on as it did.
+    pub fn keep_network(&self, network: &Network) -> Result<(), AgentError> {
+        self.folder.keep_network(network)
     }
 
     /// What it backs up when nobody says what.

@@ -87,6 +87,7 @@ fn client_of(
         trust,
         clock,
         retry: RetryPolicy::NONE,
+        proxy: None,
     };
     Ok(Client::new(
         options,

@@ -14,6 +14,7 @@ use crate::cli::Global;
 use crate::commands::agent;
 use crate::day::short;
 use crate::failure::{Failure, Outcome};
+use crate::network_flags::{NetworkFlags, NetworkView};
 use crate::rule_flags::{RuleFlags, add};
 use crate::shown_path::absolute;
 use crate::terminal::{Terminal, bytes};
@@ -33,6 +34,7 @@ Examples:
   strongroom agent settings --remove-path /home
   strongroom agent settings --upload-work 20mbit --work-hours 8:00-17:30 --work-days mon-fri --zone Europe/Berlin
   strongroom agent settings --upload-work unlimited
+  strongroom agent settings --proxy http://proxy.example.org:3128 --proxy-user web-1 --proxy-password-file /root/proxy
   strongroom agent settings --scratch /srv/strongroom-scratch
   strongroom agent settings")]
 pub(crate) struct Settings {
@@ -85,6 +87,8 @@ pub(crate) struct Settings {
     /// Whether scheduled backups begin on battery too, rather than wait for mains power
     #[arg(long, value_name = "true|false")]
     on_battery: Option<bool>,
+    #[command(flatten)]
+    network: NetworkFlags,
 }
 
 #[derive(Serialize)]
@@ -92,6 +96,8 @@ struct View {
     #[serde(flatten)]
     settings: MachineSettings,
     scratch: PathBuf,
+    #[serde(flatten)]
+    network: NetworkView,
 }
 
 impl Settings {
@@ -100,12 +106,20 @@ impl Settings {
         if let Some(scratch) = &self.scratch {
             machine.move_scratch(text(scratch)?.into())?;
         }
+        let reached = machine.network()?;
+        let network = self.network.over(reached.clone())?;
         let view = |settings| -> Result<View, Failure> {
-            let scratch = machine.scratch_path()?;
-            Ok(View { settings, scratch })
+            Ok(View {
+                settings,
+                scratch: machine.scratch_path()?,
+                network: NetworkView::from(&network),
+            })
         };
         let before = machine.settings()?;
         let after = self.over(before.clone())?;
+        if network != reached {
+            machine.keep_network(&network)?;
+        }
         if after == before {
             terminal.result(&view(after)?, shown)?;
             return Ok(Outcome::Done);
@@ -174,8 +188,17 @@ fn remove<T: PartialEq + Display>(list: &mut Vec<T>, values: &[T]) -> Result<(),
     Ok(())
 }
 
-fn shown(View { settings, scratch }: &View) -> String {
-    let rest = settings.throttle.as_ref().map_or(String::new(), throttle) + &line("scratch", scratch.display());
+fn shown(
+    View {
+        settings,
+        scratch,
+        network,
+    }: &View,
+) -> String {
+    let mut rest = settings.throttle.as_ref().map_or(String::new(), throttle) + &line("scratch", scratch.display());
+    for (name, value) in network.lines() {
+        rest += &line(name, value);
+    }
     if settings.paths.is_empty() {
         return format!("Nothing is selected: `strongroom agent settings --path PATH` selects something.\n{rest}");
     }

@@ -46,6 +46,7 @@ impl Client {
             trust: credentials.trust()?,
             clock,
             retry: RetryPolicy::NONE,
+            proxy: None,
         };
         let client = Self::new(options, SignIn::Credentials(Box::new(credentials.clone())))?;
         let request = RegisterRequest {

@@ -11,6 +11,7 @@ mod guards;
 mod identity;
 mod machine;
 mod pace;
+mod proxy;
 mod retry;
 mod sending;
 mod sign_in;
@@ -31,6 +32,7 @@ pub use error::{CertificateFault, ClientError};
 pub use fetch::{FetchStream, Fetched};
 pub use machine::PointFilter;
 pub use pace::Pace;
+pub use proxy::{Proxy, ProxyAddress, ProxyError, ProxyUser};
 pub use retry::RetryPolicy;
 pub use sign_in::{PrincipalProof, SessionKeeper, SignIn};
 
@@ -60,6 +62,9 @@ pub struct ClientOptions {
     pub clock: Clock,
     /// What to do about failures that may pass.
     pub retry: RetryPolicy,
+    /// Through which proxy it is reached; `None`: through the one that the environment names, if it names one (HTTPS_PROXY,
+    /// ALL_PROXY, NO_PROXY).
+    pub proxy: Option<Proxy>,
 }
 
 /// Speaks to one service as one caller. Cheap to clone; clones share connections, the pace and the token.
@@ -87,7 +92,7 @@ impl Client {
     pub fn new(options: ClientOptions, sign_in: SignIn) -> Result<Self, ClientError> {
         let base = parse_url(&options.url)?;
         let tls = options.trust.client_config(&options.clock)?;
-        let transport = Transport::new(tls)?;
+        let transport = Transport::new(tls, options.proxy)?;
         let shared = Shared {
             base,
             transport,
