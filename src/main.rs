@@ -24,6 +24,7 @@ mod private_file;
 mod progress;
 mod rule_flags;
 mod security_pin;
+mod settings_flags;
 mod shown_path;
 mod state_owner;
 mod systemd;

@@ -30,9 +30,9 @@ const SIZE: Size = Size {
 /// What goes beside contents, and what may be lost when an answer is cut in the middle: a pack.
 const SLACK: u64 = 20 << 20;
 
-/// What a broken answer may have carried that was of no use: most of the largest chunk, and what lay in the buffers of the
+/// What a broken answer carries that is of no use, on average at most: a part of a chunk, and what lies in the buffers of the
 /// system.
-const CHUNK: u64 = 6 << 20;
+const CHUNK: u64 = 2 << 20;
 
 struct Bad {
     // First, so that nobody waits for it when the service stops.

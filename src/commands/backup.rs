@@ -94,13 +94,17 @@ impl Backup {
             eprintln!("strongroom: this machine runs on battery");
         }
         let machine = agent::open(global, RetryPolicy::PATIENT)?.with_limits(self.limits.limits());
-        let backup = Plan {
-            force_rehash: self.force_rehash,
-            ..self.wanted(|| Ok(machine.settings()?))?.backup()?
-        };
         let progress = Progress::default();
         let (report, time) = block_on(async {
             first_calls(machine.client(), terminal, machine.reach()).await?;
+            let settings = match self.paths.is_empty() {
+                true => machine.settings_now().await?,
+                false => MachineSettings::default(),
+            };
+            let backup = Plan {
+                force_rehash: self.force_rehash,
+                ..self.wanted(settings)?.backup()?
+            };
             let waiting = Waiting::for_service_of(machine.client());
             let (work, began) = (machine.back_up(backup, progress.clone()), Instant::now());
             let report = watch(terminal, "Backing up", &progress, Some(waiting), work).await?;
@@ -120,18 +124,21 @@ impl Backup {
 
     /// With paths it needs no machine that is registered.
     fn dry_run(&self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
-        let settings = || Ok(agent::open(global, RetryPolicy::NONE)?.settings()?);
+        let settings = match self.paths.is_empty() {
+            true => {
+                let machine = agent::open(global, RetryPolicy::NONE)?;
+                block_on(async { Ok(machine.settings_now().await?) })?
+            }
+            false => MachineSettings::default(),
+        };
         let selection = self.wanted(settings)?.selection()?;
         selection.check_volumes()?;
         preview(selection, terminal)
     }
 
     /// What to take: what the command says, or if it names no path, what the machine's settings say and the command adds.
-    fn wanted(&self, settings: impl FnOnce() -> Result<MachineSettings, Failure>) -> Result<Wanted, Failure> {
-        let mut wanted = match self.paths.is_empty() {
-            true => Wanted::from(settings()?),
-            false => Wanted::default(),
-        };
+    fn wanted(&self, settings: MachineSettings) -> Result<Wanted, Failure> {
+        let mut wanted = Wanted::from(settings);
         for path in &self.paths {
             wanted.paths.push(absolute(path)?);
         }

@@ -165,7 +165,7 @@ impl Restic {
     }
 
     fn level(&self, machine: &Machine) -> Result<Level, Failure> {
-        let mut settings = machine.settings()?;
+        let mut settings = machine.settings()?.settings;
         settings.compression = self.compression.or(settings.compression);
         Ok(Wanted::from(settings).level()?)
     }

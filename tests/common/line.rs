@@ -73,6 +73,14 @@ impl Gone {
         self.pieces.iter().map(|(_, bytes)| bytes).sum()
     }
 
+    /// What went from that moment on.
+    pub fn since(&self, moment: Instant) -> Self {
+        let later = self.pieces.iter().filter(|(at, _)| *at >= moment);
+        Self {
+            pieces: later.copied().collect(),
+        }
+    }
+
     /// The most that went within any such time.
     pub fn most_within(&self, time: Duration) -> u64 {
         let (mut most, mut sum, mut first) = (0, 0, 0);

@@ -4,9 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread::sleep;
-use std::time::{Duration, SystemTime};
 
+use super::program::wait_for;
 use super::random::Random;
 use super::service::files_below;
 
@@ -36,14 +35,17 @@ pub fn make(at: &Path, random: &mut Random, size: &Size) {
 /// Waits until nothing here is so new that a backup would read it once more the next time, because it may change again
 /// without a later ctime.
 pub fn let_age(at: &Path) {
-    const RECENT: Duration = Duration::from_millis(150);
-    let changed = files_below(at).into_iter().map(|file| {
+    const RECENT_NS: i128 = 150_000_000;
+    let changed = |file: &Path| {
         let facts = fs::symlink_metadata(file).unwrap();
-        let nanoseconds = facts.ctime_nsec().try_into().unwrap();
-        SystemTime::UNIX_EPOCH + Duration::new(facts.ctime().try_into().unwrap(), nanoseconds)
+        i128::from(facts.ctime()) * 1_000_000_000 + i128::from(facts.ctime_nsec())
+    };
+    let newest = files_below(at).iter().map(|file| changed(file)).max().unwrap();
+    let clock = tempfile::NamedTempFile::new().unwrap();
+    wait_for("the files to age", || {
+        fs::write(clock.path(), "tick").unwrap();
+        (changed(clock.path()) > newest + RECENT_NS).then_some(())
     });
-    let ready = changed.max().unwrap() + RECENT;
-    sleep(ready.duration_since(SystemTime::now()).unwrap_or_default());
 }
 
 /// Changes some of it: contents, lengths, names, modes; removes and adds.

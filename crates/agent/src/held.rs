@@ -54,7 +54,7 @@ impl Machine {
 
     /// Whether scheduled backups of this machine wait on battery.
     pub fn waits_on_battery(&self) -> bool {
-        self.settings().map_or(true, |settings| !settings.on_battery)
+        self.settings().map_or(true, |copy| !copy.settings.on_battery)
     }
 }
 

@@ -1,8 +1,9 @@
 //! How much of the line the machine takes: by its settings, which may change while it works, or as one run is told.
 
 use strongroom_api::Pace;
-use strongroom_model::{Clock, Limit, Limits, MachineSettings};
+use strongroom_model::{Clock, Limit, Limits};
 
+use crate::settings_sync::SettingsCopy;
 use crate::state::StateFolder;
 
 /// Limits of one run; where nothing is said, those of the settings hold.
@@ -34,7 +35,7 @@ impl RunLimits {
     }
 }
 
-fn of_settings(settings: Option<MachineSettings>, clock: &Clock) -> Limits {
-    let throttle = settings.and_then(|settings| settings.throttle);
+fn of_settings(settings: Option<SettingsCopy>, clock: &Clock) -> Limits {
+    let throttle = settings.and_then(|copy| copy.settings.throttle);
     throttle.map_or(Limits::default(), |throttle| throttle.limits(clock.now()))
 }

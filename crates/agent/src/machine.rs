@@ -19,7 +19,7 @@ use strongroom_engine::restore::{
 use strongroom_engine::verify::{VerifyReport, verify};
 use strongroom_engine::{EngineError, OpenPoint, Progress, Scratch};
 use strongroom_format::point::Issue;
-use strongroom_model::{Clock, JobId, MachineSettings, Operation, PointId, Priority, Trigger};
+use strongroom_model::{Clock, JobId, KeySetId, MachineSettings, Operation, PointId, Priority, Trigger};
 use strongroom_seal::{DataKeys, Level};
 use strongroom_sources::files::{Kind, Patterns, Selection, Walker};
 use tokio::task::spawn_blocking;
@@ -29,6 +29,7 @@ use crate::job::Job;
 use crate::limits::RunLimits;
 use crate::service_vault::ServiceVault;
 use crate::settings::Wanted;
+use crate::settings_sync::SettingsCopy;
 use crate::state::{LastMade, MachineState, Network, ScratchPlace, StateFolder};
 
 /// What Azure calls the parts of a backup and of a restore.
@@ -111,6 +112,11 @@ impl Machine {
         &self.keys
     }
 
+    /// The key set that it has joined, with its keys.
+    pub(crate) fn key_set(&self) -> (KeySetId, &DataKeys) {
+        (self.state.key_set, &self.keys)
+    }
+
     /// Who it is.
     pub fn state(&self) -> &MachineState {
         &self.state
@@ -152,7 +158,8 @@ impl Machine {
     pub(crate) async fn back_up_as_set(&self, job: &JobView, progress: Progress) -> Result<String, AgentError> {
         let (id, is_scheduled) = (job.id, job.trigger == Trigger::Schedule);
         let prepared = self
-            .settings()
+            .settings_now()
+            .await
             .and_then(|settings| {
                 let priority = if is_scheduled {
                     settings.priority
@@ -290,14 +297,26 @@ impl Machine {
         self.folder.keep_network(network)
     }
 
-    /// What it backs up when nobody says what.
-    pub fn settings(&self) -> Result<MachineSettings, AgentError> {
-        Ok(self.folder.settings()?.unwrap_or_default())
+    /// What it backs up when nobody says what: what the vault keeps, or while that does not answer, the copy of it.
+    pub async fn settings_now(&self) -> Result<MachineSettings, AgentError> {
+        match self.sync_settings().await {
+            Ok(synced) => {
+                if let Some(news) = synced.news {
+                    tracing::warn!("{news}");
+                }
+                Ok(synced.settings)
+            }
+            Err(AgentError::Client(error)) => {
+                tracing::warn!(%error, "the settings are as they were the last time, for the vault does not say");
+                Ok(self.settings()?.settings)
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// Remembers what it backs up when nobody says what.
-    pub fn keep_settings(&self, settings: &MachineSettings) -> Result<(), AgentError> {
-        self.folder.keep_settings(settings)
+    /// What it backs up when nobody says what, as it was in the vault the last time.
+    pub fn settings(&self) -> Result<SettingsCopy, AgentError> {
+        Ok(self.folder.settings()?.unwrap_or_default())
     }
 
     async fn make_point(

@@ -37,6 +37,8 @@ pub enum Event {
     },
     /// A job waits until there is mains power.
     Held(Box<JobView>),
+    /// The settings here were not those of the vault, and are now; this is how it was.
+    Settings(String),
     /// A job began.
     Began(Box<JobView>),
     /// A job is over.
@@ -65,7 +67,8 @@ pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, mut tell
     let mut wait = WAIT_FIRST;
     let mut known: Option<Protection> = None;
     tokio::pin!(stop);
-    let link = ask(machine.clone(), Vec::new(), Duration::ZERO);
+    let mut seen = None;
+    let link = ask(machine.clone(), Vec::new(), seen, Duration::ZERO);
     tokio::pin!(link);
     loop {
         if running.is_none()
@@ -88,8 +91,10 @@ pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, mut tell
             released = Held::released(&mut held) => queue.extend(released),
             answer = &mut link => {
                 let pause = match answer {
-                    Ok(answer) => {
+                    Ok((answer, news)) => {
                         wait = WAIT_FIRST;
+                        seen = Some(answer.settings);
+                        news.into_iter().for_each(|news| tell(Event::Settings(news)));
                         if known.as_ref() != Some(&answer.protection) {
                             known = Some(answer.protection.clone());
                             tell(Event::Linked(answer.protection));
@@ -112,7 +117,7 @@ pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, mut tell
                 };
                 let running = running.iter().map(|running| running.job);
                 let waiting = held.iter().map(|held| &held.job).chain(&queue).map(|job| job.id);
-                link.set(ask(machine.clone(), running.chain(waiting).collect(), pause));
+                link.set(ask(machine.clone(), running.chain(waiting).collect(), seen, pause));
             }
         }
     }
@@ -123,19 +128,32 @@ pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, mut tell
     }
 }
 
-async fn ask(machine: Arc<Machine>, running: Vec<JobId>, pause: Duration) -> Result<LinkAnswer, ClientError> {
+/// Asks for work, and if the vault has other settings than were seen, brings those here and there together.
+async fn ask(
+    machine: Arc<Machine>,
+    running: Vec<JobId>,
+    seen: Option<u64>,
+    pause: Duration,
+) -> Result<(LinkAnswer, Option<String>), AgentError> {
     tokio::time::sleep(pause).await;
     let request = LinkRequest {
         program: concat!("strongroom ", env!("CARGO_PKG_VERSION")).to_owned(),
         running,
-        wait_seconds: LINK_SECONDS_MAX,
+        // The first time it is told at once how things are.
+        wait_seconds: seen.map_or(0, |_| LINK_SECONDS_MAX),
+        settings: seen,
     };
-    machine.client().link(&request).await
+    let answer = machine.client().link(&request).await?;
+    let news = match seen == Some(answer.settings) {
+        true => None,
+        false => machine.sync_settings().await?.news,
+    };
+    Ok((answer, news))
 }
 
 /// How long to wait before the service is asked again: longer each time, and not all machines at once.
-fn patience(error: &ClientError, wait: &mut Duration) -> Duration {
-    if let ClientError::Refused(problem) = error
+fn patience(error: &AgentError, wait: &mut Duration) -> Duration {
+    if let AgentError::Client(ClientError::Refused(problem)) = error
         && matches!(
             problem.code,
             Code::MachineNotFound | Code::AssertionRefused | Code::Forbidden

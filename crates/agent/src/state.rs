@@ -5,7 +5,7 @@
 //! machine.key    the key with which it signs in (PKCS#8)
 //! master.key     the master key of its key set, 32 bytes
 //! last.json      the last recovery point that it made, to notice a vault that withholds it
-//! settings.json  what it backs up when nobody says what
+//! settings.json  a copy of what the vault keeps of its settings: what it backs up when nobody says what
 //! network.json   how the service is reached; a proxy's password may be in it
 //! scratch.json   where the cache is, if it was moved
 //! scratch/       the cache
@@ -20,13 +20,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use strongroom_api::{MachineKey, Proxy, RetryPolicy};
-use strongroom_model::{
-    ContainerId, Digest, ItemId, KeySetId, MachineName, MachineSettings, PointId, VaultId, VaultName,
-};
+use strongroom_model::{ContainerId, Digest, ItemId, KeySetId, MachineName, PointId, VaultId, VaultName};
 use strongroom_seal::MasterKey;
 use zeroize::Zeroizing;
 
 use crate::error::AgentError;
+use crate::settings_sync::SettingsCopy;
 
 /// Who a machine is. No secret is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,13 +162,13 @@ impl StateFolder {
         MachineKey::from_pkcs8(&bytes).map_err(|error| self.damaged("machine.key", error))
     }
 
-    /// What the machine backs up when nobody says what, if somebody has set that.
-    pub fn settings(&self) -> Result<Option<MachineSettings>, AgentError> {
+    /// What the machine backs up when nobody says what, as it was in the vault the last time.
+    pub fn settings(&self) -> Result<Option<SettingsCopy>, AgentError> {
         self.read_json("settings.json")
     }
 
     /// Keeps what the machine backs up when nobody says what.
-    pub fn keep_settings(&self, settings: &MachineSettings) -> Result<(), AgentError> {
+    pub fn keep_settings(&self, settings: &SettingsCopy) -> Result<(), AgentError> {
         self.write("settings.json", &to_json(settings))
     }
 

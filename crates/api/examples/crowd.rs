@@ -144,6 +144,7 @@ async fn wait_for_job(machine: Client) -> Timestamp {
             program: "crowd".to_owned(),
             running: vec![],
             wait_seconds: 50,
+            settings: None,
         };
         if !machine.link(&request).await.expect("the link").jobs.is_empty() {
             return clock().now();

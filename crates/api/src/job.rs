@@ -98,6 +98,10 @@ pub struct LinkRequest {
     pub running: Vec<JobId>,
     /// For how long it would wait for news, in seconds.
     pub wait_seconds: u64,
+    /// The generation of the settings that the machine has seen in the vault; it is answered at once when there is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 9_007_199_254_740_991_u64))]
+    pub settings: Option<u64>,
 }
 
 /// The longest that a link is held without news, in seconds.
@@ -115,6 +119,9 @@ pub struct LinkAnswer {
     pub stop: Vec<JobId>,
     /// What the machine's item is under.
     pub protection: Protection,
+    /// The generation of its settings in the vault; 0: none are kept.
+    #[serde(default)]
+    pub settings: u64,
 }
 
 /// What an item is under, as its machine is told.

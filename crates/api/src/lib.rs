@@ -22,6 +22,7 @@ mod job;
 mod key;
 mod key_set;
 mod machine;
+mod machine_settings;
 mod openapi;
 mod password;
 mod point;
@@ -69,6 +70,7 @@ pub use job::{
 pub use key::{KeyError, MachineKey};
 pub use key_set::{JoinRequest, KeySetList, KeySetView};
 pub use machine::{MachineView, RegisterRequest, Registered};
+pub use machine_settings::{KeptSettings, SealedSettings};
 pub use openapi::openapi;
 pub use password::{ChangePassword, NewPassword, PasswordChanged, PasswordError};
 pub use point::{Damage, PointList, PointQuery, PointView, ScrubReport};

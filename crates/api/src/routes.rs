@@ -300,6 +300,8 @@ routes! {
     UndeleteItem: POST "/api/v1/vaults/{vault}/items/{item}/undelete", ItemsWrite, Body::Empty => 200 json::<ItemChange>(), "Brings a soft-deleted item back, stopped with its data retained", with [IfMatch], refuses [ItemState, OperationInProgress];
     BackUpItem: POST "/api/v1/vaults/{vault}/items/{item}/backup", BackupNow, json::<BackUpItem>() => 202 json::<JobView>(), "Has an item backed up as soon as its machine hears of it", with [Location], refuses [TooManyPoints, ItemState, OperationInProgress];
     ItemPoints: GET "/api/v1/vaults/{vault}/items/{item}/points", PointsRead, Body::Empty => 200 json::<KeptPointList>(), "Lists an item's recovery points, and how long each is kept";
+    ShowItemSettings: GET "/api/v1/vaults/{vault}/items/{item}/settings", ItemsWrite, Body::Empty => 200 json::<KeptSettings>(), "Shows what a machine backs up, as it sealed it, with the key set that a passphrase opens", with [ETag];
+    ChangeItemSettings: PUT "/api/v1/vaults/{vault}/items/{item}/settings", ItemsWrite, json::<SealedSettings>() => 200 json::<KeptSettings>(), "Changes what a machine backs up; sealed, by somebody who has the passphrase", with [ETag, IfMatch], refuses [InvalidSettings, KeySetNotFound];
     ListJobs: GET "/api/v1/vaults/{vault}/jobs", JobsRead, Body::Empty => 200 json::<JobList>(), "Lists the jobs of a vault, newest first, in pages", query JobFilter, refuses [ItemAmbiguous, ItemNotFound];
     ShowJob: GET "/api/v1/vaults/{vault}/jobs/{job}", JobsRead, Body::Empty => 200 json::<JobView>(), "Shows one job";
     CancelJob: POST "/api/v1/vaults/{vault}/jobs/{job}/cancel", JobsCancel, Body::Empty => 202 json::<JobView>(), "Tells a job to stop", with [Location], refuses [JobOver];
@@ -313,6 +315,8 @@ routes! {
     IssueCredentials: POST "/api/v1/vaults/{vault}/credentials", CredentialsIssue, Body::Empty => 201 json::<VaultCredentials>(), "Issues a vault credentials file, valid 10 days and only for registering";
     Register: POST "/api/v1/register", MachineRegister, json::<RegisterRequest>() => 201 json::<Registered>(), "Registers a machine with the key that it made", with [Location], refuses [VaultNotFound];
     ShowMachine: GET "/api/v1/machine", Restore, Body::Empty => 200 json::<MachineView>(), "Shows the calling machine as the service knows it";
+    ShowOwnSettings: GET "/api/v1/machine/settings", Backup, Body::Empty => 200 json::<KeptSettings>(), "Shows what the calling machine backs up, as it was sealed", with [ETag], refuses [ItemNotFound];
+    ChangeOwnSettings: PUT "/api/v1/machine/settings", Backup, json::<SealedSettings>() => 200 json::<KeptSettings>(), "Changes what the calling machine backs up, sealed", with [ETag, IfMatch], refuses [ItemNotFound, InvalidSettings, KeySetNotFound];
     DeleteOwnData: POST "/api/v1/machine/delete-data", RemoveOwn, Body::Empty => 200 json::<ItemChange>(), "Stops the protection of the calling machine and deletes its data, with a security PIN", with [SecurityPin], refuses [ApprovalNeeded, ItemNotFound, ItemState, OperationInProgress, Immutable];
     UnregisterMachine: DELETE "/api/v1/machine", RemoveOwn, Body::Empty => 200 json::<ItemChange>(), "Unregisters the calling machine, with a security PIN", with [SecurityPin], refuses [ApprovalNeeded, ItemNotFound, ItemState, OperationInProgress, Immutable, VersionMismatch];
     ListKeySets: GET "/api/v1/key-sets", Backup, Body::Empty => 200 json::<KeySetList>(), "Lists the key sets of the machine's vault";

@@ -52,6 +52,8 @@ pub struct ItemRow {
     pub owed: Owed,
     /// What tells how old its last good backup may be; none while nothing is scheduled.
     pub rpo: Option<RpoBasis>,
+    /// The generation of its machine's settings; 0: none are kept.
+    pub settings: u64,
 }
 
 /// Which items to list.
@@ -111,9 +113,11 @@ macro_rules! select_items {
             "select items.key as key, items.id as id, vaults.id as vault, containers.id as container, \
              containers.name as name, containers.name_folded as place, unregistered, items.workload as workload, state, coalesce(policies.name, '') as policy, \
              coalesce(policies.rules, '') as rules, items.version as version, next_due, last_backup, last_backup_at, \
-             items.deleted as deleted, items.purge_at as purge_at, latest_point, owed_until, owed_tags, rpo_from \
+             items.deleted as deleted, items.purge_at as purge_at, latest_point, owed_until, owed_tags, rpo_from, \
+             coalesce(machine_settings.generation, 0) as settings \
              from items join containers on containers.item = items.key join vaults on vaults.key = items.vault \
-             left join policies on policies.key = items.policy ",
+             left join policies on policies.key = items.policy \
+             left join machine_settings on machine_settings.item = items.key ",
             $rest
         )
     };
@@ -272,6 +276,7 @@ pub(crate) async fn delete_rows(connection: &mut AnyConnection, key: i64) -> Res
     for text in [
         "delete from sessions where container in (select key from containers where item = $1)",
         "delete from points where item = $1",
+        "delete from machine_settings where item = $1",
         "delete from key_set_members where container in (select key from containers where item = $1)",
         // A key set that others use goes on; one that nobody is left to use goes too.
         "update key_sets set added_by = (select min(container) from key_set_members as member \
@@ -448,5 +453,6 @@ fn item_row(row: &AnyRow) -> Result<ItemRow, DbError> {
         latest_point: row.optional("latest_point")?.map(PointId::from_bytes),
         owed: owed_of(row)?,
         rpo: rpo_of(row, state)?,
+        settings: row.size("settings")?,
     })
 }

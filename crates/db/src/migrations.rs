@@ -26,6 +26,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../migrations/0008_external_identity.sql"),
     ),
     (
+        9,
+        "machine_settings",
+        include_str!("../migrations/0009_machine_settings.sql"),
+    ),
+    (
         11,
         "waiting_places",
         include_str!("../migrations/0011_waiting_places.sql"),

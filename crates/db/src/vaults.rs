@@ -371,6 +371,7 @@ impl Db {
             "delete from key_set_members where vault = $1",
             "delete from key_sets where vault = $1",
             "delete from containers where vault = $1",
+            "delete from machine_settings where item in (select key from items where vault = $1)",
             "delete from items where vault = $1",
         ] {
             let done = sqlx::query(text).bind(key).execute(write.on()).await;
@@ -486,6 +487,7 @@ async fn delete_rows(connection: &mut AnyConnection, key: i64) -> Result<bool, D
         "delete from key_sets where vault = $1",
         "delete from blobs where vault = $1",
         "delete from packs where vault = $1",
+        "delete from machine_settings where item in (select key from items where vault = $1)",
         "delete from items where vault = $1",
         "delete from vault_records where vault = (select id from vaults where key = $1)",
         "delete from vaults where key = $1",

@@ -38,7 +38,9 @@ pub use id::{
 };
 pub use item::{ItemChange, ItemState, POINTS_PER_ITEM_MAX};
 pub use job::{JobError, JobProgress, JobState, Operation, Task, TaskState, Trigger};
-pub use machine_settings::{EntryType, MachineSettings, Preset, Priority, VolumeKind};
+pub use machine_settings::{
+    EntryType, GENERATION_STEP_MAX, MachineSettings, Preset, Priority, SEALED_SETTINGS_BYTES_MAX, VolumeKind,
+};
 pub use name::{
     GuardName, MachineName, NameError, PolicyName, PrincipalName, ProviderName, Region, ResourceGroupName, UserName,
     VaultName,

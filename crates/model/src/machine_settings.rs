@@ -68,6 +68,12 @@ const LIST_MAX: usize = 1000;
 /// The longest path or pattern, in bytes; also the system's longest path.
 const TEXT_MAX: usize = 4096;
 
+/// The most bytes that sealed settings have.
+pub const SEALED_SETTINGS_BYTES_MAX: usize = 256 << 10;
+
+/// How far one change may put the generation of a machine's settings forward.
+pub const GENERATION_STEP_MAX: u64 = 1000;
+
 /// What a machine backs up, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]

@@ -12,6 +12,8 @@ pub enum SealKind {
     PointBody = 3,
     /// A master key under a key-encryption key; the key set's id is the additional data.
     MasterKey = 4,
+    /// The settings of a machine; its item and their generation are the additional data.
+    Settings = 5,
 }
 
 impl SealKind {

@@ -43,6 +43,7 @@ mod link;
 mod listener;
 mod listening;
 mod location;
+mod machine_settings;
 mod machines;
 mod memory;
 mod metrics;

@@ -40,7 +40,8 @@ pub(crate) async fn link(
     loop {
         let place = shared.calls.wait(machine.container);
         let answer = look(&shared, machine, &request).await?;
-        if !answer.jobs.is_empty() || !answer.stop.is_empty() {
+        let has_news = request.settings.is_some_and(|seen| seen != answer.settings);
+        if has_news || !answer.jobs.is_empty() || !answer.stop.is_empty() {
             return Ok(Json(answer));
         }
         tokio::select! {
@@ -71,6 +72,7 @@ async fn look(shared: &Shared, machine: Machine, request: &LinkRequest) -> Answe
             policy: item.policy,
             next_backup: item.next_due,
         },
+        settings: item.settings,
     })
 }
 

@@ -13,8 +13,8 @@ use crate::refusal::Refusal;
 use crate::shared::Shared;
 use crate::{
     account, alerts, approvals, arm, audit, containers, deleted_vaults, fetch, guards, health, identities, invitations,
-    items, jobs, key_sets, link, machines, notifications, oauth, one_time_passwords, openapi, points, policies,
-    resource_groups, roles, security_pins, service_principals, sessions, settings, users, vaults,
+    items, jobs, key_sets, link, machine_settings, machines, notifications, oauth, one_time_passwords, openapi, points,
+    policies, resource_groups, roles, security_pins, service_principals, sessions, settings, users, vaults,
 };
 
 /// Builds the router from the table of routes.
@@ -136,6 +136,10 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::IssueCredentials => on(method, machines::issue_credentials),
         RouteId::Register => on(method, machines::register),
         RouteId::ShowMachine => on(method, machines::show),
+        RouteId::ShowItemSettings => on(method, machine_settings::show),
+        RouteId::ChangeItemSettings => on(method, machine_settings::change),
+        RouteId::ShowOwnSettings => on(method, machine_settings::show_own),
+        RouteId::ChangeOwnSettings => on(method, machine_settings::change_own),
         RouteId::DeleteOwnData => on(method, security_pins::delete_data),
         RouteId::UnregisterMachine => on(method, security_pins::unregister),
         RouteId::ListKeySets => on(method, key_sets::list),

@@ -53,6 +53,7 @@ async fn an_unregistered_machine_is_a_stranger_at_once() {
             program: "test".to_owned(),
             running: vec![running.id, restore.id],
             wait_seconds: 30,
+            settings: None,
         };
         async move { client.link(&request).await }
     });

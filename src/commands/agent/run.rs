@@ -61,6 +61,7 @@ fn told(event: Event) {
             systemd::tell(&[NotifyState::Status(&what)]);
             tracing::info!(job = %job.id, trigger = %job.trigger, "{what}");
         }
+        Event::Settings(news) => tracing::warn!("{news}"),
         Event::Began(job) => {
             let what = format!("{} began", job.operation);
             systemd::tell(&[NotifyState::Status(&what)]);

@@ -1,31 +1,29 @@
 //! `strongroom agent settings`: what this machine backs up when nobody says what.
 
-use std::fmt::Display;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use strongroom_agent::{AgentError, Wanted};
-use strongroom_api::RetryPolicy;
-use strongroom_model::{EntryType, MachineSettings, Preset, Priority, Throttle, VolumeKind, WorkLimits};
+use strongroom_agent::{AgentError, Machine, Synced, Wanted};
+use strongroom_api::{ClientError, RetryPolicy};
+use strongroom_model::MachineSettings;
 use strongroom_sources::files::VolumeError;
 
 use crate::cli::Global;
-use crate::commands::agent;
-use crate::day::short;
+use crate::commands::{agent, block_on};
 use crate::failure::{Failure, Outcome};
 use crate::network_flags::{NetworkFlags, NetworkView};
-use crate::rule_flags::{RuleFlags, add};
-use crate::shown_path::absolute;
-use crate::terminal::{Terminal, bytes};
-use crate::throttle_flags::ThrottleFlags;
+use crate::settings_flags::{SettingsFlags, limits, line, lines, text};
+use crate::terminal::Terminal;
 
 /// Show or change what this machine backs up on schedule
 ///
 /// The scheduled backups of `strongroom agent run`, and `strongroom backup` without a PATH, take what is selected here.
-/// The selection is kept on this machine: the service does not learn names. Without flags it is shown.
+/// It is kept in the vault, sealed: the service does not learn names. Whoever has the passphrase can change it from
+/// elsewhere (`strongroom item settings`). Without flags it is shown.
 ///
-/// A limit of the line holds for all that this machine sends or receives, within seconds also for what is running.
+/// A limit of the line holds for all that this machine sends or receives, within seconds also for what is running. How the
+/// service is reached is kept on this machine only.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -38,55 +36,14 @@ Examples:
   strongroom agent settings --scratch /srv/strongroom-scratch
   strongroom agent settings")]
 pub(crate) struct Settings {
-    /// Select a file or folder; may be given several times
-    #[arg(long, value_name = "PATH")]
-    path: Vec<PathBuf>,
-    /// Do not select it any more
-    #[arg(long, value_name = "PATH")]
-    remove_path: Vec<PathBuf>,
     #[command(flatten)]
-    rules: RuleFlags,
-    /// Forget this pattern of what is taken
-    #[arg(long, value_name = "PATTERN")]
-    remove_include: Vec<String>,
-    /// Do not leave out any more what fits this pattern
-    #[arg(long, value_name = "PATTERN")]
-    remove_exclude: Vec<String>,
-    /// Do not leave out these types any more
-    #[arg(long, value_name = "TYPES", value_delimiter = ',')]
-    remove_exclude_type: Vec<EntryType>,
-    /// Take folders with such a file again
-    #[arg(long, value_name = "NAME[:HEADER]")]
-    remove_exclude_if_present: Vec<String>,
-    /// Do not leave out any more what this preset does
-    #[arg(long, value_name = "PRESETS", value_delimiter = ',')]
-    remove_preset: Vec<Preset>,
-    /// Do not take volumes of these kinds any more
-    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
-    remove_allow: Vec<VolumeKind>,
-    /// Whether to take the contents of folders with a CACHEDIR.TAG too
-    #[arg(long, value_name = "true|false")]
-    include_caches: Option<bool>,
-    /// Whether to stay on the file systems of the selected folders
-    #[arg(long, value_name = "true|false")]
-    one_file_system: Option<bool>,
+    flags: SettingsFlags,
     /// Move the scratch folder there: a folder of its own, on a disk of this machine
     ///
     /// It is what this machine remembers between backups: some 150 MB for a million files and 1 MB for each GiB of large
     /// ones, twice that while a backup ends. Its loss costs one slower backup.
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
-    /// How hard to compress: -7 (fast) to 19 (small)
-    #[arg(long, value_name = "LEVEL", allow_negative_numbers = true)]
-    compression: Option<i32>,
-    #[command(flatten)]
-    throttle: ThrottleFlags,
-    /// How far scheduled backups stand back behind other programs: normal (not at all), low, or idle [default: low]
-    #[arg(long, value_name = "PRIORITY")]
-    priority: Option<Priority>,
-    /// Whether scheduled backups begin on battery too, rather than wait for mains power
-    #[arg(long, value_name = "true|false")]
-    on_battery: Option<bool>,
     #[command(flatten)]
     network: NetworkFlags,
 }
@@ -95,6 +52,10 @@ pub(crate) struct Settings {
 struct View {
     #[serde(flatten)]
     settings: MachineSettings,
+    /// In the vault; 0: it keeps none.
+    generation: u64,
+    /// What was not as it should be when the copy here met the vault's.
+    news: Option<String>,
     scratch: PathBuf,
     #[serde(flatten)]
     network: NetworkView,
@@ -102,138 +63,98 @@ struct View {
 
 impl Settings {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
-        let machine = agent::open(global, RetryPolicy::NONE)?;
+        let mut machine = agent::open(global, RetryPolicy::NONE)?;
+        let reached = machine.network()?;
+        let network = self.network.over(reached.clone())?;
+        if network != reached {
+            machine.keep_network(&network)?;
+            // The vault is asked that way already.
+            machine = agent::open(global, RetryPolicy::NONE)?;
+        }
         if let Some(scratch) = &self.scratch {
             machine.move_scratch(text(scratch)?.into())?;
         }
-        let reached = machine.network()?;
-        let network = self.network.over(reached.clone())?;
-        let view = |settings| -> Result<View, Failure> {
-            Ok(View {
-                settings,
-                scratch: machine.scratch_path()?,
-                network: NetworkView::from(&network),
-            })
+        let (synced, changed) = block_on(self.change(&machine))?;
+        let view = View {
+            settings: synced.settings,
+            generation: synced.generation,
+            news: synced.news,
+            scratch: machine.scratch_path()?,
+            network: NetworkView::from(&network),
         };
-        let before = machine.settings()?;
-        let after = self.over(before.clone())?;
-        if network != reached {
-            machine.keep_network(&network)?;
+        if let Some(news) = &view.news {
+            terminal.say(&format!("note: {news}"));
         }
-        if after == before {
-            terminal.result(&view(after)?, shown)?;
-            return Ok(Outcome::Done);
+        match changed {
+            true => terminal.done(&view, shown)?,
+            false => terminal.result(&view, shown)?,
         }
-        if let Some(why) = after.refused() {
-            return Err(AgentError::Settings(why).into());
-        }
-        if !after.paths.is_empty() {
-            // Refused now, rather than at night. What is absent now may be there then.
-            let backup = Wanted::from(after.clone()).backup()?;
-            match backup.selection.check_volumes() {
-                Ok(()) | Err(VolumeError::Absent(_)) => {}
-                Err(refused) => return Err(refused.into()),
-            }
-        }
-        machine.keep_settings(&after)?;
-        terminal.done(&view(after)?, shown)?;
         Ok(Outcome::Done)
     }
 
-    fn over(self, mut settings: MachineSettings) -> Result<MachineSettings, Failure> {
-        for path in &self.path {
-            add(&mut settings.paths, &[text(path)?]);
+    /// The settings with the changes that are asked for, kept in the vault and here, and whether there were any.
+    async fn change(&self, machine: &Machine) -> Result<(Synced, bool), Failure> {
+        loop {
+            let mut synced = match machine.sync_settings().await {
+                Ok(synced) => synced,
+                Err(AgentError::Client(error)) => return self.shown_while_away(machine, &error),
+                Err(error) => return Err(error.into()),
+            };
+            let after = self.flags.over(synced.settings.clone())?;
+            if after == synced.settings {
+                return Ok((synced, false));
+            }
+            check(&after)?;
+            // Somebody else may have changed them at this very moment: then theirs are changed.
+            if let Some(generation) = machine.change_settings(&synced, &after).await? {
+                (synced.settings, synced.generation) = (after, generation);
+                return Ok((synced, true));
+            }
         }
-        self.rules.add_to(&mut settings);
-        add(&mut settings.include, &self.rules.include);
-        add(&mut settings.exclude, &self.rules.exclude);
-        for path in &self.remove_path {
-            remove(&mut settings.paths, &[text(path)?])?;
+    }
+
+    /// The copy here. It can be looked at, not changed: the vault's would be another then.
+    fn shown_while_away(&self, machine: &Machine, error: &ClientError) -> Result<(Synced, bool), Failure> {
+        let copy = machine.settings()?;
+        if self.flags.over(copy.settings.clone())? != copy.settings {
+            return Err(Failure::new(format!(
+                "the settings are kept in the vault, and cannot be changed without it: {error}"
+            )));
         }
-        remove(&mut settings.include, &self.remove_include)?;
-        remove(&mut settings.exclude, &self.remove_exclude)?;
-        remove(&mut settings.exclude_types, &self.remove_exclude_type)?;
-        remove(&mut settings.exclude_if_present, &self.remove_exclude_if_present)?;
-        remove(&mut settings.presets, &self.remove_preset)?;
-        remove(&mut settings.allow, &self.remove_allow)?;
-        settings.include_caches = self.include_caches.unwrap_or(settings.include_caches);
-        settings.one_file_system = self.one_file_system.unwrap_or(settings.one_file_system);
-        settings.compression = self.compression.or(settings.compression);
-        settings.priority = self.priority.unwrap_or(settings.priority);
-        settings.on_battery = self.on_battery.unwrap_or(settings.on_battery);
-        settings.throttle = self.throttle.over(settings.throttle);
-        Ok(settings)
+        let synced = Synced {
+            settings: copy.settings,
+            generation: copy.generation,
+            news: Some(format!(
+                "as the vault had it the last time, for it does not answer: {error}"
+            )),
+        };
+        Ok((synced, false))
     }
 }
 
-/// Settings are text; a backup by hand takes any name.
-fn text(path: &Path) -> Result<String, Failure> {
-    absolute(path)?.into_os_string().into_string().map_err(|path| {
-        let shown = path.display();
-        Failure::new(format!(
-            "{shown} cannot be in the settings, for its name is no UTF-8: select the folder that it is in"
-        ))
-    })
-}
-
-fn remove<T: PartialEq + Display>(list: &mut Vec<T>, values: &[T]) -> Result<(), Failure> {
-    for value in values {
-        let place = list.iter().position(|member| member == value).ok_or_else(|| {
-            Failure::new(format!(
-                "\"{value}\" is not among the settings: `strongroom agent settings` shows them"
-            ))
-        })?;
-        list.remove(place);
-    }
-    Ok(())
-}
-
-fn shown(
-    View {
-        settings,
-        scratch,
-        network,
-    }: &View,
-) -> String {
-    let mut rest = settings.throttle.as_ref().map_or(String::new(), throttle) + &line("scratch", scratch.display());
-    for (name, value) in network.lines() {
-        rest += &line(name, value);
+/// Refused now, rather than at night. What is absent now may be there then.
+fn check(settings: &MachineSettings) -> Result<(), Failure> {
+    if let Some(why) = settings.refused() {
+        return Err(AgentError::Settings(why).into());
     }
     if settings.paths.is_empty() {
-        return format!("Nothing is selected: `strongroom agent settings --path PATH` selects something.\n{rest}");
+        return Ok(());
     }
-    let yes_no = |yes: bool| if yes { "yes" } else { "no" };
-    let mut text = several("backs up", &settings.paths);
-    text += &several("only", &settings.include);
-    text += &several("leaves out", &settings.exclude);
-    text += &several("presets", &settings.presets);
-    if let Some(most) = settings.exclude_larger_than {
-        text += &line("no more than", bytes(most));
+    let backup = Wanted::from(settings.clone()).backup()?;
+    match backup.selection.check_volumes() {
+        Ok(()) | Err(VolumeError::Absent(_)) => Ok(()),
+        Err(refused) => Err(refused.into()),
     }
-    text += &several("no", &settings.exclude_types);
-    text += &several("not beside", &settings.exclude_if_present);
-    text += &several("allows", &settings.allow);
-    text += &line("caches", yes_no(settings.include_caches));
-    text += &line("one volume", yes_no(settings.one_file_system));
-    text += &line("priority", settings.priority.as_str().to_lowercase());
-    text += &line("on battery", yes_no(settings.on_battery));
-    text + &rest
 }
 
-fn throttle(throttle: &Throttle) -> String {
-    let days: Vec<String> = throttle.work_days.iter().copied().map(short).collect();
-    let [begin, end] = [throttle.work_begin, throttle.work_end].map(|time| time.strftime("%H:%M"));
-    let hours = format!("{begin}-{end} {} {}", days.join(","), throttle.zone);
-    let limits = |limits: WorkLimits| format!("{} in work hours, {} otherwise", limits.work, limits.non_work);
-    line("work hours", hours) + &line("upload", limits(throttle.upload)) + &line("download", limits(throttle.download))
-}
-
-fn line(name: &str, value: impl Display) -> String {
-    format!("{name:<14}{value}\n")
-}
-
-/// One line each; nothing if there are none.
-fn several<T: Display>(name: &str, values: &[T]) -> String {
-    let names = std::iter::once(name).chain(std::iter::repeat(""));
-    names.zip(values).map(|(name, value)| line(name, value)).collect()
+fn shown(view: &View) -> String {
+    let network = view.network.lines().map(|(name, value)| line(name, value));
+    let rest = line("scratch", view.scratch.display()) + &network.collect::<String>();
+    match view.settings.paths.is_empty() {
+        true => format!(
+            "Nothing is selected: `strongroom agent settings --path PATH` selects something.\n{}{rest}",
+            limits(&view.settings)
+        ),
+        false => lines(&view.settings) + &rest,
+    }
 }

@@ -7,8 +7,8 @@ use super::{Client, ClientError};
 use crate::routes::RouteId;
 use crate::{
     BackUpItem, ChangePolicy, ContainerFilter, ContainerList, ContainerView, CreatePolicy, ItemChange, ItemFilter,
-    ItemList, ItemView, JobFilter, JobList, JobView, KeptPointList, PolicyList, PolicyView, ProtectItem, SecurityPin,
-    SettingsView, StopItem,
+    ItemList, ItemView, JobFilter, JobList, JobView, KeptPointList, KeptSettings, PolicyList, PolicyView, ProtectItem,
+    SealedSettings, SecurityPin, SettingsView, StopItem,
 };
 
 // Machines and items are named by the names of their machines or by their ids; an id is a possible name, so one type does for both.
@@ -34,6 +34,30 @@ impl Client {
     ) -> Result<SettingsView, ClientError> {
         let call = Call::new(RouteId::ChangeSettings, &[vault]).json(settings);
         self.send_for_json(call.if_match(version)).await
+    }
+
+    /// What the vault keeps of the settings of an item's machine.
+    ///
+    /// # Errors
+    /// [`crate::Code::ItemNotFound`] among others.
+    pub async fn item_settings(&self, vault: &VaultName, item: &MachineName) -> Result<KeptSettings, ClientError> {
+        self.send_for_json(Call::new(RouteId::ShowItemSettings, &[vault, item]))
+            .await
+    }
+
+    /// Changes what an item's machine backs up, if the vault still keeps the generation `seen`; 0: nothing.
+    ///
+    /// # Errors
+    /// [`crate::Code::VersionMismatch`] among others.
+    pub async fn change_item_settings(
+        &self,
+        vault: &VaultName,
+        item: &MachineName,
+        settings: &SealedSettings,
+        seen: u64,
+    ) -> Result<KeptSettings, ClientError> {
+        let call = Call::new(RouteId::ChangeItemSettings, &[vault, item]).json(settings);
+        self.send_for_json(call.if_match(Some(seen))).await
     }
 
     /// Gets a new security PIN of a vault, in place of the one before.

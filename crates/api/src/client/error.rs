@@ -11,8 +11,8 @@ use crate::{AssertionError, Code, Problem, TrustError};
 const NAME_NOT_ASKED: &str = "Temporary failure in name resolution";
 
 /// How a proxy's refusal is told on the way up here, in words only.
-const PROXY_WANTS_USER: &str = "proxy authorization required";
-const PROXY_MAKES_NO_TUNNEL: &str = "unsuccessful";
+const PROXY_WANTS_USER: &str = "tunnel error: proxy authorization required";
+const PROXY_MAKES_NO_TUNNEL: &str = "tunnel error: unsuccessful";
 
 /// Why a call failed. Each is one sentence for a person, with the way out.
 #[derive(Debug, Clone, thiserror::Error)]

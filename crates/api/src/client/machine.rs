@@ -9,9 +9,9 @@ use super::call::Call;
 use super::{Client, ClientError, ClientOptions, FetchStream, RetryPolicy, SignIn};
 use crate::routes::RouteId;
 use crate::{
-    BeginSession, Committed, IDENTITIES_MAX, ItemChange, JoinRequest, KeySetList, MachineKey, MachineView, PackStored,
-    PointList, PointView, RegisterRequest, Registered, ScrubReport, Secret, Session, VaultCredentials,
-    bools_from_bitmap, ids_to_body,
+    BeginSession, Committed, IDENTITIES_MAX, ItemChange, JoinRequest, KeptSettings, KeySetList, MachineKey,
+    MachineView, PackStored, PointList, PointView, RegisterRequest, Registered, ScrubReport, SealedSettings, Secret,
+    Session, VaultCredentials, bools_from_bitmap, ids_to_body,
 };
 
 /// How long the vault may take for a commit: it looks at all pages of a recovery point that it has not seen before.
@@ -56,6 +56,23 @@ impl Client {
         client
             .send_for_json(Call::new(RouteId::Register, &[]).json(&request))
             .await
+    }
+
+    /// What the vault keeps of the calling machine's settings.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn own_settings(&self) -> Result<KeptSettings, ClientError> {
+        self.send_for_json(Call::new(RouteId::ShowOwnSettings, &[])).await
+    }
+
+    /// Changes what the calling machine backs up, if the vault still keeps the generation `seen`; 0: nothing.
+    ///
+    /// # Errors
+    /// [`crate::Code::VersionMismatch`] among others.
+    pub async fn change_own_settings(&self, settings: &SealedSettings, seen: u64) -> Result<KeptSettings, ClientError> {
+        let call = Call::new(RouteId::ChangeOwnSettings, &[]).json(settings);
+        self.send_for_json(call.if_match(Some(seen))).await
     }
 
     /// Shows the calling machine as the service knows it.

@@ -278,8 +278,9 @@ async fn withheld(parts: &BackupParts, scratch: &Scratch, options: &BackupOption
         Some((_, digest)) if digest == known[0] => true,
         Some((point, digest)) => names_as_predecessor(parts, point, digest, &known).await,
     };
-    let why = "the vault does not show the last recovery point that this machine made as its newest: it was put back to an \
-               older state, another copy of this machine backs up too, or somebody removed recovery points";
+    let why = "the vault does not show the last recovery point that this machine made as its newest: the \
+               vault or this machine was put back to an older state, another copy of this machine backs up too, or somebody \
+               removed recovery points";
     (!follows).then(|| Issue {
         path: Vec::new(),
         why: why.to_owned(),

@@ -155,7 +155,10 @@ impl<S: Source> Pass<'_, S> {
 
 /// Sends, and for a moment yet after the job was asked to stop: over a slow line it would go on for minutes. `None`: it was
 /// given up.
-async fn until_cancelled<T>(progress: Progress, sending: impl Future<Output = Result<T, RemoteError>>) -> Result<Option<T>, RemoteError> {
+async fn until_cancelled<T>(
+    progress: Progress,
+    sending: impl Future<Output = Result<T, RemoteError>>,
+) -> Result<Option<T>, RemoteError> {
     let cancelled = async {
         while !progress.is_cancelled() {
             sleep(LOOK).await;

@@ -63,6 +63,7 @@ impl Scene {
             program,
             running,
             wait_seconds,
+            settings: None,
         };
         self.machine.client.link(&request).await.unwrap()
     }

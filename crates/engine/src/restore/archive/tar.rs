@@ -244,7 +244,14 @@ mod tests {
 
     #[test]
     fn records_say_how_long_they_are() {
-        for (length, expected) in [(1, "6 k=x\n".len()), (92, 98), (93, 99), (94, 101), (993, 1000)] {
+        for (length, expected) in [
+            (1, "6 k=x\n".len()),
+            (92, 98),
+            (93, 99),
+            (94, 101),
+            (992, 999),
+            (993, 1001),
+        ] {
             let mut records = Records::default();
             records.add("k", "x".repeat(length).as_bytes());
             assert_eq!(records.0.len(), expected);

@@ -1,5 +1,7 @@
 //! `strongroom item`: what is protected, and how.
 
+mod settings;
+
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use strongroom_api::{
@@ -28,6 +30,7 @@ pub(crate) enum Item {
     Stop(Stop),
     Resume(Resume),
     Undelete(Undelete),
+    Settings(Box<settings::Settings>),
 }
 
 /// List the items of a vault
@@ -176,6 +179,7 @@ impl Item {
                 terminal.done(&changed, |changed| told(&verb, changed))?;
             }
             Self::Backup(backup) => return backup.run(&client, terminal),
+            Self::Settings(settings) => return settings.run(&client, terminal),
             Self::Stop(stop) => stop.run(&client, terminal)?,
             Self::Undelete(Undelete { which }) => {
                 let changed =
