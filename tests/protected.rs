@@ -187,7 +187,10 @@ fn a_preview_touches_nothing_and_begins_no_job() {
     }
     // It needs no service, and with a path not even a machine that is registered.
     world.service.stop();
-    machine.run(&["backup", "--dry-run"]).done();
+    let shown = machine.run(&["backup", "--dry-run"]);
+    shown
+        .with_status(0)
+        .said(&["the settings are as they were the last time"]);
     dry_run(&[path]).done();
     let nobody = Machine {
         name: "nobody".to_owned(),

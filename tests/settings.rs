@@ -123,7 +123,7 @@ fn whoever_has_the_passphrase_changes_them_from_elsewhere_and_the_service_reads_
 }
 
 #[test]
-fn a_client_that_runs_takes_over_what_is_changed_elsewhere() {
+fn a_client_that_runs_is_small_and_takes_over_what_is_changed_elsewhere() {
     let scene = Scene::new();
     let client = Running::start(scene.machine.command(&["agent", "run"]));
     wait_for("the link", || client.has_said().contains("linked:").then_some(()));
@@ -133,6 +133,9 @@ fn a_client_that_runs_takes_over_what_is_changed_elsewhere() {
     });
     let copy = fs::read_to_string(scene.machine.state.join("settings.json")).unwrap();
     assert!(copy.contains("*.iso"), "{copy}");
+    // Waiting costs next to nothing.
+    let resident = client.resident_bytes() >> 20;
+    assert!(resident <= 30, "{resident} MiB");
     // A job that comes down the link goes by them.
     scene.world.admin(&["item", "protect", "web-1"]).done();
     scene.world.admin(&["item", "backup", "web-1", "--wait"]).done();

@@ -4,6 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serializer};
 
+/// What any bytes look like, one at least.
+pub(crate) const PATTERN: &str =
+    "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)$";
+
 /// What 32 bytes look like.
 pub(crate) const PATTERN_32: &str = "^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$";
 

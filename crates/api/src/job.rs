@@ -100,7 +100,6 @@ pub struct LinkRequest {
     pub wait_seconds: u64,
     /// The generation of the settings that the machine has seen in the vault; it is answered at once when there is another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(max = 9_007_199_254_740_991_u64))]
     pub settings: Option<u64>,
 }
 

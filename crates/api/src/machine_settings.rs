@@ -15,11 +15,11 @@ pub struct SealedSettings {
     /// The key set that they are sealed with.
     pub key_set: KeySetId,
     /// Grows with each change; sealed with them, so that an older state cannot pass for a newer one.
-    #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
+    #[schemars(range(min = 1))]
     pub generation: u64,
     /// The sealed blob, base64 in JSON.
     #[serde(with = "crate::base64_bytes")]
-    #[schemars(with = "String", length(max = SEALED_TEXT_MAX), extend("contentEncoding" = "base64"))]
+    #[schemars(with = "String", length(max = SEALED_TEXT_MAX), extend("contentEncoding" = "base64", "pattern" = crate::base64_bytes::PATTERN))]
     pub sealed: Vec<u8>,
 }
 

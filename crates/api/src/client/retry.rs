@@ -135,9 +135,9 @@ mod tests {
     #[tokio::test]
     async fn attempts_end() {
         let quick = RetryPolicy {
-            total: Duration::from_millis(20),
-            pause_first: Duration::from_micros(100),
-            pause_max: Duration::from_millis(2),
+            total: Duration::from_millis(500),
+            pause_first: Duration::from_millis(1),
+            pause_max: Duration::from_millis(50),
         };
         let mut attempts = trying(quick);
         let mut count = 0;
