@@ -157,6 +157,7 @@ impl AdminSession {
             trust: Trust::from_pem(&self.ca_certificate)?,
             clock: clock::system(),
             retry: global.retry(RetryPolicy::BRIEF),
+            proxy: None,
         };
         Ok(Client::new(options, user.by.sign_in()?)?)
     }

@@ -87,7 +87,7 @@ pub(crate) struct Global {
     pub(crate) verbose: u8,
     /// Give up at once when the service is away
     ///
-    /// Without it, backup, restore, mount and verify go on trying for two minutes, and listings for some seconds.
+    /// Without it, backup, restore, mount and verify go on trying for ten minutes, and listings for some seconds.
     #[arg(long, global = true, help_heading = "For all commands")]
     pub(crate) no_retry: bool,
 }

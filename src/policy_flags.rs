@@ -10,6 +10,7 @@ use strongroom_model::policy::{
     Daily, Day, DaysOfMonth, Logs, Monthly, Policy, Retention, Schedule, Week, Weekly, Yearly, Zone,
 };
 
+use crate::day::day;
 use crate::failure::Failure;
 
 /// The rules of a policy. What is not said stays as it is.
@@ -110,14 +111,6 @@ impl FromStr for MonthDay {
         };
         Ok(Self::Nth(week, day(weekday).map_err(|_| refused())?))
     }
-}
-
-fn day(text: &str) -> Result<Day, String> {
-    let found = Day::ALL.into_iter().find(|day| {
-        let name = format!("{day:?}");
-        name.eq_ignore_ascii_case(text) || (text.len() == 3 && name[..3].eq_ignore_ascii_case(text))
-    });
-    found.ok_or_else(|| format!("\"{text}\" is no day of the week: say monday, or mon"))
 }
 
 impl PolicyFlags {

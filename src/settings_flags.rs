@@ -4,12 +4,14 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use strongroom_model::{EntryType, MachineSettings, Preset, VolumeKind};
+use strongroom_model::{EntryType, MachineSettings, Preset, Priority, VolumeKind, WorkLimits};
 
+use crate::day::short;
 use crate::failure::Failure;
 use crate::rule_flags::{RuleFlags, add};
 use crate::shown_path::absolute;
 use crate::terminal::bytes;
+use crate::throttle_flags::ThrottleFlags;
 
 /// Changes of what a machine backs up.
 #[derive(Debug, Args)]
@@ -49,6 +51,14 @@ pub(crate) struct SettingsFlags {
     /// How hard to compress: -7 (fast) to 19 (small)
     #[arg(long, value_name = "LEVEL", allow_negative_numbers = true)]
     compression: Option<i32>,
+    /// How far scheduled backups stand back behind other programs: normal (not at all), low, or idle [default: low]
+    #[arg(long, value_name = "PRIORITY")]
+    priority: Option<Priority>,
+    /// Whether scheduled backups begin on battery too, rather than wait for mains power
+    #[arg(long, value_name = "true|false")]
+    on_battery: Option<bool>,
+    #[command(flatten)]
+    throttle: ThrottleFlags,
 }
 
 impl SettingsFlags {
@@ -78,6 +88,9 @@ impl SettingsFlags {
         settings.include_caches = self.include_caches.unwrap_or(settings.include_caches);
         settings.one_file_system = self.one_file_system.unwrap_or(settings.one_file_system);
         settings.compression = self.compression.or(settings.compression);
+        settings.priority = self.priority.unwrap_or(settings.priority);
+        settings.on_battery = self.on_battery.unwrap_or(settings.on_battery);
+        settings.throttle = self.throttle.over(settings.throttle);
         Ok(settings)
     }
 }
@@ -120,7 +133,21 @@ pub(crate) fn lines(settings: &MachineSettings) -> String {
     text += &line("caches", yes_no(settings.include_caches));
     text += &line("one volume", yes_no(settings.one_file_system));
     text += &line("snapshots", settings.snapshot.as_str().to_ascii_lowercase());
-    text
+    text += &line("priority", settings.priority.as_str().to_lowercase());
+    text += &line("on battery", yes_no(settings.on_battery));
+    text + &limits(settings)
+}
+
+/// How much of the line is taken, if that is limited, a line each.
+pub(crate) fn limits(settings: &MachineSettings) -> String {
+    let Some(throttle) = &settings.throttle else {
+        return String::new();
+    };
+    let days: Vec<String> = throttle.work_days.iter().copied().map(short).collect();
+    let [begin, end] = [throttle.work_begin, throttle.work_end].map(|time| time.strftime("%H:%M"));
+    let hours = format!("{begin}-{end} {} {}", days.join(","), throttle.zone);
+    let limits = |limits: WorkLimits| format!("{} in work hours, {} otherwise", limits.work, limits.non_work);
+    line("work hours", hours) + &line("upload", limits(throttle.upload)) + &line("download", limits(throttle.download))
 }
 
 pub(crate) fn line(name: &str, value: impl Display) -> String {

@@ -34,6 +34,7 @@ async fn person(service: &Service) -> Client {
         trust: Trust::from_pem(&std::fs::read_to_string(&service.ca_file).unwrap()).unwrap(),
         clock: clock(),
         retry: RetryPolicy::BRIEF,
+        proxy: None,
     };
     let session = Client::sign_in_administrator(options(), "admin", Secret::new(password.trim()));
     let refresh_token = session.await.unwrap().refresh_token;

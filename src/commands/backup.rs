@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
-use strongroom_agent::{Backup as Plan, Wanted};
+use strongroom_agent::{Backup as Plan, Wanted, is_on_battery};
 use strongroom_api::RetryPolicy;
 use strongroom_engine::Progress;
 use strongroom_engine::backup::BackupReport;
@@ -22,6 +22,7 @@ use crate::progress::watch;
 use crate::rule_flags::RuleFlags;
 use crate::shown_path::absolute;
 use crate::terminal::{Terminal, bytes};
+use crate::throttle_flags::LimitFlags;
 use crate::volumes;
 use crate::waiting::{Waiting, first_calls};
 
@@ -30,7 +31,7 @@ use crate::waiting::{Waiting, first_calls};
 /// What has not changed since the last backup is neither read nor sent. The recovery point exists when the command ends
 /// with status 0, or with 3 when some files could not be taken as they should have been: these are listed, and the rest is
 /// safe. A backup that is interrupted goes on where it was when it is started again. A service that is away is waited for,
-/// up to two minutes.
+/// up to ten minutes.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Patterns are those of .gitignore files: `*.o`, `cache/`, `/home/*/tmp`, `!keep.o`. One that begins with a slash is meant
@@ -48,6 +49,7 @@ Examples:
   strongroom backup /etc /home
   strongroom backup /home --exclude '*.iso' --exclude '.cache/'
   strongroom backup / --preset caches,system --exclude-larger-than 4G
+  strongroom backup /home --limit-upload 5mbit
   strongroom backup /home --seed-to /mnt/usb/seed
   strongroom backup /home --include '*.odt' --include 'pictures/'
   strongroom backup /srv --snapshot always")]
@@ -91,6 +93,8 @@ pub(crate) struct Backup {
     /// Give up a seed that was not imported, and back up over the line
     #[arg(long, conflicts_with_all = ["dry_run", "seed_to"])]
     forget_seed: bool,
+    #[command(flatten)]
+    limits: LimitFlags,
 }
 
 #[derive(Serialize)]
@@ -112,7 +116,10 @@ impl Backup {
         if self.dry_run {
             return self.dry_run(global, terminal);
         }
-        let machine = agent::open(global, RetryPolicy::PATIENT)?;
+        if is_on_battery() && !terminal.is_quiet() {
+            eprintln!("strongroom: this machine runs on battery");
+        }
+        let machine = agent::open(global, RetryPolicy::PATIENT)?.with_limits(self.limits.limits());
         let seed = self.seed_to.as_deref().map(absolute).transpose()?;
         if self.forget_seed {
             machine.forget_seed()?;

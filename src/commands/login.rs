@@ -97,6 +97,7 @@ impl Login {
             trust,
             clock: clock::system(),
             retry: RetryPolicy::NONE,
+            proxy: None,
         };
         let url = Client::new(options.clone(), SignIn::Nobody)?.url().to_owned();
         let user = match self.service_principal {

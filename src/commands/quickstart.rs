@@ -10,7 +10,7 @@ use strongroom_api::{Client, ClientOptions, CreateVault, RetryPolicy, Secret, Si
 use strongroom_engine::Progress;
 use strongroom_engine::backup::BackupReport;
 use strongroom_engine::restore::{RestoreOptions, RestoreReport};
-use strongroom_model::{Redundancy, Region, SnapshotUse, VaultName};
+use strongroom_model::{Priority, Redundancy, Region, SnapshotUse, VaultName};
 use strongroom_seal::{Level, Passphrase};
 use strongroom_service::{Limits, NotifyOptions, ServeOptions, Service, Upkeep};
 use strongroom_sources::files::{Pattern, Rules, Selection};
@@ -163,6 +163,7 @@ async fn make_vault(service: &Service, keep: &Path) -> Result<VaultCredentials, 
         trust: service.trust().clone(),
         clock: clock::system(),
         retry: RetryPolicy::NONE,
+        proxy: None,
     };
     let file = service
         .password_file()
@@ -215,6 +216,7 @@ async fn try_out(machine: &Machine, folder: &Path, keep: &Path, terminal: &Termi
         snapshot: SnapshotUse::Never,
         force_rehash: false,
         runs_commands: false,
+        priority: Priority::Normal,
     };
     let work = machine.back_up(plan, progress.clone());
     let backup = watch(terminal, "Backing up", &progress, None, work).await?;

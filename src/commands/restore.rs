@@ -23,6 +23,7 @@ use crate::private_file;
 use crate::progress::watch;
 use crate::shown_path::{absolute, stored};
 use crate::terminal::{Terminal, bytes};
+use crate::throttle_flags::LimitFlags;
 use crate::waiting::{Waiting, first_calls};
 
 /// Restore a recovery point, or parts of it
@@ -46,6 +47,7 @@ Examples:
   strongroom restore latest /etc /home/ann --to /tmp/restored
   strongroom restore latest /home/ann --include '*.odt' --exclude old/ --in-place --conflict keep-both
   strongroom restore latest --in-place --dry-run
+  strongroom restore latest --to /srv/restored --limit-download 20mbit
   strongroom restore latest /etc --archive tar | ssh other tar x --xattrs --xattrs-include='*'
   strongroom restore latest /home/ann --archive zip --output ann.zip
   strongroom restore latest --machine web-1 --to /srv/web-1
@@ -82,6 +84,8 @@ pub(crate) struct Restore {
     dry_run: bool,
     #[command(flatten)]
     whose: Whose,
+    #[command(flatten)]
+    limits: LimitFlags,
 }
 
 /// The form of an archive.
@@ -182,7 +186,7 @@ impl Restore {
         if let Some(form) = self.archive {
             return self.archive(form.into(), &options, global, terminal);
         }
-        let machine = agent::open(global, RetryPolicy::PATIENT)?;
+        let machine = agent::open(global, RetryPolicy::PATIENT)?.with_limits(self.limits.limits());
         let progress = Progress::default();
         let (report, time) = block_on(async {
             let machine = self.whose.reader(machine, terminal).await?;
@@ -218,7 +222,7 @@ impl Restore {
         global: &Global,
         terminal: &Terminal,
     ) -> Result<Outcome, Failure> {
-        let machine = agent::open(global, RetryPolicy::PATIENT)?;
+        let machine = agent::open(global, RetryPolicy::PATIENT)?.with_limits(self.limits.limits());
         let output = archive_output(self.output.as_deref())?;
         let progress = Progress::default();
         let began = Instant::now();

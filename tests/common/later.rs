@@ -23,8 +23,13 @@ impl Later {
 
     /// Puts the command's clock forward.
     pub fn put_forward(&self, command: &mut Command, days: i64) {
+        self.put_forward_by(command, days * 24 * 60 * 60);
+    }
+
+    /// Puts the command's clock forward by so many seconds.
+    pub fn put_forward_by(&self, command: &mut Command, seconds: i64) {
         command
             .env("LD_PRELOAD", &self.0)
-            .env("LATER_SECONDS", (days * 24 * 60 * 60).to_string());
+            .env("LATER_SECONDS", seconds.to_string());
     }
 }

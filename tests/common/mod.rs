@@ -3,12 +3,14 @@
 
 pub mod canary;
 pub mod later;
+pub mod line;
 pub mod listing;
 pub mod machine;
 pub mod mount;
 pub mod names;
 pub mod people;
 pub mod program;
+pub mod proxy;
 pub mod random;
 pub mod service;
 pub mod tree;

@@ -24,6 +24,12 @@ pub fn strongroom<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Co
         "STRONGROOM_COMPRESSION",
         "STRONGROOM_DATABASE",
         "RUST_BACKTRACE",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+        "NO_PROXY",
+        "no_proxy",
     ] {
         command.env_remove(variable);
     }
@@ -74,6 +80,11 @@ impl Running {
         }
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
@@ -109,15 +120,20 @@ impl Running {
         self.wait()
     }
 
-    pub fn wait(mut self) -> Ended {
-        let deadline = Instant::now() + PATIENCE;
+    pub fn wait(self) -> Ended {
+        self.wait_up_to(PATIENCE)
+    }
+
+    /// Waits so long, where that is known to be needed.
+    pub fn wait_up_to(mut self, patience: Duration) -> Ended {
+        let deadline = Instant::now() + patience;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
             if Instant::now() > deadline {
                 let (_, stderr) = self.output();
-                panic!("{} did not end in two minutes; it said: {stderr}", self.what);
+                panic!("{} did not end in {patience:?}; it said: {stderr}", self.what);
             }
             sleep(POLL);
         };

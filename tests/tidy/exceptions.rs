@@ -9,8 +9,16 @@ pub const WALL_CLOCK: &[Exception] = &[
         "it plays machines and people, who have a clock of their own",
     ),
     may(
+        "tests/bandwidth.rs",
+        "puts a process to a moment that is seconds before the end of work hours",
+    ),
+    may(
         "tests/nodes.rs",
         "its services are processes: it plans backups for their next minute",
+    ),
+    may(
+        "tests/scheduled.rs",
+        "its service is a process: it plans a backup for its next minute",
     ),
     may(
         "tests/openapi/main.rs",
@@ -24,6 +32,10 @@ pub const FILE_SYSTEM: &[Exception] = &[
     may(
         "crates/agent/src/rescue.rs",
         "finds the one vault below the folder that the user named",
+    ),
+    may(
+        "crates/agent/src/power.rs",
+        "asks the kernel whether there is mains power",
     ),
     may(
         "crates/agent/src/seed.rs",
@@ -191,6 +203,10 @@ pub const UNSAFE: &[Exception] = &[
     may(
         "crates/engine/src/scratch/segment.rs",
         "maps a file of the scratch folder, which is locked, into memory",
+    ),
+    may(
+        "crates/engine/src/backup/give_way.rs",
+        "sets the I/O priority of a thread, for which there is no other call",
     ),
     may(
         "crates/format/src/cutter.rs",

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use strongroom_api::JobView;
 use strongroom_engine::backup::{BackupOptions, BackupParts, BackupReport, back_up};
 use strongroom_engine::{EngineError, Progress, Scratch};
 use strongroom_format::point::Issue;
-use strongroom_model::{JobId, Operation, SnapshotUse};
+use strongroom_model::{JobId, Operation, Priority, SnapshotUse, Trigger};
 use strongroom_seal::Level;
 use strongroom_sources::files::{Files, Kind, Selection, SnapshotNote, Snapshots, Walker, remove_left};
 use tokio::task::spawn_blocking;
@@ -31,6 +32,8 @@ pub struct Backup {
     pub force_rehash: bool,
     /// Whether the machine's commands are run before and after it.
     pub runs_commands: bool,
+    /// How far it stands back behind other programs.
+    pub priority: Priority,
 }
 
 /// A backup for which everything is there.
@@ -51,11 +54,19 @@ impl Machine {
     }
 
     /// Makes the backup that the machine's settings describe, for a job that came down the link. Returns what to tell.
-    pub(crate) async fn back_up_as_set(&self, id: JobId, progress: Progress) -> Result<String, AgentError> {
+    pub(crate) async fn back_up_as_set(&self, job: &JobView, progress: Progress) -> Result<String, AgentError> {
+        let (id, is_scheduled) = (job.id, job.trigger == Trigger::Schedule);
         let prepared = self
             .settings_now()
             .await
-            .and_then(|settings| Wanted::from(settings).backup())
+            .and_then(|settings| {
+                let priority = match is_scheduled {
+                    true => settings.priority,
+                    false => Priority::Normal,
+                };
+                let backup = Wanted::from(settings).backup()?;
+                Ok(Backup { priority, ..backup })
+            })
             .and_then(|backup| self.prepare(backup));
         let prepared = match prepared {
             Ok(prepared) => prepared,
@@ -241,6 +252,7 @@ impl Machine {
         } = prepared;
         let options = BackupOptions {
             force_rehash: backup.force_rehash,
+            priority: backup.priority,
             ..self.backup_options(backup.level)?
         };
         let source = Files::new(backup.selection, snapshots);

@@ -17,16 +17,17 @@ use strongroom_engine::restore::{
 use strongroom_engine::verify::{VerifyReport, verify};
 use strongroom_engine::{EngineError, OpenPoint, Progress, Scratch};
 use strongroom_format::point::Issue;
-use strongroom_model::{Clock, JobId, KeySetId, MachineSettings, Operation, PointId};
+use strongroom_model::{Clock, JobId, KeySetId, MachineSettings, Operation, PointId, Priority};
 use strongroom_seal::{DataKeys, Level};
 use strongroom_sources::files::Patterns;
 
 use crate::commands::Commands;
 use crate::error::AgentError;
 use crate::job::Job;
+use crate::limits::RunLimits;
 use crate::service_vault::ServiceVault;
 use crate::settings_sync::SettingsCopy;
-use crate::state::{LastMade, MachineState, ScratchPlace, StateFolder};
+use crate::state::{LastMade, MachineState, Network, ScratchPlace, StateFolder};
 
 /// What Azure calls the one part of a restore.
 const FETCH: &str = "Transfer data from vault";
@@ -54,11 +55,13 @@ impl Machine {
             .ok_or_else(|| AgentError::NotRegistered(folder.path().to_owned()))?;
         let keys = Arc::new(folder.master_key()?.keys());
         let trust = Trust::from_pem(&state.ca_certificate).map_err(strongroom_api::ClientError::from)?;
+        let network = folder.network()?;
         let options = ClientOptions {
             url: state.url.clone(),
             trust,
             clock: clock.clone(),
-            retry,
+            retry: network.retry(retry),
+            proxy: network.proxy,
         };
         let key = folder.machine_key()?;
         let client = Client::new(
@@ -68,6 +71,7 @@ impl Machine {
                 key,
             },
         )?;
+        let client = client.with_pace(RunLimits::default().pace(folder.clone(), clock.clone()));
         Ok(Self {
             folder,
             opens: state.key_set,
@@ -88,6 +92,16 @@ impl Machine {
         }
     }
 
+    /// The same machine, which sends and receives no faster than it is told, whatever its settings say.
+    pub fn with_limits(self, limits: RunLimits) -> Self {
+        let pace = limits.pace(self.folder.clone(), self.clock.clone());
+        Self {
+            client: self.client.with_pace(pace),
+            ..self
+        }
+    }
+
+    /// What its clock shows.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -184,6 +198,16 @@ impl Machine {
         self.folder.keep_scratch(&ScratchPlace { leaving: None, ..place })
     }
 
+    /// How it reaches its service.
+    pub fn network(&self) -> Result<Network, AgentError> {
+        self.folder.network()
+    }
+
+    /// Remembers how it reaches its service. A program that runs already goes on as it did.
+    pub fn keep_network(&self, network: &Network) -> Result<(), AgentError> {
+        self.folder.keep_network(network)
+    }
+
     /// What it backs up when nobody says what: what the vault keeps, or while that does not answer, the copy of it.
     pub async fn settings_now(&self) -> Result<MachineSettings, AgentError> {
         match self.sync_settings().await {
@@ -231,6 +255,7 @@ impl Machine {
             clock: self.clock.clone(),
             past: None,
             force_rehash: false,
+            priority: Priority::Normal,
             workers: workers(),
             remembered: self.folder.last_made()?.map(|last| last.digest),
         })

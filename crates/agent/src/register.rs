@@ -104,6 +104,7 @@ fn client_of(
         trust,
         clock,
         retry: RetryPolicy::NONE,
+        proxy: None,
     };
     Ok(Client::new(
         options,

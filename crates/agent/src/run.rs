@@ -10,6 +10,7 @@ use strongroom_model::{JobId, Operation};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::error::AgentError;
+use crate::held::Held;
 use crate::machine::Machine;
 
 /// How long to wait after the first failed call; each further one doubles it.
@@ -37,6 +38,8 @@ pub enum Event {
         /// When.
         again: Duration,
     },
+    /// A job waits until there is mains power.
+    Held(Box<JobView>),
     /// The settings here were not those of the vault, and are now; this is how it was.
     Settings(String),
     /// A job began.
@@ -73,6 +76,7 @@ pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, mut tell
     }
     let mut queue: VecDeque<JobView> = VecDeque::new();
     let mut running: Option<Running> = None;
+    let mut held: Option<Held> = None;
     let mut wait = WAIT_FIRST;
     let mut known: Option<Protection> = None;
     tokio::pin!(stop);
@@ -83,23 +87,21 @@ pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, mut tell
         if running.is_none()
             && let Some(job) = queue.pop_front()
         {
+            if held.is_none() && machine.must_wait(&job) {
+                tell(Event::Held(Box::new(job.clone())));
+                held = Some(Held::new(machine.clone(), job));
+                continue;
+            }
             tell(Event::Began(Box::new(job.clone())));
-            running = Some(begin(machine.clone(), &job));
+            running = Some(begin(machine.clone(), job));
         }
-        let jobs = |running: &Option<Running>, queue: &VecDeque<JobView>| {
-            let queued = queue.iter().map(|job| job.id);
-            running
-                .iter()
-                .map(|running| running.job)
-                .chain(queued)
-                .collect::<Vec<_>>()
-        };
         tokio::select! {
             () = &mut stop => break,
             ended = finished(&mut running) => {
                 tell(ended);
                 running = None;
             }
+            released = Held::released(&mut held) => queue.extend(released),
             answer = &mut link => {
                 let pause = match answer {
                     Ok((answer, news)) => {
@@ -113,6 +115,7 @@ pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, mut tell
                         let pause = if answer.stop.is_empty() { Duration::ZERO } else { WAIT_STOPPING };
                         for job in answer.stop {
                             queue.retain(|queued| queued.id != job);
+                            held = held.filter(|held| held.job.id != job);
                             running.iter().filter(|running| running.job == job).for_each(|running| running.progress.cancel());
                         }
                         queue.extend(answer.jobs);
@@ -125,7 +128,9 @@ pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, mut tell
                         pause
                     }
                 };
-                link.set(ask(machine.clone(), jobs(&running, &queue), seen, pause));
+                let running = running.iter().map(|running| running.job);
+                let waiting = held.iter().map(|held| &held.job).chain(&queue).map(|job| job.id);
+                link.set(ask(machine.clone(), running.chain(waiting).collect(), seen, pause));
             }
         }
     }
@@ -196,12 +201,12 @@ async fn finished(running: &mut Option<Running>) -> Event {
     }
 }
 
-fn begin(machine: Arc<Machine>, job: &JobView) -> Running {
+fn begin(machine: Arc<Machine>, job: JobView) -> Running {
     let progress = Progress::default();
-    let (id, operation, watched) = (job.id, job.operation, progress.clone());
+    let (id, watched) = (job.id, progress.clone());
     let task = tokio::spawn(async move {
-        match operation {
-            Operation::Backup => machine.back_up_as_set(id, watched).await,
+        match job.operation {
+            Operation::Backup => machine.back_up_as_set(&job, watched).await,
             other => Err(AgentError::UnknownWork(other)),
         }
     });

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use strongroom_model::MachineSettings;
+use strongroom_model::{MachineSettings, Priority};
 use strongroom_seal::Level;
 use strongroom_sources::files::{Marker, Pattern, Patterns, Rules, Selection, preset};
 
@@ -79,6 +79,7 @@ impl Wanted {
             snapshot,
             force_rehash: false,
             runs_commands: true,
+            priority: Priority::Normal,
         })
     }
 

@@ -9,6 +9,7 @@
 //! seeded.json    the seed that it made, until that is imported
 //! settings.json  a copy of what the vault keeps of its settings: what it backs up when nobody says what
 //! commands.json  what it runs before and after its backups
+//! network.json   how the service is reached; a proxy's password may be in it
 //! scratch.json   where the cache is, if it was moved
 //! snapshots.json the snapshots of its volumes that may exist
 //! scratch/       the cache
@@ -19,10 +20,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
-use strongroom_api::MachineKey;
+use strongroom_api::{MachineKey, Proxy, RetryPolicy};
 use strongroom_model::{ContainerId, Digest, ItemId, KeySetId, MachineName, PointId, VaultId, VaultName};
 use strongroom_seal::MasterKey;
 use strongroom_sources::files::SnapshotNote;
@@ -89,6 +91,31 @@ struct KeptSnapshot {
     name: String,
 }
 
+/// How a machine reaches its service. That is its own business: the service cannot be asked before it is reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Network {
+    /// Through which proxy, if not through the one of the environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Proxy>,
+    /// For how many minutes work that runs alone goes on trying when the service is away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_minutes: Option<u64>,
+}
+
+impl Network {
+    /// A day: what is away for longer is somebody's business.
+    pub const RETRY_MINUTES_MAX: u64 = 24 * 60;
+
+    /// How patient work is that would usually be as patient as this.
+    pub(crate) fn retry(&self, usual: RetryPolicy) -> RetryPolicy {
+        match self.retry_minutes {
+            Some(minutes) if usual == RetryPolicy::PATIENT => usual.lasting(Duration::from_secs(minutes * 60)),
+            _ => usual,
+        }
+    }
+}
+
 /// The state folder of one machine.
 #[derive(Clone, Debug)]
 pub struct StateFolder(PathBuf);
@@ -116,6 +143,16 @@ impl StateFolder {
     /// Keeps where the scratch folder is from now on.
     pub fn keep_scratch(&self, place: &ScratchPlace) -> Result<(), AgentError> {
         self.write("scratch.json", &to_json(place))
+    }
+
+    /// How the service is reached.
+    pub fn network(&self) -> Result<Network, AgentError> {
+        Ok(self.read_json("network.json")?.unwrap_or_default())
+    }
+
+    /// Keeps how the service is reached from now on.
+    pub fn keep_network(&self, network: &Network) -> Result<(), AgentError> {
+        self.write("network.json", &to_json(network))
     }
 
     /// Where the scratch folder of an import is: what the machine knows of its own files is not touched by one.

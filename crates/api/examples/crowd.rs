@@ -41,6 +41,7 @@ impl Service {
             trust: Trust::from_pem(&ca).expect("certificates"),
             clock: clock(),
             retry: RetryPolicy::PATIENT,
+            proxy: None,
         }
     }
 

@@ -52,7 +52,8 @@ pub use bitmap::{BitmapError, bitmap_from_bools, bools_from_bitmap};
 pub use certificate_key::{CertificateKey, CertificateKeyError};
 pub use client::{
     AdministratorSession, CertificateFault, ChangedPassword, Client, ClientError, ClientOptions, FetchStream, Fetched,
-    PointFilter, PrincipalProof, RetryPolicy, SeedOf, SessionKeeper, SignIn,
+    Pace, PointFilter, PrincipalProof, Proxy, ProxyAddress, ProxyError, ProxyUser, RetryPolicy, SeedOf, SessionKeeper,
+    SignIn,
 };
 pub use container::{ContainerFilter, ContainerList, ContainerView};
 pub use credentials::{CREDENTIALS_BYTES_MAX, CredentialsError, VaultCredentials};

@@ -23,6 +23,7 @@ mod redundancy;
 mod role;
 mod rpo;
 mod scope;
+mod throttle;
 mod vault_settings;
 mod word;
 
@@ -38,7 +39,8 @@ pub use id::{
 pub use item::{ItemChange, ItemState, POINTS_PER_ITEM_MAX};
 pub use job::{JobError, JobProgress, JobState, Operation, Task, TaskState, Trigger};
 pub use machine_settings::{
-    EntryType, GENERATION_STEP_MAX, MachineSettings, Preset, SEALED_SETTINGS_BYTES_MAX, SnapshotUse, VolumeKind,
+    EntryType, GENERATION_STEP_MAX, MachineSettings, Preset, Priority, SEALED_SETTINGS_BYTES_MAX, SnapshotUse,
+    VolumeKind,
 };
 pub use name::{
     GuardName, MachineName, NameError, PolicyName, PrincipalName, ProviderName, Region, ResourceGroupName, UserName,
@@ -54,5 +56,6 @@ pub use redundancy::{Redundancy, RedundancyError};
 pub use role::{Role, RoleError};
 pub use rpo::{Rpo, RpoBasis};
 pub use scope::{Place, Scope, ScopeError, ScopeName};
+pub use throttle::{Limit, LimitError, Limits, Throttle, WorkLimits};
 pub use vault_settings::{Immutability, SoftDelete, VaultSettings};
 pub use word::WordError;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::throttle::Throttle;
 use crate::word::words;
 
 words!(
@@ -62,6 +63,24 @@ impl Default for SnapshotUse {
     }
 }
 
+words!(
+    /// How far a scheduled backup stands back behind what else the machine does.
+    Priority, "priority" {
+        /// Not at all.
+        Normal,
+        /// It gets less of the processors and disks than others that want them.
+        Low,
+        /// It gets what nobody else wants.
+        Idle,
+    }
+);
+
+impl Default for Priority {
+    fn default() -> Self {
+        Self::Low
+    }
+}
+
 /// How many members each list may have.
 const LIST_MAX: usize = 1000;
 
@@ -107,6 +126,13 @@ pub struct MachineSettings {
     /// How hard to compress, if not as usual: -7 (fast) to 19 (small).
     #[schemars(range(min = -7, max = 19))]
     pub compression: Option<i32>,
+    /// How much of the line it takes; all, if nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub throttle: Option<Throttle>,
+    /// How far its scheduled backups stand back.
+    pub priority: Priority,
+    /// Whether scheduled backups begin on battery too, rather than wait.
+    pub on_battery: bool,
     /// What a later version added: it is kept, and not understood here.
     #[serde(flatten)]
     pub later: BTreeMap<String, serde_json::Value>,
@@ -133,8 +159,10 @@ impl MachineSettings {
                 "\"{path}\" is not an absolute path: it must begin with a slash"
             ));
         }
-        let level = self.compression.filter(|level| !(-7..=19).contains(level));
-        level.map(|level| format!("compression goes from -7 to 19, and not to {level}"))
+        if let Some(level) = self.compression.filter(|level| !(-7..=19).contains(level)) {
+            return Some(format!("compression goes from -7 to 19, and not to {level}"));
+        }
+        self.throttle.as_ref().and_then(Throttle::refused)
     }
 }
 

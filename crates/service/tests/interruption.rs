@@ -90,6 +90,7 @@ async fn register(service: &Service, clock: &Clock) -> Client {
         trust: Trust::from_pem(service.trust().as_pem()).unwrap(),
         clock: clock.clone(),
         retry: PATIENT,
+        proxy: None,
     };
     let password = std::fs::read_to_string(service.password_file().unwrap()).unwrap();
     let session = Client::sign_in_administrator(options.clone(), "admin", Secret::new(password.trim()))

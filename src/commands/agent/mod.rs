@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use strongroom_agent::{Machine, MachineState, Registering, StateFolder, register};
+use strongroom_agent::{Machine, MachineState, Registering, StateFolder, is_on_battery, register};
 use strongroom_api::{CREDENTIALS_BYTES_MAX, RetryPolicy, VaultCredentials};
 use strongroom_model::MachineName;
 
@@ -89,6 +89,10 @@ struct StatusView {
     vault: String,
     service: String,
     state: PathBuf,
+    /// Whether the machine runs on battery.
+    on_battery: bool,
+    /// Whether scheduled backups wait because of that.
+    waits: bool,
     reachable: bool,
     problem: Option<String>,
 }
@@ -179,13 +183,20 @@ fn status(global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
         vault: state.vault_name.to_string(),
         service: state.url.clone(),
         state: folders::state(global)?,
+        on_battery: is_on_battery(),
+        waits: is_on_battery() && machine.waits_on_battery(),
         reachable: shown.is_ok(),
         problem: shown.err().map(|error| error.to_string()),
     };
     terminal.result(&view, |view| {
         let answer = view.problem.as_deref().unwrap_or("The service answers.");
+        let power = match (view.on_battery, view.waits) {
+            (true, true) => "It runs on battery: scheduled backups wait for mains power.\n",
+            (true, false) => "It runs on battery; scheduled backups do not wait.\n",
+            (false, _) => "",
+        };
         format!(
-            "Machine {} of vault {} at {}.\nIts state lies in {}.\n{answer}",
+            "Machine {} of vault {} at {}.\nIts state lies in {}.\n{power}{answer}",
             view.machine,
             view.vault,
             view.service,

@@ -13,7 +13,8 @@ use crate::cli::Global;
 use crate::command_flags::{self, CommandFlags};
 use crate::commands::{agent, block_on};
 use crate::failure::{Failure, Outcome};
-use crate::settings_flags::{SettingsFlags, line, lines, text};
+use crate::network_flags::{NetworkFlags, NetworkView};
+use crate::settings_flags::{SettingsFlags, limits, line, lines, text};
 use crate::terminal::Terminal;
 
 /// Show or change what this machine backs up on schedule
@@ -21,6 +22,9 @@ use crate::terminal::Terminal;
 /// The scheduled backups of `strongroom agent run`, and `strongroom backup` without a PATH, take what is selected here.
 /// It is kept in the vault, sealed: the service does not learn names. Whoever has the passphrase can change it from
 /// elsewhere (`strongroom item settings`). Without flags it is shown.
+///
+/// A limit of the line holds for all that this machine sends or receives, within seconds also for what is running. How the
+/// service is reached is kept on this machine only.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -30,6 +34,9 @@ Examples:
   strongroom agent settings --snapshot always
   strongroom agent settings --pre-command /usr/bin/systemctl stop shop ';' --post-command /usr/bin/systemctl start shop
   strongroom agent settings --pre-command /bin/sh -c 'pg_dumpall >/srv/dump.sql' ';' --pre-limit 900
+  strongroom agent settings --upload-work 20mbit --work-hours 8:00-17:30 --work-days mon-fri --zone Europe/Berlin
+  strongroom agent settings --upload-work unlimited
+  strongroom agent settings --proxy http://proxy.example.org:3128 --proxy-user web-1 --proxy-password-file /root/proxy
   strongroom agent settings --scratch /srv/strongroom-scratch
   strongroom agent settings")]
 pub(crate) struct Settings {
@@ -43,6 +50,8 @@ pub(crate) struct Settings {
     scratch: Option<PathBuf>,
     #[command(flatten)]
     commands: CommandFlags,
+    #[command(flatten)]
+    network: NetworkFlags,
 }
 
 #[derive(Serialize)]
@@ -56,11 +65,20 @@ struct View {
     /// Those of this machine alone: the vault does not know them.
     commands: Commands,
     scratch: PathBuf,
+    #[serde(flatten)]
+    network: NetworkView,
 }
 
 impl Settings {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
-        let machine = agent::open(global, RetryPolicy::NONE)?;
+        let mut machine = agent::open(global, RetryPolicy::NONE)?;
+        let reached = machine.network()?;
+        let network = self.network.over(reached.clone())?;
+        if network != reached {
+            machine.keep_network(&network)?;
+            // The vault is asked that way already.
+            machine = agent::open(global, RetryPolicy::NONE)?;
+        }
         if let Some(scratch) = &self.scratch {
             machine.move_scratch(text(scratch)?.into())?;
         }
@@ -75,6 +93,7 @@ impl Settings {
             generation: synced.generation,
             news: synced.news,
             scratch: machine.scratch_path()?,
+            network: NetworkView::from(&network),
         };
         if let Some(news) = &view.news {
             terminal.say(&format!("note: {news}"));
@@ -142,9 +161,14 @@ fn check(settings: &MachineSettings) -> Result<(), Failure> {
 }
 
 fn shown(view: &View) -> String {
-    let scratch = command_flags::lines(&view.commands) + &line("scratch", view.scratch.display());
+    let network = view.network.lines().map(|(name, value)| line(name, value));
+    let rest =
+        command_flags::lines(&view.commands) + &line("scratch", view.scratch.display()) + &network.collect::<String>();
     match view.settings.paths.is_empty() {
-        true => format!("Nothing is selected: `strongroom agent settings --path PATH` selects something.\n{scratch}"),
-        false => lines(&view.settings) + &scratch,
+        true => format!(
+            "Nothing is selected: `strongroom agent settings --path PATH` selects something.\n{}{rest}",
+            limits(&view.settings)
+        ),
+        false => lines(&view.settings) + &rest,
     }
 }

@@ -6,7 +6,10 @@ use bytes::{Bytes, BytesMut};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
+use super::pace::Way;
+use super::sending::{body, while_it_moves};
 use super::sign_in::Bearer;
 use super::{Client, ClientError, SILENCE_SECONDS_MAX};
 use crate::routes::{Header, RouteId};
@@ -17,9 +20,6 @@ use crate::{
 
 /// The longest answer, in bytes, that is read into memory: lists of a hundred thousand recovery points fit.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
-
-/// The longest that one attempt may take: a pack over a line of 64 KiB/s.
-const ATTEMPT_SECONDS_MAX: u64 = 900;
 
 /// One request, which can be sent several times.
 pub(crate) struct Call {
@@ -35,8 +35,8 @@ pub(crate) struct Call {
     body: Option<Bytes>,
     /// Whether sending it twice does what sending it once does.
     idempotent: bool,
-    /// Whether the answer is a stream without an end in sight.
-    streams: bool,
+    /// How long the service may be silent before it begins to answer.
+    thinking: Duration,
 }
 
 impl Call {
@@ -53,7 +53,7 @@ impl Call {
             takes_membership: route.route().has(Header::Membership),
             content_type: "",
             body: None,
-            streams: false,
+            thinking: Duration::from_secs(SILENCE_SECONDS_MAX),
         }
     }
 
@@ -107,8 +107,9 @@ impl Call {
         self
     }
 
-    pub(crate) fn streaming(mut self) -> Self {
-        self.streams = true;
+    /// It takes the service so long, at most, before it begins to answer.
+    pub(crate) fn thinking(mut self, most: Duration) -> Self {
+        self.thinking = most;
         self
     }
 }
@@ -209,7 +210,13 @@ impl Client {
     }
 
     async fn exchange(&self, call: &Call, bearer: Option<&Secret>) -> Result<Response, ClientError> {
-        let sent = self.build(call, bearer).send().await;
+        let (moves, moved) = watch::channel(());
+        let silence = Duration::from_secs(SILENCE_SECONDS_MAX);
+        let sending = self.build(call, bearer, moves).send();
+        let Some(sent) = while_it_moves(sending, moved, silence, call.thinking).await else {
+            self.shared.transport.forget_idle();
+            return Err(self.silent(silence.max(call.thinking)));
+        };
         let response = sent.map_err(|error| self.lost(&error))?;
         match response.status().is_success() {
             true => {
@@ -220,11 +227,11 @@ impl Client {
         }
     }
 
-    fn build(&self, call: &Call, bearer: Option<&Secret>) -> RequestBuilder {
+    fn build(&self, call: &Call, bearer: Option<&Secret>, moves: watch::Sender<()>) -> RequestBuilder {
         let mut url = self.shared.base.clone();
         url.set_path(&call.path);
         url.set_query((!call.query.is_empty()).then_some(&call.query));
-        let mut request = self.shared.http.request(call.method.clone(), url);
+        let mut request = self.shared.transport.http().request(call.method.clone(), url);
         if let Some(bearer) = bearer {
             request = request.bearer_auth(bearer.reveal());
         }
@@ -240,15 +247,13 @@ impl Client {
         if let Some(membership) = self.membership.as_ref().filter(|_| call.takes_membership) {
             request = request.header(MEMBERSHIP_HEADER, membership.reveal());
         }
-        if let Some(body) = &call.body {
+        if let Some(bytes) = &call.body {
             request = request
                 .header(header::CONTENT_TYPE, call.content_type)
-                .body(body.clone());
+                .header(header::CONTENT_LENGTH, bytes.len())
+                .body(body(bytes.clone(), self.pace.clone(), moves));
         }
-        match call.streams {
-            true => request,
-            false => request.timeout(Duration::from_secs(ATTEMPT_SECONDS_MAX)),
-        }
+        request
     }
 
     async fn refusal(&self, response: Response) -> ClientError {
@@ -282,12 +287,21 @@ impl Client {
     /// The next bytes of an answer.
     pub(crate) async fn piece(&self, response: &mut Response) -> Result<Option<Bytes>, ClientError> {
         let silence = Duration::from_secs(SILENCE_SECONDS_MAX);
-        match tokio::time::timeout(silence, response.chunk()).await {
-            Ok(piece) => piece.map_err(|error| self.lost(&error)),
-            Err(_) => Err(ClientError::Interrupted {
-                url: self.url().to_owned(),
-                why: format!("nothing came for {SILENCE_SECONDS_MAX} s"),
-            }),
+        let Ok(piece) = tokio::time::timeout(silence, response.chunk()).await else {
+            self.shared.transport.forget_idle();
+            return Err(self.silent(silence));
+        };
+        let piece = piece.map_err(|error| self.lost(&error))?;
+        if let Some(piece) = &piece {
+            self.pace.pass(Way::Down, piece.len()).await;
+        }
+        Ok(piece)
+    }
+
+    fn silent(&self, time: Duration) -> ClientError {
+        ClientError::Interrupted {
+            url: self.url().to_owned(),
+            why: format!("nothing came for {} s", time.as_secs()),
         }
     }
 

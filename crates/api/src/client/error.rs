@@ -10,6 +10,10 @@ use crate::{AssertionError, Code, Problem, TrustError};
 /// standard library passes on the words only.
 const NAME_NOT_ASKED: &str = "Temporary failure in name resolution";
 
+/// How a proxy's refusal is told on the way up here, in words only.
+const PROXY_WANTS_USER: &str = "tunnel error: proxy authorization required";
+const PROXY_MAKES_NO_TUNNEL: &str = "tunnel error: unsuccessful";
+
 /// Why a call failed. Each is one sentence for a person, with the way out.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ClientError {
@@ -39,6 +43,16 @@ pub enum ClientError {
         url: String,
         /// The system's words.
         why: String,
+    },
+    /// The proxy refuses. Nothing was sent to the service.
+    #[error(
+        "the proxy on the way to {url} {why}: set it with `strongroom agent settings --proxy URL --proxy-user NAME --proxy-password-file FILE`, or in the environment variable HTTPS_PROXY"
+    )]
+    Proxy {
+        /// The service's address.
+        url: String,
+        /// What it refuses.
+        why: &'static str,
     },
     /// The connection failed in the middle of a call, which may or may not have been carried out.
     #[error("the connection to {url} was lost: {why}")]
@@ -126,6 +140,14 @@ impl ClientError {
         }
         let why = innermost(error);
         match error.is_connect() {
+            true if why == PROXY_WANTS_USER => Self::Proxy {
+                url,
+                why: "wants another name or password",
+            },
+            true if why == PROXY_MAKES_NO_TUNNEL => Self::Unreachable {
+                url,
+                why: "the proxy on the way cannot reach it".to_owned(),
+            },
             true if error.is_dns() && !met && !why.contains(NAME_NOT_ASKED) => Self::UnknownHost { url, why },
             true => Self::Unreachable { url, why },
             false => Self::Interrupted { url, why },

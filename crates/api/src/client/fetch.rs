@@ -130,7 +130,7 @@ impl FetchStream {
 async fn ask(client: &Client, wanted: &HashSet<BlobId>) -> Result<Running, ClientError> {
     let ids: Vec<BlobId> = wanted.iter().copied().take(IDENTITIES_MAX).collect();
     let call = Call::new(RouteId::Fetch, &[]).octets(ids_to_body(&ids).into());
-    let response = client.send(&call.repeatable().streaming()).await?;
+    let response = client.send(&call.repeatable()).await?;
     let (parser, asked) = (FrameParser::default(), ids.into_iter().collect());
     Ok(Running {
         response,

@@ -1,5 +1,7 @@
 //! What machines call.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use strongroom_model::{BlobId, Clock, JobId, KeySetId, MachineName, PackId, PointId, SessionId};
 
@@ -11,6 +13,9 @@ use crate::{
     MachineView, PackStored, PointList, PointView, RegisterRequest, Registered, ScrubReport, SealedSettings, Secret,
     Session, VaultCredentials, bools_from_bitmap, ids_to_body,
 };
+
+/// How long the vault may take for a commit: it looks at all pages of a recovery point that it has not seen before.
+const COMMIT_MAX: Duration = Duration::from_secs(900);
 
 /// Which recovery points to list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -41,6 +46,7 @@ impl Client {
             trust: credentials.trust()?,
             clock,
             retry: RetryPolicy::NONE,
+            proxy: None,
         };
         let client = Self::new(options, SignIn::Credentials(Box::new(credentials.clone())))?;
         let request = RegisterRequest {
@@ -173,8 +179,8 @@ impl Client {
     /// # Errors
     /// [`crate::Code::BlobsMissing`] with the missing ones, [`crate::Code::PredecessorMismatch`] among others.
     pub async fn commit(&self, session: SessionId, point: Bytes) -> Result<Committed, ClientError> {
-        let call = Call::new(RouteId::Commit, &[&session]).octets(point);
-        self.send_for_json(call.repeatable()).await
+        let call = Call::new(RouteId::Commit, &[&session]).octets(point).repeatable();
+        self.send_for_json(call.thinking(COMMIT_MAX)).await
     }
 
     /// Asks for blobs; they come in the order that suits the vault. Begins with the first [`FetchStream::next`].
@@ -225,7 +231,7 @@ impl Client {
     /// # Errors
     /// When the call fails. Damage is no error of the call.
     pub async fn scrub_point(&self, id: PointId) -> Result<ScrubReport, ClientError> {
-        let call = Call::new(RouteId::ScrubPoint, &[&id]).repeatable().streaming();
-        self.send_for_json(call).await
+        let call = Call::new(RouteId::ScrubPoint, &[&id]).repeatable();
+        self.send_for_json(call.thinking(Duration::MAX)).await
     }
 }

@@ -10,9 +10,13 @@ mod fetch;
 mod guards;
 mod identity;
 mod machine;
+mod pace;
+mod proxy;
 mod retry;
 mod seed;
+mod sending;
 mod sign_in;
+mod transport;
 mod work;
 
 use std::sync::Arc;
@@ -28,6 +32,8 @@ pub use administration::{AdministratorSession, ChangedPassword};
 pub use error::{CertificateFault, ClientError};
 pub use fetch::{FetchStream, Fetched};
 pub use machine::PointFilter;
+pub use pace::Pace;
+pub use proxy::{Proxy, ProxyAddress, ProxyError, ProxyUser};
 pub use retry::RetryPolicy;
 pub use seed::SeedOf;
 pub use sign_in::{PrincipalProof, SessionKeeper, SignIn};
@@ -35,12 +41,13 @@ pub use sign_in::{PrincipalProof, SessionKeeper, SignIn};
 use absence::Absence;
 use retry::Attempts;
 use sign_in::Tokens;
+use transport::Transport;
 
 /// How long connecting may take, TLS included.
 const CONNECT_SECONDS_MAX: u64 = 10;
 
-/// How long the service may be silent in the middle of an answer, and how long the line may lose what was sent. Not how long
-/// an answer may take: sending a pack over a slow line takes minutes.
+/// How long nothing may move, in the middle of a request or of an answer or between them, and how long the line may lose what
+/// was sent. Not how long a call may take: sending a pack over a slow line, or one that is limited, takes minutes.
 const SILENCE_SECONDS_MAX: u64 = 120;
 
 /// Below the time after which the service closes idle connections, so that a request rarely meets a closing one.
@@ -57,12 +64,16 @@ pub struct ClientOptions {
     pub clock: Clock,
     /// What to do about failures that may pass.
     pub retry: RetryPolicy,
+    /// Through which proxy it is reached; `None`: through the one that the environment names, if it names one (HTTPS_PROXY,
+    /// ALL_PROXY, NO_PROXY).
+    pub proxy: Option<Proxy>,
 }
 
-/// Speaks to one service as one caller. Cheap to clone; clones share connections and the token.
+/// Speaks to one service as one caller. Cheap to clone; clones share connections, the pace and the token.
 #[derive(Debug, Clone)]
 pub struct Client {
     shared: Arc<Shared>,
+    pace: Arc<Pace>,
     retry: RetryPolicy,
     /// What it shows where that may be shown.
     membership: Option<Arc<Secret>>,
@@ -71,7 +82,7 @@ pub struct Client {
 #[derive(Debug)]
 struct Shared {
     base: Url,
-    http: reqwest::Client,
+    transport: Transport,
     clock: Clock,
     tokens: Tokens,
     absence: Arc<Absence>,
@@ -85,31 +96,17 @@ impl Client {
     pub fn new(options: ClientOptions, sign_in: SignIn) -> Result<Self, ClientError> {
         let base = parse_url(&options.url)?;
         let tls = options.trust.client_config(&options.clock)?;
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .https_only(true)
-            .http1_only()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .tcp_nodelay(true)
-            .tcp_keepalive(Duration::from_secs(30))
-            .tcp_user_timeout(Duration::from_secs(SILENCE_SECONDS_MAX))
-            .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
-            .pool_idle_timeout(Duration::from_secs(IDLE_SECONDS_MAX))
-            .user_agent(concat!("strongroom/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| ClientError::Protocol {
-                what: error.to_string(),
-            })?;
+        let transport = Transport::new(tls, options.proxy)?;
         let shared = Shared {
             base,
-            http,
+            transport,
             tokens: Tokens::new(sign_in, options.clock.clone()),
             clock: options.clock,
             absence: Arc::new(Absence::new()),
         };
         Ok(Self {
             shared: Arc::new(shared),
+            pace: Arc::new(Pace::unlimited()),
             retry: options.retry,
             membership: None,
         })
@@ -127,6 +124,14 @@ impl Client {
         Self {
             membership: Some(Arc::new(Secret::new(hex))),
             ..self.clone()
+        }
+    }
+
+    /// The same client at another pace.
+    pub fn with_pace(self, pace: Pace) -> Self {
+        Self {
+            pace: Arc::new(pace),
+            ..self
         }
     }
 

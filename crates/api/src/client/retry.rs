@@ -35,12 +35,18 @@ impl RetryPolicy {
         pause_max: Duration::from_secs(1),
     };
 
-    /// Survives a slow restart of the service or a short cut of the line: for work that runs alone.
+    /// Survives an upgrade of the service or a line that is cut for minutes: for work that runs alone. The lease of a backup
+    /// lasts longer.
     pub const PATIENT: Self = Self {
-        total: Duration::from_secs(120),
-        pause_first: Duration::from_millis(100),
-        pause_max: Duration::from_secs(10),
+        total: Duration::from_secs(600),
+        pause_first: Duration::from_millis(200),
+        pause_max: Duration::from_secs(20),
     };
+
+    /// As patient as that, for so long.
+    pub fn lasting(self, total: Duration) -> Self {
+        Self { total, ..self }
+    }
 }
 
 impl Default for RetryPolicy {
@@ -103,12 +109,12 @@ impl Attempts {
     }
 }
 
-/// Between half of `pause` and all of it, so that clients that failed together do not come back together.
+/// Something between nothing and `pause` ("full jitter"), so that clients that failed together do not come back together.
 fn jittered(pause: Duration) -> Duration {
-    let mut random = [0];
+    let mut random = [0xff; 4];
     // Without randomness the pause is merely not jittered.
     let _ = aws_lc_rs::rand::fill(&mut random);
-    pause.mul_f64(0.5 + f64::from(random[0]) / 510.0)
+    pause.mul_f64(f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]
@@ -173,10 +179,11 @@ mod tests {
     }
 
     #[test]
-    fn jitter_stays_within_half_and_all() {
+    fn jitter_is_anything_up_to_the_pause() {
         let pause = Duration::from_secs(10);
-        for _ in 0..100 {
-            assert!((pause / 2..=pause).contains(&jittered(pause)));
-        }
+        let pauses: Vec<Duration> = (0..200).map(|_| jittered(pause)).collect();
+        assert!(pauses.iter().all(|jittered| *jittered <= pause));
+        assert!(pauses.iter().any(|jittered| *jittered < pause / 4));
+        assert!(pauses.iter().any(|jittered| *jittered > pause * 3 / 4));
     }
 }

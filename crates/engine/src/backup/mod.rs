@@ -15,6 +15,7 @@
 mod bundle;
 mod content;
 mod draft;
+mod give_way;
 mod image;
 mod issues;
 mod pages;
@@ -31,7 +32,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use strongroom_format::point::{Issue, PointBody, PointHeader, point_digest, put_head};
-use strongroom_model::{BlobId, Clock, Digest, ItemId, KeySetId, PointId, VaultId};
+use strongroom_model::{BlobId, Clock, Digest, ItemId, KeySetId, PointId, Priority, VaultId};
 use strongroom_seal::{DataKeys, Level, SealKind, Sealer};
 use strongroom_sources::source::Source;
 
@@ -71,6 +72,8 @@ pub struct BackupOptions {
     pub past: Option<Past>,
     /// Reads every file, whatever size and times say.
     pub force_rehash: bool,
+    /// How far its threads stand back behind other programs.
+    pub priority: Priority,
     /// Threads that compress and seal.
     pub workers: usize,
     /// BLAKE3 of the last recovery point that this machine made, as far as it remembers.

@@ -1,13 +1,16 @@
 //! One pass over the source: the stages, wired together.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use strongroom_format::point::Issue;
 use strongroom_format::tree::Sums;
-use strongroom_model::BlobId;
+use strongroom_model::{BlobId, Priority};
 use strongroom_sources::source::Source;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
 
+use super::give_way::give_way;
 use super::pages::{PageStage, Pages};
 use super::previous::Previous;
 use super::scan::{Scan, ScanParts, Scanned, Stop};
@@ -16,6 +19,8 @@ use super::volumes::Volumes;
 use super::workers::work;
 use super::{BackupOptions, BackupParts};
 use crate::error::EngineError;
+use crate::progress::Progress;
+use crate::remote::RemoteError;
 use crate::scratch::{FingerprintMap, LastPoint, PageLog, Scratch};
 
 /// Chunks waiting for a worker: with four MiB each at most.
@@ -24,6 +29,10 @@ const JOBS_MAX: usize = 3;
 const BATCHES_MAX: usize = 2;
 /// Sealed blobs waiting to be sent.
 const SEALED_MAX: usize = 4;
+
+/// How often it is looked whether the job was asked to stop, and how long then is sent what is on its way.
+const LOOK: Duration = Duration::from_millis(200);
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What a pass is made with.
 pub struct Pass<'a, S> {
@@ -62,15 +71,17 @@ impl<S: Source> Pass<'_, S> {
     /// Runs all stages to their end.
     pub async fn run(&self) -> Result<PassOutcome, EngineError> {
         let (sealed, to_send) = mpsc::channel(SEALED_MAX);
-        let sending = tokio::spawn(upload(self.parts.writer.clone(), to_send, self.parts.progress.clone()));
+        let progress = &self.parts.progress;
+        let sending = upload(self.parts.writer.clone(), to_send, progress.clone());
+        let sending = tokio::spawn(until_cancelled(progress.clone(), sending));
         let stages = self.stages(sealed)?;
-        let worked = tokio::task::spawn_blocking(move || stages.run()).await;
+        let worked = on_thread_of_its_own(self.options.priority, move || stages.run()).await;
         let sent = sending
             .await
             .map_err(|_| EngineError::Internal("the sending stage panicked"))?;
-        let worked = worked.map_err(|_| EngineError::Internal("a stage of the backup panicked"))??;
+        let worked = worked.ok_or(EngineError::Internal("a stage of the backup panicked"))??;
         // What the vault acknowledged is remembered also if the backup goes no further.
-        let sent = sent?;
+        let sent = sent?.ok_or(EngineError::Cancelled)?;
         let mut worked = worked;
         let contents_kept = self.remember(&mut worked.contents);
         let scanned = worked.scanned.map_err(|stop| self.stopped(stop))?;
@@ -139,11 +150,44 @@ impl<S: Source> Pass<'_, S> {
     }
 }
 
+/// Sends, and for a moment yet after the job was asked to stop: over a slow line it would go on for minutes. `None`: it was
+/// given up.
+async fn until_cancelled<T>(
+    progress: Progress,
+    sending: impl Future<Output = Result<T, RemoteError>>,
+) -> Result<Option<T>, RemoteError> {
+    let cancelled = async {
+        while !progress.is_cancelled() {
+            sleep(LOOK).await;
+        }
+        sleep(FAREWELL).await;
+    };
+    tokio::select! {
+        sent = sending => sent.map(Some),
+        () = cancelled => Ok(None),
+    }
+}
+
+/// Works on a thread that has this priority, and that others do not use afterwards: who stood back once may not step forward
+/// again. `None`: it panicked.
+async fn on_thread_of_its_own<T: Send + 'static>(
+    priority: Priority,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (result, worked) = oneshot::channel();
+    std::thread::spawn(move || {
+        give_way(priority);
+        // Nobody waits for it any more if the program is about to end.
+        let _ = result.send(work());
+    });
+    worked.await.ok()
+}
+
 struct Stages<S> {
     source: Arc<S>,
     keys: Arc<strongroom_seal::DataKeys>,
     options: BackupOptions,
-    progress: crate::progress::Progress,
+    progress: Progress,
     previous: Previous,
     is_comparable: bool,
     log: PageLog,

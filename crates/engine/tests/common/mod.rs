@@ -14,7 +14,7 @@ use strongroom_engine::restore::{RestoreOptions, RestoreParts, RestoreReport, re
 use strongroom_engine::{EngineError, OpenPoint, Progress, Scratch};
 use strongroom_format::page::parse_visible;
 use strongroom_format::point::{parse_point, point_digest};
-use strongroom_model::{BlobId, Clock, Digest, ItemId, KeySetId, PackId, PointId, VaultId};
+use strongroom_model::{BlobId, Clock, Digest, ItemId, KeySetId, PackId, PointId, Priority, VaultId};
 use strongroom_seal::{DataKeys, Level, MasterKey};
 use strongroom_sources::files::{Rules, Selection};
 
@@ -190,6 +190,7 @@ impl World {
             clock: self.clock.clone(),
             past: None,
             force_rehash: false,
+            priority: Priority::Low,
             workers: 2,
             remembered: None,
         };

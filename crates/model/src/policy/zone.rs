@@ -54,6 +54,11 @@ impl Zone {
         self.rules.to_datetime(at).date()
     }
 
+    /// What the clocks here show at `at`.
+    pub fn clock_at(&self, at: Timestamp) -> DateTime {
+        self.rules.to_datetime(at)
+    }
+
     /// When the clocks here show this date and time.
     ///
     /// A time that daylight saving skips is the first instant after the gap; one that comes twice is the first of both.

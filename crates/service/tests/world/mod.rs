@@ -164,6 +164,7 @@ impl World {
             trust: self.trust(),
             clock: self.clock.clone(),
             retry: RetryPolicy::NONE,
+            proxy: None,
         }
     }
 

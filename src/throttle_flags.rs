@@ -1,0 +1,188 @@
+//! How much of the line to take, as flags.
+
+use std::str::FromStr;
+
+use clap::Args;
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
+use strongroom_agent::RunLimits;
+use strongroom_model::policy::{Day, Zone};
+use strongroom_model::{Limit, Throttle};
+
+use crate::day::day;
+
+/// Limits of one run.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LimitFlags {
+    /// Send no faster than this, whatever the settings say: 512kbit to 1023mbit (for each second), or unlimited
+    #[arg(long, value_name = "LIMIT")]
+    limit_upload: Option<Limit>,
+    /// Receive no faster than this, whatever the settings say
+    #[arg(long, value_name = "LIMIT")]
+    limit_download: Option<Limit>,
+}
+
+impl LimitFlags {
+    pub(crate) fn limits(&self) -> RunLimits {
+        RunLimits {
+            upload: self.limit_upload,
+            download: self.limit_download,
+        }
+    }
+}
+
+/// Work hours, and how much of the line to take then and otherwise.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ThrottleFlags {
+    /// When work hours begin and end, such as 9:00-18:00 or 22:00-6:00 [default: 9:00-18:00]
+    #[arg(long, value_name = "FROM-TO", help_heading = "Bandwidth")]
+    work_hours: Option<Hours>,
+    /// The days on which they begin, such as mon-fri or sat,sun [default: mon-fri]
+    #[arg(long, value_name = "DAYS", help_heading = "Bandwidth")]
+    work_days: Option<Days>,
+    /// The time zone of work hours, such as Europe/Berlin or "W. Europe Standard Time" [default: this machine's]
+    #[arg(long, value_name = "ZONE", help_heading = "Bandwidth")]
+    zone: Option<Zone>,
+    /// Send no faster than this in work hours: 512kbit to 1023mbit (for each second), or unlimited
+    #[arg(long, value_name = "LIMIT", help_heading = "Bandwidth")]
+    upload_work: Option<Limit>,
+    /// Send no faster than this outside of work hours
+    #[arg(long, value_name = "LIMIT", help_heading = "Bandwidth")]
+    upload_non_work: Option<Limit>,
+    /// Receive no faster than this in work hours
+    #[arg(long, value_name = "LIMIT", help_heading = "Bandwidth")]
+    download_work: Option<Limit>,
+    /// Receive no faster than this outside of work hours
+    #[arg(long, value_name = "LIMIT", help_heading = "Bandwidth")]
+    download_non_work: Option<Limit>,
+}
+
+impl ThrottleFlags {
+    /// The throttle that comes of these flags, where `base` holds for what is not said.
+    pub(crate) fn over(&self, base: Option<Throttle>) -> Option<Throttle> {
+        let is_said = self.work_hours.is_some() || self.work_days.is_some() || self.zone.is_some();
+        let limits = [
+            self.upload_work,
+            self.upload_non_work,
+            self.download_work,
+            self.download_non_work,
+        ];
+        if !is_said && limits.iter().all(Option::is_none) {
+            return base;
+        }
+        let mut throttle = base.unwrap_or_else(|| Throttle {
+            zone: own_zone(),
+            ..Throttle::default()
+        });
+        if let Some(Hours(begin, end)) = self.work_hours {
+            (throttle.work_begin, throttle.work_end) = (begin, end);
+        }
+        if let Some(Days(days)) = &self.work_days {
+            throttle.work_days.clone_from(days);
+        }
+        if let Some(zone) = &self.zone {
+            throttle.zone = zone.clone();
+        }
+        let Throttle { upload, download, .. } = &mut throttle;
+        let places = [
+            &mut upload.work,
+            &mut upload.non_work,
+            &mut download.work,
+            &mut download.non_work,
+        ];
+        for (place, limit) in places.into_iter().zip(limits) {
+            *place = limit.unwrap_or(*place);
+        }
+        Some(throttle)
+    }
+}
+
+/// This machine's time zone, if it has one with a name.
+fn own_zone() -> Zone {
+    let own = TimeZone::try_system().ok();
+    let named = own.and_then(|zone| zone.iana_name()?.parse().ok());
+    named.unwrap_or_else(Zone::utc)
+}
+
+/// A beginning and an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Hours(Time, Time);
+
+impl FromStr for Hours {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let both = text.split_once('-');
+        let both = both.and_then(|(begin, end)| Some(Self(time(begin)?, time(end)?)));
+        both.ok_or_else(|| format!("\"{text}\" are no hours: say when they begin and end, such as 9:00-18:00"))
+    }
+}
+
+/// 24:00 is where the next day begins.
+fn time(text: &str) -> Option<Time> {
+    let (hour, minute) = text.trim().split_once(':')?;
+    let (hour, minute): (i8, i8) = (hour.parse().ok()?, minute.parse().ok()?);
+    match (hour, minute) {
+        (24, 0) => Some(Time::midnight()),
+        _ => Time::new(hour, minute, 0, 0).ok(),
+    }
+}
+
+/// Days of the week.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Days(Vec<Day>);
+
+impl FromStr for Days {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut days = Vec::new();
+        for part in text.split(',') {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let (first, last) = (day(first)?, day(last)?);
+            let from_first = Day::ALL.into_iter().cycle().skip_while(|day| *day != first);
+            for day in from_first.take(Day::ALL.len()) {
+                if !days.contains(&day) {
+                    days.push(day);
+                }
+                if day == last {
+                    break;
+                }
+            }
+        }
+        Ok(Self(days))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_and_days_are_read_as_people_write_them() {
+        for (text, begin, end) in [
+            ("9:00-18:00", "09:00:00", "18:00:00"),
+            ("22:30 - 06:15", "22:30:00", "06:15:00"),
+            ("0:00-24:00", "00:00:00", "00:00:00"),
+        ] {
+            let Hours(from, to) = text.parse().unwrap();
+            assert_eq!((from.to_string().as_str(), to.to_string().as_str()), (begin, end));
+        }
+        for text in ["", "9-18", "9:00", "25:00-26:00", "9:00-18:60", "9:00-24:01", "-"] {
+            assert!(text.parse::<Hours>().is_err(), "{text}");
+        }
+        use Day::*;
+        for (text, expected) in [
+            ("mon-fri", vec![Monday, Tuesday, Wednesday, Thursday, Friday]),
+            ("sat,sun", vec![Saturday, Sunday]),
+            ("fri-mon", vec![Friday, Saturday, Sunday, Monday]),
+            ("Wednesday", vec![Wednesday]),
+            ("mon-wed,tue", vec![Monday, Tuesday, Wednesday]),
+        ] {
+            assert_eq!(text.parse::<Days>(), Ok(Days(expected)), "{text}");
+        }
+        for text in ["", "mon-", "someday", "mon;tue"] {
+            assert!(text.parse::<Days>().is_err(), "{text}");
+        }
+    }
+}
