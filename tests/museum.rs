@@ -60,8 +60,8 @@ fn a_museum_in_use(kind: &str) {
     let _mount = Mount::image(kind, &world.path("image"), 512 << 20, &at, "");
     let source = at.join("museum");
     fs::create_dir(&source).unwrap();
-    // A link of xfs leads no farther than 1023 bytes.
-    let missing: &[&str] = if kind == "xfs" { &["long link"] } else { &[] };
+    // A link of xfs leads no farther than 1023 bytes, and the minor number of a device has 18 bits.
+    let missing: &[&str] = if kind == "xfs" { &["long link", "device"] } else { &[] };
     assert_eq!(museum::build(&source).unwrap(), missing);
     // What lies between is read for a while.
     fs::write(source.join("large"), Random::from_seed(4).bytes(32 << 20)).unwrap();
@@ -77,7 +77,8 @@ fn a_museum_in_use(kind: &str) {
     });
     assert!(!before, "nobody wrote to the end");
     assert!(matches!(ended.status.code(), Some(0 | 3)), "{ended}");
-    let there = machine.restore("latest", &source, &world.path("restored"));
+    // To where it came from: xfs shows its ACLs as attributes too, and others do not.
+    let there = machine.restore("latest", &source, &at.join("restored"));
     assert_same_but(&source, &there, &[museum::DEEP, "/lively"]);
     let report = ended.value();
     if kind == "btrfs" {

@@ -183,6 +183,7 @@ impl Route {
         let has_body = !matches!(self.request, Body::Empty);
         also(has_body, &[InvalidRequest, RequestTimeout, BodyTooLarge]);
         also(self.has(Header::IfMatch), &[InvalidRequest, VersionMismatch]);
+        also(self.has(Header::Membership), &[InvalidRequest]);
         also(self.has(Header::SecurityPin), &[SecurityPinRefused, TooManyAttempts]);
         for name in self.parameters() {
             also(true, &[InvalidName]);

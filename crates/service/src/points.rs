@@ -7,7 +7,7 @@ use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use strongroom_api::{Damage, MEMBERSHIP_HEADER, PointList, PointQuery, PointView, ScrubReport};
+use strongroom_api::{Code, Damage, MEMBERSHIP_HEADER, PointList, PointQuery, PointView, ScrubReport};
 use strongroom_format::point::Consistency;
 use strongroom_model::{Digest, PointId};
 use strongroom_vault::{PointFilter, PointRow, Viewer};
@@ -15,7 +15,7 @@ use strongroom_vault::{PointFilter, PointRow, Viewer};
 use crate::parse::parse;
 use crate::principal::Machine;
 use crate::query::Filter;
-use crate::refusal::Answer;
+use crate::refusal::{Answer, Refusal};
 use crate::shared::Shared;
 use crate::vault_refusal::refuse;
 
@@ -28,17 +28,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Reader {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
         let machine = Machine::from_request_parts(parts, state).await;
         let container = machine.map_err(IntoResponse::into_response)?.container;
-        // What is no secret at all proves nothing, like a wrong one.
-        let shown = parts.headers.get(MEMBERSHIP_HEADER).and_then(secret);
+        let shown = parts.headers.get(MEMBERSHIP_HEADER).map(secret).transpose();
+        let shown = shown.map_err(IntoResponse::into_response)?;
         let shown = shown.map(|secret| Digest::from_bytes(*blake3::hash(&secret).as_bytes()));
         Ok(Self(Viewer { container, shown }))
     }
 }
 
-fn secret(header: &HeaderValue) -> Option<[u8; 32]> {
+fn secret(header: &HeaderValue) -> Answer<[u8; 32]> {
     // Written like any hash.
-    let digest: Digest = header.to_str().ok()?.parse().ok()?;
-    Some(*digest.as_bytes())
+    let digest: Option<Digest> = header.to_str().ok().and_then(|text| text.parse().ok());
+    let detail = format!("The header {MEMBERSHIP_HEADER} must be a membership secret: 64 hexadecimal digits");
+    let digest = digest.ok_or_else(|| Refusal::new(Code::InvalidRequest, detail))?;
+    Ok(*digest.as_bytes())
 }
 
 /// `GET /api/v1/points`.

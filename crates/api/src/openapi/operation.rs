@@ -72,7 +72,7 @@ fn parameters(route: &Route, schemas: &mut Schemas) -> Vec<Value> {
             Header::Membership,
             MEMBERSHIP_HEADER,
             "The membership secret of a key set, in hexadecimal: for this one request, the machine reads what machines of that set made.",
-            json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
+            json!({"type": "string", "pattern": "^[0-9a-fA-F]{64}$"}),
         ),
         (
             Header::Seed,

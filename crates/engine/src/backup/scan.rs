@@ -150,7 +150,7 @@ impl Scan {
 
     fn walk(&mut self, source: &impl Source) -> Result<(), Stop> {
         let mut walk = source.walk().map_err(|issue| Stop::Source(issue.to_string()))?;
-        while let Some(found) = walk.next() {
+        for found in walk.by_ref() {
             if self.progress.is_cancelled() {
                 self.bundle.close()?;
                 return Err(Stop::Cancelled);
