@@ -148,6 +148,26 @@ fn a_client_that_runs_is_small_and_takes_over_what_is_changed_elsewhere() {
 }
 
 #[test]
+fn a_client_whose_copy_cannot_be_used_says_so_and_goes_on_listening() {
+    let scene = Scene::new();
+    let copy = scene.machine.state.join("settings.json");
+    fs::remove_file(&copy).unwrap();
+    fs::create_dir(&copy).unwrap();
+    let client = Running::start(scene.machine.command(&["agent", "run"]));
+    wait_for("the link", || client.has_said().contains("linked:").then_some(()));
+    assert!(
+        client.has_said().contains("cannot be compared now"),
+        "{}",
+        client.has_said()
+    );
+    // A backup says that it cannot begin, instead of never being tried.
+    scene.world.admin(&["item", "protect", "web-1"]).done();
+    scene.world.admin(&["item", "backup", "web-1", "--wait"]).with_status(1);
+    fs::remove_dir(&copy).unwrap();
+    scene.world.admin(&["item", "backup", "web-1", "--wait"]).done();
+}
+
+#[test]
 fn a_machine_that_was_put_back_to_an_older_state_says_so_and_goes_on_from_the_vaults() {
     let scene = Scene::new();
     scene.machine.run(&["backup"]).done();

@@ -111,7 +111,11 @@ impl Machine {
     async fn back_up_as(&self, id: JobId, prepared: Prepared, progress: Progress) -> Result<BackupReport, AgentError> {
         let commands = prepared.commands.clone();
         let work = self.make_point(id, prepared, progress.clone());
-        let work = self.between(commands, &progress, work);
+        let work = async {
+            // Before anything is run for it.
+            self.wait_for_seed().await?;
+            self.between(commands, &progress, work).await
+        };
         self.job(id, TRANSFER).run(&progress, work).await
     }
 
@@ -228,7 +232,6 @@ impl Machine {
     }
 
     async fn make_point(&self, job: JobId, prepared: Prepared, progress: Progress) -> Result<BackupReport, AgentError> {
-        self.wait_for_seed().await?;
         let no_room = self
             .room(&prepared.scratch, &prepared.backup.selection, &progress)
             .await?;

@@ -40,7 +40,7 @@ pub enum Event {
     },
     /// A job waits until there is mains power.
     Held(Box<JobView>),
-    /// The settings here were not those of the vault, and are now; this is how it was.
+    /// The settings here were not those of the vault: how it was, or why that cannot be mended now.
     Settings(String),
     /// A job began.
     Began(Box<JobView>),
@@ -144,13 +144,14 @@ pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, mut tell
     }
 }
 
-/// Asks for work, and if the vault has other settings than were seen, brings those here and there together.
+/// Asks for work, and if the vault has other settings than were seen, brings those here and there together. Work does not
+/// wait for that: each backup on schedule tries it again, and says why it cannot begin.
 async fn ask(
     machine: Arc<Machine>,
     running: Vec<JobId>,
     seen: Option<u64>,
     pause: Duration,
-) -> Result<(LinkAnswer, Option<String>), AgentError> {
+) -> Result<(LinkAnswer, Option<String>), ClientError> {
     tokio::time::sleep(pause).await;
     let request = LinkRequest {
         program: concat!("strongroom ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -162,14 +163,19 @@ async fn ask(
     let answer = machine.client().link(&request).await?;
     let news = match seen == Some(answer.settings) {
         true => None,
-        false => machine.sync_settings().await?.news,
+        false => match machine.sync_settings().await {
+            Ok(synced) => synced.news,
+            Err(error) => Some(format!(
+                "the settings here and in the vault cannot be compared now: {error}"
+            )),
+        },
     };
     Ok((answer, news))
 }
 
 /// How long to wait before the service is asked again: longer each time, and not all machines at once.
-fn patience(error: &AgentError, wait: &mut Duration) -> Duration {
-    if let AgentError::Client(ClientError::Refused(problem)) = error
+fn patience(error: &ClientError, wait: &mut Duration) -> Duration {
+    if let ClientError::Refused(problem) = error
         && matches!(
             problem.code,
             Code::MachineNotFound | Code::AssertionRefused | Code::Forbidden

@@ -45,7 +45,7 @@ enum Step {
 fn compare(copy: Option<SettingsCopy>, kept: Option<(u64, Result<MachineSettings, String>)>) -> (Step, Option<String>) {
     let next = |copy: SettingsCopy, generation: u64| {
         Step::Send(SettingsCopy {
-            generation: generation + 1,
+            generation: generation.saturating_add(1),
             ..copy
         })
     };
@@ -148,7 +148,7 @@ impl Machine {
     pub async fn change_settings(&self, seen: &Synced, settings: &MachineSettings) -> Result<Option<u64>, AgentError> {
         let known = self.folder().settings()?.map_or(0, |copy| copy.generation);
         let copy = SettingsCopy {
-            generation: seen.generation.max(known) + 1,
+            generation: seen.generation.max(known).saturating_add(1),
             settings: settings.clone(),
         };
         match self.send_settings(&copy, seen.generation).await {
@@ -225,6 +225,13 @@ mod tests {
             (copy(0, "/here"), None, sent(1), None),
             (copy(3, "/here"), Some((5, damaged())), sent(6), Some("do not open")),
             (None, Some((5, damaged())), Step::Nothing, Some("do not open")),
+            // A vault that lies.
+            (
+                copy(3, "/here"),
+                Some((u64::MAX, damaged())),
+                sent(u64::MAX),
+                Some("do not open"),
+            ),
         ] {
             let told = compare(here, kept);
             assert_eq!(told.0, step);

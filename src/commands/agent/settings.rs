@@ -82,7 +82,8 @@ impl Settings {
         if let Some(scratch) = &self.scratch {
             machine.move_scratch(text(scratch)?.into())?;
         }
-        let (before, after) = (machine.commands()?, self.commands.over(machine.commands()?)?);
+        let before = machine.commands()?;
+        let after = self.commands.over(before.clone())?;
         if after != before {
             machine.keep_commands(&after)?;
         }

@@ -98,7 +98,7 @@ impl Settings {
             if let Some(why) = after.refused() {
                 return Err(AgentError::Settings(why).into());
             }
-            let generation = sealed.generation + 1;
+            let generation = sealed.generation.saturating_add(1);
             let new = seal_settings(&after, kept.item, generation, (keys.id, &keys.keys))?;
             match client.change_item_settings(vault, item, &new, sealed.generation).await {
                 Ok(_) => return Ok((view(after, generation), true)),
