@@ -106,9 +106,12 @@ pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// 256 random bits as 43 letters, for addresses, cookies and forms.
+/// 255 random bits as 43 letters, for secrets, addresses, cookies and forms. The first is one of `A`–`f`: what
+/// begins with a dash would be taken for an option where somebody types it behind one (`az login --password …`).
 pub(crate) fn random_text() -> String {
-    URL_SAFE_NO_PAD.encode(random_bytes::<32>())
+    let mut bytes = random_bytes::<32>();
+    bytes[0] &= 0x7f;
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// Fills bytes with randomness from the operating system.
@@ -157,5 +160,14 @@ mod tests {
     fn first_passwords_differ() {
         assert_ne!(random_password(), random_password());
         assert_eq!(random_password().reveal().len(), 32);
+    }
+
+    #[test]
+    fn what_is_typed_behind_an_option_begins_with_a_letter() {
+        for _ in 0..1000 {
+            let text = random_text();
+            assert_eq!(text.len(), 43);
+            assert!(text.starts_with(|first: char| first.is_ascii_alphabetic()), "{text}");
+        }
     }
 }

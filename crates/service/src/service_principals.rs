@@ -5,8 +5,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::SignedDuration;
 use strongroom_api::routes::RouteId;
 use strongroom_api::{
@@ -22,7 +20,7 @@ use crate::incoming::Incoming;
 use crate::location::{Located, located};
 use crate::oauth::is_registrable;
 use crate::parse::parse;
-use crate::password::random_bytes;
+use crate::password::random_text;
 use crate::principal::Account;
 use crate::refusal::{Answer, Refusal, sentence};
 use crate::shared::Shared;
@@ -138,7 +136,7 @@ pub(crate) async fn add_secret(
     }
     let row = find(&shared, &name).await?;
     let now = shared.clock.now();
-    let secret = Secret::new(URL_SAFE_NO_PAD.encode(random_bytes::<32>()));
+    let secret = Secret::new(random_text());
     let life = SignedDuration::from_hours(24 * i64::from(add.days));
     let key = ApplicationKeyRow {
         id: KeyId::from_uuid(new_id(now)),
