@@ -15,6 +15,7 @@ mod certificate_key;
 mod client;
 mod container;
 mod credentials;
+mod export;
 mod frame;
 mod guard;
 mod item;
@@ -57,6 +58,7 @@ pub use client::{
 };
 pub use container::{ContainerFilter, ContainerList, ContainerView};
 pub use credentials::{CREDENTIALS_BYTES_MAX, CredentialsError, VaultCredentials};
+pub use export::{ExportedKeySet, PointExport, sizes_from_body, sizes_to_body};
 pub use frame::{FRAME_HEADER_LENGTH, Frame, FrameError, FrameHeader, FrameParser, FrameStatus};
 pub use guard::{
     ApprovalList, ApprovalView, CreateGuard, GuardList, GuardView, RequestApproval, SetVaultGuard, VaultGuardView,

@@ -88,6 +88,8 @@ permissions! {
     BackupNow = protected_items!("backup/action");
     /// List and show recovery points.
     PointsRead = protected_items!("recoveryPoints/read");
+    /// Have recovery points given out, sealed as they are.
+    PointsRestore = protected_items!("recoveryPoints/restore/action");
     /// List and show jobs.
     JobsRead = vaults!("backupJobs/read");
     /// Cancel jobs.

@@ -75,8 +75,12 @@ impl Audit {
 pub(crate) fn action_of(route: &'static Route, caller: Option<&Principal>, status: StatusCode) -> Option<&'static str> {
     let refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
     let action = route.permission.action();
-    // A seed has thousands of packs; that it was begun and that it was committed is written down.
-    let is_part = matches!(route.id, RouteId::MissingOfSeed | RouteId::PutSeedPack);
+    // A seed has thousands of packs; that it was begun and that it was committed is written down. Of an export all that
+    // gives something out is.
+    let is_part = matches!(
+        route.id,
+        RouteId::MissingOfSeed | RouteId::PutSeedPack | RouteId::ExportSizes
+    );
     match caller {
         Some(Principal::Account(_)) if is_part && !refused => None,
         Some(Principal::Account(_)) if refused || route.method != Method::GET => Some(action.unwrap_or(OWN_ACCOUNT)),

@@ -6,12 +6,12 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use strongroom_api::routes::RouteId;
 use strongroom_api::{FrameHeader, FrameStatus};
-use strongroom_vault::{FetchStream, Fetched};
+use strongroom_vault::{FetchStream, Fetched, VaultError};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::timeout;
 
@@ -41,11 +41,20 @@ pub(crate) async fn fetch(
     State(shared): State<Arc<Shared>>,
     machine: Machine,
     incoming: Incoming,
-) -> Answer<impl IntoResponse> {
+) -> Answer<Response> {
     let ids = read_identities(&shared, incoming, RouteId::Fetch).await?;
+    let vaults = shared.vaults.clone();
+    stream_out(shared, vaults.fetch(machine.container, ids)).await
+}
+
+/// Answers with what is fetched, whoever asked.
+pub(crate) async fn stream_out(
+    shared: Arc<Shared>,
+    fetch: impl Future<Output = Result<FetchStream, VaultError>>,
+) -> Answer<Response> {
     let place = shared.fetches.clone().acquire_owned().await;
     let place = place.expect("the semaphore is never closed");
-    let fetched = shared.vaults.fetch(machine.container, ids).await.map_err(refuse)?;
+    let fetched = fetch.await.map_err(refuse)?;
     let (sender, receiver) = mpsc::channel(FRAMES_WAITING);
     tokio::spawn(send(shared, fetched, sender, place));
     let pieces = stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
@@ -54,7 +63,7 @@ pub(crate) async fn fetch(
         Err(cut) => stream::iter([Some(Err(cut)), None]),
     });
     let body = Body::from_stream(pieces.filter_map(async |piece| piece));
-    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], body))
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], body).into_response())
 }
 
 /// Reads from the vault and hands over, until all is sent, the receiver is gone, or the vault fails.

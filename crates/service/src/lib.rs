@@ -24,6 +24,7 @@ mod data_dir;
 mod deleted_vaults;
 mod descriptors;
 mod etag;
+mod exports;
 mod fetch;
 mod first_administrator;
 mod gate;

@@ -103,12 +103,15 @@ pub(crate) async fn scrub(
 }
 
 fn report(found: Vec<strongroom_vault::Damage>) -> ScrubReport {
-    let damages = found.into_iter().map(|damage| Damage {
-        object: damage.object,
-        why: damage.why,
-    });
     ScrubReport {
-        damages: damages.collect(),
+        damages: found.into_iter().map(damage).collect(),
+    }
+}
+
+pub(crate) fn damage(found: strongroom_vault::Damage) -> Damage {
+    Damage {
+        object: found.object,
+        why: found.why,
     }
 }
 

@@ -12,9 +12,10 @@ use crate::gate::{Gate, pass};
 use crate::refusal::Refusal;
 use crate::shared::Shared;
 use crate::{
-    account, alerts, approvals, arm, audit, containers, deleted_vaults, fetch, guards, health, identities, invitations,
-    items, jobs, key_sets, link, machine_settings, machines, notifications, oauth, one_time_passwords, openapi, points,
-    policies, resource_groups, roles, security_pins, seeds, service_principals, sessions, settings, users, vaults,
+    account, alerts, approvals, arm, audit, containers, deleted_vaults, exports, fetch, guards, health, identities,
+    invitations, items, jobs, key_sets, link, machine_settings, machines, notifications, oauth, one_time_passwords,
+    openapi, points, policies, resource_groups, roles, security_pins, seeds, service_principals, sessions, settings,
+    users, vaults,
 };
 
 /// Builds the router from the table of routes.
@@ -137,6 +138,9 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::PutSeedPack => on(method, seeds::put_pack),
         RouteId::CommitSeed => on(method, seeds::commit),
         RouteId::VaultPoints => on(method, vaults::points),
+        RouteId::ExportPoint => on(method, exports::point),
+        RouteId::ExportSizes => on(method, exports::sizes),
+        RouteId::ExportBlobs => on(method, exports::blobs),
         RouteId::IssueCredentials => on(method, machines::issue_credentials),
         RouteId::Register => on(method, machines::register),
         RouteId::ShowMachine => on(method, machines::show),

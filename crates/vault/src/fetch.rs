@@ -71,10 +71,14 @@ impl Vaults {
     /// Streams the blobs back, in the order in which they lie; each one named is answered once, however often it was
     /// named. At most [`IDS_MAX`] identities.
     pub async fn fetch(&self, container: ContainerId, ids: Vec<BlobId>) -> Result<FetchStream, VaultError> {
+        self.fetch_from(self.container(container).await?.vault, ids).await
+    }
+
+    /// As [`Vaults::fetch`], for somebody who may have the vault's recovery points given out.
+    pub async fn fetch_from(&self, vault: VaultId, ids: Vec<BlobId>) -> Result<FetchStream, VaultError> {
         if ids.len() > IDS_MAX {
             return Err(VaultError::TooManyIds);
         }
-        let vault = self.container(container).await?.vault;
         let fetch = self.plan(vault, ids).await?;
         Ok(try_unfold(fetch, Fetch::next).boxed())
     }

@@ -68,14 +68,17 @@ impl Vaults {
     }
 
     pub(crate) async fn check_vault_file(&self, vault: VaultId) -> Result<Vec<Damage>, VaultError> {
+        Ok(self.read_vault_file(vault).await?.err().into_iter().collect())
+    }
+
+    pub(crate) async fn read_vault_file(&self, vault: VaultId) -> Result<Result<Bytes, Damage>, VaultError> {
         let (store, row) = (self.store(vault).await?, self.vault(vault).await?);
         let key = vault_file_key();
         let size = match store.size(&key).await {
             Ok(size) => size.min(strongroom_format::vaultfile::VAULT_FILE_BYTES_MAX as u64),
-            Err(error) => return Ok(vec![crate::damage::unreadable(&key, error)?]),
+            Err(error) => return crate::damage::unreadable(&key, error).map(Err),
         };
-        let read = read_whole(&*store, &key, size, row.file_digest).await?;
-        Ok(read.err().into_iter().collect())
+        read_whole(&*store, &key, size, row.file_digest).await
     }
 
     async fn check_key_set(&self, point: &PointRow) -> Result<Option<Damage>, VaultError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::Response;
-use strongroom_model::BlobId;
+use strongroom_model::{BlobId, VaultName};
 
 use super::call::Call;
 use super::{Client, ClientError};
@@ -45,6 +45,8 @@ pub enum Fetched {
 #[derive(Debug)]
 pub struct FetchStream {
     client: Client,
+    /// Where they are exported from; `None`: the calling machine's own vault.
+    vault: Option<VaultName>,
     wanted: HashSet<BlobId>,
     running: Option<Running>,
 }
@@ -57,10 +59,11 @@ struct Running {
 }
 
 impl FetchStream {
-    pub(crate) fn new(client: Client, ids: Vec<BlobId>) -> Self {
+    pub(crate) fn new(client: Client, vault: Option<VaultName>, ids: Vec<BlobId>) -> Self {
         let wanted = ids.into_iter().collect();
         Self {
             client,
+            vault,
             wanted,
             running: None,
         }
@@ -100,7 +103,9 @@ impl FetchStream {
             let client = self.client.clone();
             let running = match &mut self.running {
                 Some(running) => running,
-                None => self.running.insert(ask(&client, &self.wanted).await?),
+                None => self
+                    .running
+                    .insert(ask(&client, self.vault.as_ref(), &self.wanted).await?),
             };
             match running.next_frame(&client).await? {
                 Some(frame) => return self.accept(frame).map(Some),
@@ -127,10 +132,13 @@ impl FetchStream {
     }
 }
 
-async fn ask(client: &Client, wanted: &HashSet<BlobId>) -> Result<Running, ClientError> {
+async fn ask(client: &Client, vault: Option<&VaultName>, wanted: &HashSet<BlobId>) -> Result<Running, ClientError> {
     let ids: Vec<BlobId> = wanted.iter().copied().take(IDENTITIES_MAX).collect();
-    let call = Call::new(RouteId::Fetch, &[]).octets(ids_to_body(&ids).into());
-    let response = client.send(&call.repeatable()).await?;
+    let call = match vault {
+        Some(vault) => Call::new(RouteId::ExportBlobs, &[vault]),
+        None => Call::new(RouteId::Fetch, &[]),
+    };
+    let response = client.send(&call.octets(ids_to_body(&ids).into()).repeatable()).await?;
     let (parser, asked) = (FrameParser::default(), ids.into_iter().collect());
     Ok(Running {
         response,

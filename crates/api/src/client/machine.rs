@@ -185,7 +185,7 @@ impl Client {
 
     /// Asks for blobs; they come in the order that suits the vault. Begins with the first [`FetchStream::next`].
     pub fn fetch(&self, ids: Vec<BlobId>) -> FetchStream {
-        FetchStream::new(self.clone(), ids)
+        FetchStream::new(self.clone(), None, ids)
     }
 
     /// Lists recovery points, newest last.

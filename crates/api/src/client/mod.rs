@@ -6,6 +6,7 @@ mod alerts;
 mod call;
 mod control;
 mod error;
+mod export;
 mod fetch;
 mod guards;
 mod identity;
