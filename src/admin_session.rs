@@ -150,13 +150,23 @@ impl AdminSession {
         session.client_of(&user, global)
     }
 
+    /// As [`AdminSession::client`], for work that runs alone and long.
+    pub(crate) fn patient_client(global: &Global) -> Result<Client, Failure> {
+        let (session, user) = Self::signed_in()?;
+        session.client_with(&user, global.retry(RetryPolicy::PATIENT))
+    }
+
     /// A client in the name of `user`.
     pub(crate) fn client_of(&self, user: &SignedIn, global: &Global) -> Result<Client, Failure> {
+        self.client_with(user, global.retry(RetryPolicy::BRIEF))
+    }
+
+    fn client_with(&self, user: &SignedIn, retry: RetryPolicy) -> Result<Client, Failure> {
         let options = ClientOptions {
             url: self.url.clone(),
             trust: Trust::from_pem(&self.ca_certificate)?,
             clock: clock::system(),
-            retry: global.retry(RetryPolicy::BRIEF),
+            retry,
             proxy: None,
         };
         Ok(Client::new(options, user.by.sign_in()?)?)

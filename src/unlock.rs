@@ -59,15 +59,24 @@ impl UnlockOptions {
 }
 
 impl OtherKeys {
-    /// The machine as it reads with these keys, or as it is if none were named.
-    pub(crate) async fn given_to(&self, machine: Machine, terminal: &Terminal) -> Result<Machine, Failure> {
+    /// The machine as it reads with these keys, or as it is if none were named; from a disk, if one is.
+    pub(crate) async fn given_to(
+        &self,
+        machine: Machine,
+        disk: Option<&Path>,
+        terminal: &Terminal,
+    ) -> Result<Machine, Failure> {
         let unlock = match (&self.passphrase_file, self.ask_passphrase, &self.recovery_key_file) {
-            (Some(file), ..) => Unlock::Passphrase(passphrase::from_file(file)?),
-            (None, true, _) => Unlock::Passphrase(passphrase::ask_for_known(terminal)?),
-            (None, false, Some(file)) => recovery_key(file, terminal)?,
-            (None, false, None) => return Ok(machine),
+            (Some(file), ..) => Some(Unlock::Passphrase(passphrase::from_file(file)?)),
+            (None, true, _) => Some(Unlock::Passphrase(passphrase::ask_for_known(terminal)?)),
+            (None, false, Some(file)) => Some(recovery_key(file, terminal)?),
+            (None, false, None) => None,
         };
-        Ok(machine.reading_with(&unlock).await?)
+        Ok(match (disk, unlock) {
+            (Some(folder), unlock) => machine.reading_from_disk(folder, unlock.as_ref()).await?,
+            (None, Some(unlock)) => machine.reading_with(&unlock).await?,
+            (None, None) => machine,
+        })
     }
 }
 

@@ -8,9 +8,9 @@ use strongroom_api::RetryPolicy;
 use strongroom_engine::difference::{Change, Differing};
 
 use crate::cli::Global;
+use crate::commands::block_on;
 use crate::commands::points::Whose;
 use crate::commands::restore::stored_paths;
-use crate::commands::{agent, block_on};
 use crate::failure::{Failure, Outcome};
 use crate::listing::EntryView;
 use crate::terminal::Terminal;
@@ -57,7 +57,7 @@ struct Counts {
 
 impl Diff {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
-        let machine = agent::open(global, RetryPolicy::BRIEF)?;
+        let machine = self.whose.open(global, RetryPolicy::BRIEF)?;
         let mut counts = Counts::default();
         block_on(async {
             let machine = self.whose.reader(machine, terminal).await?;

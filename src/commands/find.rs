@@ -10,8 +10,8 @@ use strongroom_model::PointId;
 use strongroom_sources::files::Patterns;
 
 use crate::cli::Global;
+use crate::commands::block_on;
 use crate::commands::points::Whose;
-use crate::commands::{agent, block_on};
 use crate::failure::{Failure, Outcome};
 use crate::listing::EntryView;
 use crate::progress::watch;
@@ -58,7 +58,7 @@ struct SeenView {
 impl Find {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
         let patterns = Patterns::of("PATTERN", [&self.pattern])?;
-        let machine = agent::open(global, RetryPolicy::BRIEF)?;
+        let machine = self.whose.open(global, RetryPolicy::BRIEF)?;
         let (versions, lost) = block_on(async {
             let machine = self.whose.reader(machine, terminal).await?;
             let (progress, filter) = (Progress::default(), self.whose.filter());

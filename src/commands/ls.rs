@@ -6,8 +6,8 @@ use clap::Args;
 use strongroom_api::RetryPolicy;
 
 use crate::cli::Global;
+use crate::commands::block_on;
 use crate::commands::points::Whose;
-use crate::commands::{agent, block_on};
 use crate::failure::{Failure, Outcome};
 use crate::listing::Collected;
 use crate::shown_path::stored;
@@ -33,7 +33,7 @@ pub(crate) struct Ls {
 
 impl Ls {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
-        let machine = agent::open(global, RetryPolicy::BRIEF)?;
+        let machine = self.whose.open(global, RetryPolicy::BRIEF)?;
         let paths = self
             .paths
             .iter()

@@ -77,7 +77,7 @@ impl Mount {
         let machine = agent::open(global, RetryPolicy::PATIENT)?;
         let folder = MountPoint::prepare(&absolute(dir)?)?;
         block_on(async {
-            let machine = self.keys.given_to(machine, terminal).await?;
+            let machine = self.keys.given_to(machine, None, terminal).await?;
             let opening = self.shown(&machine, point.as_deref());
             let (shown, points) = first_calls(machine.client(), terminal, opening).await?;
             // Before anything is mounted, so that nothing stays so.

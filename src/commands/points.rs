@@ -1,5 +1,7 @@
 //! `strongroom points`: the recovery points that this machine can restore.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use serde::Serialize;
 use strongroom_agent::{Machine, no_points};
@@ -35,6 +37,11 @@ pub(crate) struct Whose {
     all: bool,
     #[command(flatten)]
     keys: OtherKeys,
+    /// Read from a disk that `strongroom item export` has filled, instead of the vault
+    ///
+    /// The service need not be there. If it is, it gives what is damaged or missing on the disk.
+    #[arg(long, value_name = "FOLDER")]
+    from_disk: Option<PathBuf>,
 }
 
 impl Whose {
@@ -46,9 +53,21 @@ impl Whose {
         }
     }
 
-    /// The machine as it reads with the keys that were given.
+    /// The machine that reads. One that has a disk does not wait long for a service that only helps out.
+    pub(crate) fn open(&self, global: &Global, usual: RetryPolicy) -> Result<Machine, Failure> {
+        agent::open(
+            global,
+            if self.from_disk.is_some() {
+                RetryPolicy::BRIEF
+            } else {
+                usual
+            },
+        )
+    }
+
+    /// The machine as it reads with the keys that were given, and from the disk.
     pub(crate) async fn reader(&self, machine: Machine, terminal: &Terminal) -> Result<Machine, Failure> {
-        self.keys.given_to(machine, terminal).await
+        self.keys.given_to(machine, self.from_disk.as_deref(), terminal).await
     }
 }
 
@@ -59,7 +78,7 @@ struct PointsView {
 
 impl Points {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
-        let machine = agent::open(global, RetryPolicy::BRIEF)?;
+        let machine = self.whose.open(global, RetryPolicy::BRIEF)?;
         let filter = self.whose.filter();
         let points = block_on(async {
             let machine = self.whose.reader(machine, terminal).await?;

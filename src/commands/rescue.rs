@@ -19,13 +19,15 @@ use crate::unlock::UnlockOptions;
 
 /// Restore from a vault's objects alone: no service, no database, only the passphrase or the recovery key of a sheet
 ///
-/// For the day when everything else is gone. Reads only, and works on a copy of the objects as well.
+/// For the day when everything else is gone. Reads only, and works on a copy of the objects as well, or on a disk that
+/// `strongroom item export` has filled.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   strongroom rescue --store /var/lib/strongroom-service --passphrase-file secret points
   strongroom rescue --store file:///mnt/copy/objects/local/0199f3a0-… --passphrase-file secret restore latest --to /tmp/r
-  strongroom rescue --store /mnt/copy --recovery-key-file - points")]
+  strongroom rescue --store /mnt/copy --recovery-key-file - points
+  strongroom rescue --store /mnt/usb/export --passphrase-file secret restore latest --to /tmp/r")]
 pub(crate) struct Rescue {
     /// The folder of the vault's objects, or the data folder of the service if it holds one vault; also as file:// address
     #[arg(long, value_name = "URL")]
@@ -110,7 +112,7 @@ impl Action {
                 let point = vault.open_point(&point).await?;
                 let work = vault.restore(&point, &options, progress.clone());
                 let report = watch(terminal, "Restoring", &progress, None, work).await?;
-                show_restored(options.target, report, began.elapsed(), terminal)
+                show_restored(options.target, report, None, began.elapsed(), terminal)
             }
         }
     }

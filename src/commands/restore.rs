@@ -14,8 +14,8 @@ use strongroom_sources::files::Patterns;
 
 use crate::cli::Global;
 use crate::commands::backup::pace;
+use crate::commands::block_on;
 use crate::commands::points::Whose;
-use crate::commands::{agent, block_on};
 use crate::failure::{Failure, Outcome};
 use crate::issues;
 use crate::listing::EntryView;
@@ -51,6 +51,7 @@ Examples:
   strongroom restore latest /etc --archive tar | ssh other tar x --xattrs --xattrs-include='*'
   strongroom restore latest /home/ann --archive zip --output ann.zip
   strongroom restore latest --machine web-1 --to /srv/web-1
+  strongroom restore latest --from-disk /mnt/usb/export --in-place
   strongroom restore latest --machine db-1 --ask-passphrase --to /srv/db-1
   strongroom restore 0199f3a0-7c1e /etc/hosts --in-place")]
 pub(crate) struct Restore {
@@ -175,6 +176,9 @@ struct RestoreView {
     target: PathBuf,
     #[serde(flatten)]
     report: RestoreReport,
+    /// Blobs that the disk did not have whole; without one, there is no such thing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from_service: Option<u64>,
     seconds: f64,
     #[serde(flatten)]
     issues: issues::View,
@@ -186,9 +190,12 @@ impl Restore {
         if let Some(form) = self.archive {
             return self.archive(form.into(), &options, global, terminal);
         }
-        let machine = agent::open(global, RetryPolicy::PATIENT)?.with_limits(self.limits.limits());
+        let machine = self
+            .whose
+            .open(global, RetryPolicy::PATIENT)?
+            .with_limits(self.limits.limits());
         let progress = Progress::default();
-        let (report, time) = block_on(async {
+        let (report, from_service, time) = block_on(async {
             let machine = self.whose.reader(machine, terminal).await?;
             let filter = self.whose.filter();
             let opening = machine.find_and_open(&self.point, &filter);
@@ -207,11 +214,11 @@ impl Restore {
                     watch(terminal, "Restoring", &progress, waiting, work).await?
                 }
             };
-            Ok((report, began.elapsed()))
+            Ok((report, machine.from_service(), began.elapsed()))
         })?;
         match self.dry_run {
             true => show_preview(&report, terminal),
-            false => show(options.target, report, time, terminal),
+            false => show(options.target, report, from_service, time, terminal),
         }
     }
 
@@ -222,7 +229,10 @@ impl Restore {
         global: &Global,
         terminal: &Terminal,
     ) -> Result<Outcome, Failure> {
-        let machine = agent::open(global, RetryPolicy::PATIENT)?.with_limits(self.limits.limits());
+        let machine = self
+            .whose
+            .open(global, RetryPolicy::PATIENT)?
+            .with_limits(self.limits.limits());
         let output = archive_output(self.output.as_deref())?;
         let progress = Progress::default();
         let began = Instant::now();
@@ -374,6 +384,7 @@ pub(crate) fn stored_paths(paths: &[PathBuf]) -> Vec<Vec<u8>> {
 pub(crate) fn show(
     target: PathBuf,
     report: RestoreReport,
+    from_service: Option<u64>,
     time: Duration,
     terminal: &Terminal,
 ) -> Result<Outcome, Failure> {
@@ -386,12 +397,17 @@ pub(crate) fn show(
     let view = RestoreView {
         target,
         report,
+        from_service,
         seconds: time.as_secs_f64(),
         issues,
     };
     terminal.done(&view, |view| {
+        let helped = match view.from_service {
+            None | Some(0) => String::new(),
+            Some(blobs) => format!("; {blobs} blobs came from the service, as the disk does not have them whole"),
+        };
         format!(
-            "Restored {} entries, {} to {}{}; {}",
+            "Restored {} entries, {} to {}{}; {}{helped}",
             view.report.entries,
             bytes(view.report.bytes),
             view.target.display(),

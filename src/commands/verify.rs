@@ -11,8 +11,8 @@ use strongroom_model::PointId;
 
 use crate::cli::Global;
 use crate::commands::backup::pace;
+use crate::commands::block_on;
 use crate::commands::points::Whose;
-use crate::commands::{agent, block_on};
 use crate::failure::{Failure, Outcome};
 use crate::issues;
 use crate::progress::watch;
@@ -49,7 +49,7 @@ struct VerifyView {
 
 impl Verify {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
-        let machine = agent::open(global, RetryPolicy::PATIENT)?;
+        let machine = self.whose.open(global, RetryPolicy::PATIENT)?;
         let progress = Progress::default();
         let (point, report, time) = block_on(async {
             let machine = self.whose.reader(machine, terminal).await?;

@@ -38,8 +38,8 @@ pub const FILE_SYSTEM: &[Exception] = &[
         "asks the kernel whether there is mains power",
     ),
     may(
-        "crates/agent/src/seed.rs",
-        "sees that the folder for a seed, which the user named, is empty",
+        "crates/agent/src/disk_folder.rs",
+        "looks at the folder on a disk that the user named: what is in it, and how much room there is",
     ),
     may("crates/agent/src/state.rs", "the state of a registered machine"),
     may(

@@ -133,6 +133,9 @@ pub enum AgentError {
         .0.display()
     )]
     SeedOnItsWay(PathBuf),
+    /// Recovery points cannot be exported to a disk, or read from one.
+    #[error("{0}")]
+    Disk(String),
     /// The object store cannot be used.
     #[error("{0}")]
     Store(String),

@@ -14,11 +14,10 @@ use strongroom_model::{BlobId, PackId, PointId, SessionId, VaultName};
 use strongroom_store::{Disk, Key, Store};
 
 use crate::error::AgentError;
-use crate::rescue::{read, read_toc};
-use crate::seed::{DESCRIPTION, DESCRIPTION_BYTES_MAX, OBJECTS, SeedDescription, point_name};
+use crate::inventory::{lacking, listed};
+use crate::seed::{DESCRIPTION, DESCRIPTION_BYTES_MAX, SeedDescription, point_name};
+use crate::store_vault::{read, read_toc};
 
-/// No list of objects is longer: packs of 40 TiB.
-const LIST_BYTES_MAX: u64 = 256 << 20;
 /// Objects that a refusal names; the others are counted.
 const NAMED_MAX: usize = 20;
 
@@ -68,13 +67,7 @@ impl Seed {
                 "a newer strongroom made this seed: use that to import it".to_owned(),
             ));
         }
-        let list = read(&store, OBJECTS, LIST_BYTES_MAX).await.map_err(&failed)?;
-        if blake3::hash(&list) != blake3::Hash::from_bytes(*description.list.as_bytes()) {
-            return Err(failed(format!(
-                "{OBJECTS} is damaged: it is not what the machine wrote"
-            )));
-        }
-        let objects = parse_list(&list).ok_or_else(|| failed(format!("{OBJECTS} is damaged")))?;
+        let objects = listed(&store, description.list).await.map_err(&failed)?;
         refuse_lacking(&store, &objects).await.map_err(&failed)?;
         let packs = objects.into_iter().filter(|(name, _)| name.starts_with("packs/"));
         Ok(Self {
@@ -174,39 +167,20 @@ fn damaged(object: &str, why: impl std::fmt::Display) -> AgentError {
     ))
 }
 
-fn parse_list(list: &[u8]) -> Option<Vec<(String, u64)>> {
-    let lines = str::from_utf8(list).ok()?.lines();
-    let line = |line: &str| {
-        let (name, size) = line.split_once(' ')?;
-        Some((name.to_owned(), size.parse().ok()?))
-    };
-    lines.map(line).collect()
-}
-
 /// Half a copy is told before anything is sent.
 async fn refuse_lacking(store: &Disk, objects: &[(String, u64)]) -> Result<(), String> {
-    let (mut named, mut count) = (Vec::new(), 0);
-    for (name, size) in objects {
-        let key = Key::new(name).map_err(|error| error.to_string())?;
-        let why = match store.size(&key).await {
-            Ok(found) if found == *size => continue,
-            Ok(found) => format!("{name} has {found} bytes instead of {size}"),
-            Err(_) => format!("{name} is missing"),
-        };
-        count += 1;
-        if named.len() < NAMED_MAX {
-            named.push(why);
-        }
+    let lacking = lacking(store, objects).await;
+    if lacking.is_empty() {
+        return Ok(());
     }
-    let more = match count - named.len() {
+    let named = lacking.iter().take(NAMED_MAX);
+    let named: Vec<String> = named.map(|lack| format!("{} {}", lack.object, lack.why)).collect();
+    let more = match lacking.len() - named.len() {
         0 => String::new(),
         more => format!(", and {more} more"),
     };
-    match count {
-        0 => Ok(()),
-        _ => Err(format!(
-            "the seed is not whole: {}{more}. Copy it again",
-            named.join(", ")
-        )),
-    }
+    Err(format!(
+        "the seed is not whole: {}{more}. Copy it again",
+        named.join(", ")
+    ))
 }

@@ -7,10 +7,14 @@
 
 mod backup;
 mod commands;
+mod disk_folder;
 mod error;
+mod export;
+mod exported;
 mod held;
 mod import;
 mod import_seed;
+mod inventory;
 mod job;
 mod keys;
 mod limits;
@@ -25,11 +29,13 @@ mod service_vault;
 mod settings;
 mod settings_sync;
 mod state;
+mod store_vault;
 mod unlock;
 
 pub use backup::Backup;
 pub use commands::{Command, CommandError, Commands};
 pub use error::AgentError;
+pub use export::{ExportDescription, Exported, export_points};
 pub use import::{Choice, Import, Planned};
 pub use import_seed::{Seed, SeedImported};
 pub use keys::{KeySetOverview, KnownKeySet, KnownPassphrase};

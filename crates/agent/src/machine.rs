@@ -1,6 +1,6 @@
 //! A registered machine at work.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
@@ -11,6 +11,7 @@ use strongroom_engine::browse::Browser;
 use strongroom_engine::difference::{Differing, compare};
 use strongroom_engine::history::{History, Version};
 use strongroom_engine::listing::{Listed, list};
+use strongroom_engine::remote::VaultReader;
 use strongroom_engine::restore::{
     ArchiveForm, Output, Planned, RestoreOptions, RestoreParts, RestoreReport, archive, preview, restore,
 };
@@ -23,11 +24,13 @@ use strongroom_sources::files::Patterns;
 
 use crate::commands::Commands;
 use crate::error::AgentError;
+use crate::exported::ExportedDisk;
 use crate::job::Job;
 use crate::limits::RunLimits;
 use crate::service_vault::ServiceVault;
 use crate::settings_sync::SettingsCopy;
 use crate::state::{LastMade, MachineState, Network, ScratchPlace, StateFolder};
+use crate::unlock::{Unlock, open_any};
 
 /// What Azure calls the one part of a restore.
 const FETCH: &str = "Transfer data from vault";
@@ -45,6 +48,8 @@ pub struct Machine {
     opens: KeySetId,
     client: Client,
     clock: Clock,
+    /// What it reads from instead of the vault.
+    disk: Option<Arc<ExportedDisk>>,
 }
 
 impl Machine {
@@ -79,6 +84,7 @@ impl Machine {
             keys,
             client,
             clock,
+            disk: None,
         })
     }
 
@@ -99,6 +105,32 @@ impl Machine {
             client: self.client.with_pace(pace),
             ..self
         }
+    }
+
+    /// The same machine, which reads from an exported disk, with the keys that `unlock` opens there or its own. The service is
+    /// asked for nothing but what is damaged on the disk, and need not be there.
+    ///
+    /// # Errors
+    /// [`AgentError::Disk`] when there is no whole export in the folder.
+    pub async fn reading_from_disk(self, folder: &Path, unlock: Option<&Unlock>) -> Result<Self, AgentError> {
+        let disk = ExportedDisk::open(folder, ServiceVault::new(self.client.clone(), None)).await?;
+        let Some(unlock) = unlock else {
+            let disk = Some(Arc::new(disk));
+            return Ok(Self { disk, ..self });
+        };
+        let key_sets = disk.key_sets().await?;
+        let opened = open_any(&key_sets, unlock)?.ok_or_else(|| unlock.wrong(key_sets.len()))?;
+        let reading = self.with_keys(opened.key_set, Arc::new(opened.master.keys()));
+        // That has another client, which shows what it opened.
+        let disk = disk.asking(ServiceVault::new(reading.client.clone(), None));
+        let disk = Some(Arc::new(disk));
+        Ok(Self { disk, ..reading })
+    }
+
+    /// How many blobs came from the service, as the disk that it reads from did not have them whole; `None` if it reads from
+    /// the vault.
+    pub fn from_service(&self) -> Option<u64> {
+        self.disk.as_ref().map(|disk| disk.from_service())
     }
 
     /// What its clock shows.
@@ -297,7 +329,10 @@ impl Machine {
     /// Its recovery points, or those of others that it may read, newest last: by the moments that they are of, which for
     /// imported ones lie before they came.
     pub async fn points(&self, filter: &PointFilter) -> Result<Vec<PointView>, AgentError> {
-        let mut points = self.client.points(filter).await?.points;
+        let mut points = match &self.disk {
+            Some(disk) => disk.points(&self.keys, self.state.item, filter).await,
+            None => self.client.points(filter).await?.points,
+        };
         points.sort_by_key(|point| point.created);
         Ok(points)
     }
@@ -307,15 +342,34 @@ impl Machine {
     pub async fn find_point(&self, text: &str, filter: &PointFilter) -> Result<PointId, AgentError> {
         if text == "latest" {
             let latest = self.points(filter).await?.pop();
-            return latest
-                .map(|point| point.id)
-                .ok_or_else(|| AgentError::NoSuchPoint(no_points(filter)));
+            return latest.map(|point| point.id).ok_or_else(|| self.no_points(filter));
         }
         let all = match filter {
             PointFilter::Own => self.points(&PointFilter::All).await?,
             filter => self.points(filter).await?,
         };
         match_point(text, all.iter().map(|point| point.id))
+    }
+
+    fn no_points(&self, filter: &PointFilter) -> AgentError {
+        AgentError::NoSuchPoint(match (&self.disk, filter) {
+            (None, filter) => no_points(filter),
+            (Some(_), PointFilter::Own) => {
+                "the disk has no recovery point that this machine made as it is registered now and that its keys open: \
+                 name a machine with --machine, or all with --all"
+                    .to_owned()
+            }
+            (Some(_), _) => {
+                "the disk has no such recovery point that these keys open: --ask-passphrase or --passphrase-file gives \
+                 others"
+                    .to_owned()
+            }
+        })
+    }
+
+    /// Whether its keys open the point. A disk lists no others.
+    fn opens(&self, point: &PointView) -> bool {
+        self.disk.is_some() || point.key_set == self.opens
     }
 
     /// Finds, fetches and opens the point that a person means.
@@ -325,12 +379,14 @@ impl Machine {
 
     /// Fetches and opens a point; says whose it is if the keys do not fit.
     pub async fn open_point(&self, id: PointId) -> Result<OpenPoint, AgentError> {
-        let view = self.client.point(id).await?;
-        if view.key_set != self.opens {
-            return Err(AgentError::OtherKeySet {
-                point: id,
-                machine: view.machine.to_string(),
-            });
+        if self.disk.is_none() {
+            let view = self.client.point(id).await?;
+            if view.key_set != self.opens {
+                return Err(AgentError::OtherKeySet {
+                    point: id,
+                    machine: view.machine.to_string(),
+                });
+            }
         }
         let parts = self.reading(Progress::default());
         Ok(OpenPoint::open(&parts.reader, &self.keys, id).await?)
@@ -356,9 +412,9 @@ impl Machine {
         progress: Progress,
     ) -> Result<(Vec<Version>, Vec<String>), AgentError> {
         let mut points = self.points(filter).await?;
-        points.retain(|point| point.key_set == self.opens);
+        points.retain(|point| self.opens(point));
         if points.is_empty() {
-            return Err(AgentError::NoSuchPoint(no_points(filter)));
+            return Err(self.no_points(filter));
         }
         let parts = self.reading(progress);
         let mut history = History::new(parts.reader.clone(), &self.keys, patterns);
@@ -390,9 +446,8 @@ impl Machine {
         options: &RestoreOptions,
         progress: Progress,
     ) -> Result<RestoreReport, AgentError> {
-        let id = self.client.begin_job(Operation::Restore).await?.id;
         let work = async { Ok(restore(&self.reading(progress.clone()), point, options).await?) };
-        self.job(id, FETCH).run(&progress, work).await
+        self.as_job(&progress, work).await
     }
 
     /// Writes an archive of a point. The service knows of it as a job.
@@ -404,9 +459,21 @@ impl Machine {
         output: Output,
         progress: Progress,
     ) -> Result<RestoreReport, AgentError> {
-        let id = self.client.begin_job(Operation::Restore).await?.id;
         let work = async { Ok(archive(&self.reading(progress.clone()), point, options, form, output).await?) };
-        self.job(id, FETCH).run(&progress, work).await
+        self.as_job(&progress, work).await
+    }
+
+    /// Does what the service knows of as a job; from a disk, it need not know.
+    async fn as_job(
+        &self,
+        progress: &Progress,
+        work: impl Future<Output = Result<RestoreReport, AgentError>>,
+    ) -> Result<RestoreReport, AgentError> {
+        if self.disk.is_some() {
+            return work.await;
+        }
+        let id = self.client.begin_job(Operation::Restore).await?.id;
+        self.job(id, FETCH).run(progress, work).await
     }
 
     /// Says what a restore would do, entry by entry. Nothing is done, and the service knows of no job.
@@ -433,15 +500,18 @@ impl Machine {
     /// Those of its recovery points, or of another machine's that `filter` names, that its keys open; newest last.
     pub async fn openable_points(&self, filter: &PointFilter) -> Result<Vec<PointView>, AgentError> {
         let mut points = self.points(filter).await?;
-        points.retain(|point| point.key_set == self.opens);
+        points.retain(|point| self.opens(point));
         match points.is_empty() {
             false => Ok(points),
-            true => Err(AgentError::NoSuchPoint(no_points(filter))),
+            true => Err(self.no_points(filter)),
         }
     }
 
     fn reading(&self, progress: Progress) -> RestoreParts {
-        let reader = Arc::new(ServiceVault::new(self.client.clone(), None));
+        let reader: Arc<dyn VaultReader> = match &self.disk {
+            Some(disk) => disk.clone(),
+            None => Arc::new(ServiceVault::new(self.client.clone(), None)),
+        };
         RestoreParts {
             reader,
             keys: self.keys.clone(),

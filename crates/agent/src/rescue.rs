@@ -4,25 +4,20 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use futures_util::StreamExt as _;
-use futures_util::stream::{self, BoxStream};
 use strongroom_engine::listing::{Listed, list};
-use strongroom_engine::remote::{DamagedObject, Fetched, RemoteError, VaultReader};
+use strongroom_engine::remote::{DamagedObject, VaultReader};
 use strongroom_engine::restore::{RestoreOptions, RestoreParts, RestoreReport, restore};
 use strongroom_engine::{OpenPoint, Progress};
-use strongroom_format::keyset::{KEY_SET_BYTES_MAX, KeySetObject};
-use strongroom_format::pack::{FOOTER_LENGTH, PACK_BYTES_MAX, Toc, TocEntry, parse_toc, toc_range};
 use strongroom_format::point::{POINT_BYTES_MAX, PointBody, PointHeader, parse_point};
-use strongroom_format::salvage::salvage;
 use strongroom_format::vaultfile::{VAULT_FILE_BYTES_MAX, VaultFile};
-use strongroom_model::{BlobId, KeySetId, PackId, PointId};
+use strongroom_model::{KeySetId, PointId};
 use strongroom_seal::DataKeys;
-use strongroom_store::{Disk, Key, Store};
+use strongroom_store::{Disk, Store};
 
 use crate::error::AgentError;
+use crate::exported;
 use crate::machine::{match_point, workers};
+use crate::store_vault::{StoreVault, read, read_key_sets};
 use crate::unlock::{Opener, Unlock};
 
 /// A vault, read from its objects alone.
@@ -50,6 +45,7 @@ impl Rescue {
         let store: Arc<dyn Store> = Arc::new(disk);
         let mut damaged = Vec::new();
         check_vault_file(&store, &mut damaged).await;
+        damaged.extend(exported::lacking(&*store).await);
         let mut keyring = Keyring::open(&store, unlock, &mut damaged).await?;
         let unopened = |readable, damaged: &[DamagedObject]| match (readable, damaged.first()) {
             (0, Some(damage)) => {
@@ -220,15 +216,7 @@ impl Keyring {
         unlock: &Unlock,
         damaged: &mut Vec<DamagedObject>,
     ) -> Result<Self, AgentError> {
-        let mut objects = Vec::new();
-        for object in list_keys(store, "keys").await? {
-            let bytes = read(&**store, &object, KEY_SET_BYTES_MAX as u64).await;
-            let decoded = bytes.and_then(|bytes| KeySetObject::decode(&bytes).map_err(|error| error.to_string()));
-            match decoded {
-                Err(why) => damaged.push(DamagedObject { object, why }),
-                Ok(key_set) => objects.push(key_set),
-            }
-        }
+        let objects = read_key_sets(store, damaged).await?;
         let mut keyring = Self {
             opened: Vec::new(),
             sets: HashMap::new(),
@@ -299,174 +287,4 @@ fn point_of(id: PointId, bytes: &[u8], keyring: &mut Keyring) -> Result<RescuePo
     }
     let machine = keyring.read(&header, bytes)?.map(|body| body.machine);
     Ok(RescuePoint { header, machine })
-}
-
-/// Where a blob lies.
-#[derive(Clone, Copy, Debug)]
-struct Location {
-    pack: u32,
-    length: u32,
-    offset: u64,
-}
-
-/// The objects of one vault, with an index made from the packs' tables of contents.
-struct StoreVault {
-    store: Arc<dyn Store>,
-    packs: Vec<String>,
-    index: HashMap<BlobId, Location>,
-    points: HashMap<PointId, String>,
-}
-
-impl StoreVault {
-    async fn index(store: Arc<dyn Store>, damaged: &mut Vec<DamagedObject>) -> Result<Self, AgentError> {
-        let (mut packs, mut index) = (Vec::new(), HashMap::new());
-        for object in list_keys(&store, "packs").await? {
-            let entries = match read_toc(&*store, &object).await {
-                Ok((_, toc)) => toc.entries().to_vec(),
-                Err(why) => {
-                    let whole = read_without_toc(&store, &object).await;
-                    let why = format!("{why}; {} of its blobs were found all the same", whole.len());
-                    damaged.push(DamagedObject {
-                        object: object.clone(),
-                        why,
-                    });
-                    whole
-                }
-            };
-            let pack = packs.len() as u32;
-            packs.push(object);
-            index.extend(entries.iter().map(|entry| {
-                let location = Location {
-                    pack,
-                    offset: entry.offset,
-                    length: entry.length,
-                };
-                (entry.id, location)
-            }));
-        }
-        let points = list_keys(&store, "points").await?.into_iter();
-        let points = points
-            .filter_map(|object| Some((object.rsplit('/').next()?.parse().ok()?, object)))
-            .collect();
-        Ok(Self {
-            store,
-            packs,
-            index,
-            points,
-        })
-    }
-}
-
-/// The name of a pack, and its table of contents; or what is wrong with it.
-pub(crate) async fn read_toc(store: &dyn Store, object: &str) -> Result<(PackId, Toc), String> {
-    let name: PackId = object
-        .rsplit('/')
-        .next()
-        .unwrap_or_default()
-        .parse()
-        .map_err(|_| "its name is none of a pack".to_owned())?;
-    let key = Key::new(object).map_err(|error| error.to_string())?;
-    let size = store.size(&key).await.map_err(|error| error.to_string())?;
-    if size > PACK_BYTES_MAX as u64 || size < FOOTER_LENGTH as u64 {
-        return Err("it does not have the size of a pack".to_owned());
-    }
-    let footer = store
-        .get_range(&key, size - FOOTER_LENGTH as u64..size)
-        .await
-        .map_err(|error| error.to_string())?;
-    let footer = footer[..].try_into().map_err(|_| "it is cut short".to_owned())?;
-    let range = toc_range(size, footer).map_err(|error| error.to_string())?;
-    let toc = store.get_range(&key, range).await.map_err(|error| error.to_string())?;
-    let toc = parse_toc(name, size, &toc).map_err(|error| error.to_string())?;
-    Ok((name, toc))
-}
-
-/// The whole blobs of a pack whose table of contents is damaged.
-async fn read_without_toc(store: &Arc<dyn Store>, object: &str) -> Vec<TocEntry> {
-    let Ok(key) = Key::new(object) else { return Vec::new() };
-    match store.size(&key).await {
-        Ok(size) if size <= PACK_BYTES_MAX as u64 => {}
-        _ => return Vec::new(),
-    }
-    store
-        .get(&key)
-        .await
-        .map_or_else(|_| Vec::new(), |bytes| salvage(&bytes))
-}
-
-async fn list_keys(store: &Arc<dyn Store>, prefix: &str) -> Result<Vec<String>, AgentError> {
-    let listed = store
-        .list(prefix)
-        .await
-        .map_err(|error| AgentError::Store(error.to_string()))?;
-    Ok(listed
-        .into_iter()
-        .map(|listed| listed.key.as_str().to_owned())
-        .collect())
-}
-
-/// A whole object, if it is no longer than it can be.
-pub(crate) async fn read(store: &dyn Store, object: &str, bytes_max: u64) -> Result<Bytes, String> {
-    let key = Key::new(object).map_err(|error| error.to_string())?;
-    let size = store.size(&key).await.map_err(|error| error.to_string())?;
-    if size > bytes_max {
-        return Err(format!("it has {size} bytes, more than it can have"));
-    }
-    store.get(&key).await.map_err(|error| error.to_string())
-}
-
-#[async_trait]
-impl VaultReader for StoreVault {
-    async fn point_object(&self, point: PointId) -> Result<Bytes, RemoteError> {
-        let object = self
-            .points
-            .get(&point)
-            .ok_or_else(|| RemoteError::Failed(format!("there is no recovery point {point}")))?;
-        read(&*self.store, object, POINT_BYTES_MAX as u64)
-            .await
-            .map_err(RemoteError::Failed)
-    }
-
-    fn fetch(&self, ids: Vec<BlobId>) -> BoxStream<'static, Result<Fetched, RemoteError>> {
-        let mut lost = Vec::new();
-        let mut found = Vec::new();
-        for id in ids {
-            match self.index.get(&id) {
-                Some(location) => found.push((id, *location)),
-                None => lost.push(Ok(Fetched::Lost(id, format!("no readable pack holds blob {id}")))),
-            }
-        }
-        found.sort_by_key(|(_, location)| (location.pack, location.offset));
-        let packs: Vec<(BlobId, Location, String)> = found
-            .into_iter()
-            .map(|(id, location)| (id, location, self.packs[location.pack as usize].clone()))
-            .collect();
-        let store = self.store.clone();
-        let blobs = stream::iter(packs).then(move |(id, location, pack)| {
-            let store = store.clone();
-            async move { Ok(read_blob(&store, id, location, &pack).await) }
-        });
-        stream::iter(lost).chain(blobs).boxed()
-    }
-
-    async fn scrub_point(&self, _point: PointId) -> Result<Vec<DamagedObject>, RemoteError> {
-        Ok(Vec::new())
-    }
-
-    async fn check_point(&self, _point: PointId) -> Result<Vec<DamagedObject>, RemoteError> {
-        Ok(Vec::new())
-    }
-}
-
-async fn read_blob(store: &Arc<dyn Store>, id: BlobId, location: Location, pack: &str) -> Fetched {
-    let range = location.offset..location.offset + u64::from(location.length);
-    let read = match Key::new(pack) {
-        Ok(key) => store.get_range(&key, range).await.map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    match read {
-        Ok(bytes) if strongroom_format::blob_id(&bytes) == id => Fetched::Blob(id, bytes),
-        Ok(_) => Fetched::Lost(id, format!("{pack} is damaged: blob {id} in it does not have its hash")),
-        Err(why) => Fetched::Lost(id, why),
-    }
 }

@@ -8,7 +8,6 @@
 //! ```
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -27,16 +26,16 @@ use strongroom_model::{
 use strongroom_store::{Disk, Key, Store, StoreError};
 
 use crate::backup::Backup;
+use crate::disk_folder::names;
 use crate::error::AgentError;
+use crate::inventory::{Inventory, OBJECTS};
 use crate::machine::Machine;
-use crate::rescue::read_toc;
 use crate::service_vault::ServiceVault;
 use crate::state::{LastMade, MachineState, Seeded};
+use crate::store_vault::read_toc;
 
 /// The description of a seed.
 pub(crate) const DESCRIPTION: &str = "seed.json";
-/// The list of its objects.
-pub(crate) const OBJECTS: &str = "objects.list";
 /// No description is longer.
 pub(crate) const DESCRIPTION_BYTES_MAX: u64 = 64 << 10;
 /// Blobs of an interrupted seed that are remembered, so that they are not written twice: 40 bytes each. With more than these,
@@ -180,41 +179,16 @@ impl SeedWriter {
             error => RemoteError::Failed(error.to_string()),
         })
     }
-
-    /// The list of objects, their number and their bytes.
-    async fn list(&self) -> Result<(String, u64, u64), RemoteError> {
-        let (mut text, mut objects, mut bytes) = (String::new(), 0, 0);
-        for prefix in ["packs", "points"] {
-            let listed = self.store.list(prefix).await;
-            for object in listed.map_err(|error| RemoteError::Failed(error.to_string()))? {
-                text.push_str(&format!("{} {}\n", object.key.as_str(), object.size));
-                objects += 1;
-                bytes += object.size;
-            }
-        }
-        Ok((text, objects, bytes))
-    }
 }
 
 /// A folder with anything else in it was named by mistake.
 fn refuse_occupied(folder: &Path) -> Result<(), AgentError> {
-    let names = match fs::read_dir(folder) {
-        Ok(names) => names,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => {
-            let (action, path) = ("read", folder.to_owned());
-            return Err(AgentError::State { action, path, source });
-        }
-    };
-    for name in names.flatten().map(|entry| entry.file_name()) {
-        let why = match name.to_str() {
+    for name in names(folder)? {
+        let why = match &*name {
             // Left when the last step of a run was cut off: it is written again.
-            Some(OBJECTS) => continue,
-            Some("lost+found") => continue,
-            Some(name) if OWN_NAMES.contains(&name) => continue,
-            Some(DESCRIPTION) => {
-                "holds a seed already: have it imported with `strongroom vault import-seed`, or remove it"
-            }
+            OBJECTS => continue,
+            name if OWN_NAMES.contains(&name) => continue,
+            DESCRIPTION => "holds a seed already: have it imported with `strongroom vault import-seed`, or remove it",
             _ => "is not empty: name an empty folder",
         };
         return Err(AgentError::Seed(format!("{} {why}", folder.display())));
@@ -282,7 +256,8 @@ impl VaultWriter for SeedWriter {
             *self.predecessor.lock().expect("no thread panicked here"),
         );
         self.put(&point_name(header.item, header.point), point).await?;
-        let (list, objects, bytes) = self.list().await?;
+        let taken = Inventory::take(&self.store, &["packs", "points"]).await;
+        let inventory = taken.map_err(|error| failed(error.to_string()))?;
         let description = SeedDescription {
             format: SeedDescription::FORMAT,
             vault: self.machine.vault,
@@ -294,12 +269,12 @@ impl VaultWriter for SeedWriter {
             point: header.point,
             digest,
             made: self.now,
-            objects,
-            bytes,
-            list: Digest::from_bytes(*blake3::hash(list.as_bytes()).as_bytes()),
+            objects: inventory.objects,
+            bytes: inventory.bytes,
+            list: inventory.digest(),
             statement: statement.sign(&self.key),
         };
-        self.put(OBJECTS, list.into()).await?;
+        self.put(OBJECTS, inventory.text.into()).await?;
         let description = serde_json::to_vec_pretty(&description).expect("plain fields always serialise");
         self.put(DESCRIPTION, description.into()).await?;
         Ok(CommitOutcome::Committed)

@@ -37,11 +37,7 @@ type Pieces = [Bytes; 2];
 struct Cut;
 
 /// `POST /api/v1/fetch`.
-pub(crate) async fn fetch(
-    State(shared): State<Arc<Shared>>,
-    machine: Machine,
-    incoming: Incoming,
-) -> Answer<Response> {
+pub(crate) async fn fetch(State(shared): State<Arc<Shared>>, machine: Machine, incoming: Incoming) -> Answer<Response> {
     let ids = read_identities(&shared, incoming, RouteId::Fetch).await?;
     let vaults = shared.vaults.clone();
     stream_out(shared, vaults.fetch(machine.container, ids)).await

@@ -1,5 +1,6 @@
 //! `strongroom item`: what is protected, and how.
 
+mod export;
 mod settings;
 
 use clap::{Args, Subcommand};
@@ -25,6 +26,7 @@ pub(crate) enum Item {
     List(List),
     Show(Show),
     Points(Points),
+    Export(export::Export),
     Protect(Protect),
     Backup(Backup),
     Stop(Stop),
@@ -148,7 +150,7 @@ pub(crate) struct Undelete {
 
 /// The item that a command is about.
 #[derive(Debug, Args)]
-struct Which {
+pub(super) struct Which {
     /// The name of its machine, or its id
     item: MachineName,
     #[command(flatten)]
@@ -157,7 +159,10 @@ struct Which {
 
 impl Item {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
-        let client = AdminSession::client(global)?;
+        let client = match self {
+            Self::Export(_) => AdminSession::patient_client(global)?,
+            _ => AdminSession::client(global)?,
+        };
         match self {
             Self::List(list) => list.run(&client, terminal)?,
             Self::Show(Show { which }) => {
@@ -178,6 +183,7 @@ impl Item {
                 let verb = format!("Under the policy {}", protect.policy);
                 terminal.done(&changed, |changed| told(&verb, changed))?;
             }
+            Self::Export(export) => return export.run(&client, terminal),
             Self::Backup(backup) => return backup.run(&client, terminal),
             Self::Settings(settings) => return settings.run(&client, terminal),
             Self::Stop(stop) => stop.run(&client, terminal)?,
