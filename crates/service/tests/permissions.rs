@@ -170,6 +170,7 @@ async fn every_route_admits_exactly_those_who_hold_its_permission() {
                             | "GuardNotFound"
                             | "ApprovalNotFound"
                             | "PolicyNotFound"
+                            | "PointNotFound"
                             | "AlertNotFound"
                             | "MachineNotFound"
                     )
