@@ -262,7 +262,9 @@ fn damage_on_the_disk_is_named_and_the_service_helps_out() {
     // Another run mends the disk: what is no pack goes, and what is missing is fetched.
     export.world.service.start_again();
     fs::remove_file(&pack).unwrap();
-    export.export(&[]).done();
+    let other = export.packs().remove(0);
+    flip(&other, length(&other) - 60);
+    export.export(&[]).with_status(0).said(&[name_of(&other)]);
     export.world.service.kill();
     export.assert_restores("mended");
 }
@@ -336,7 +338,11 @@ fn a_killed_export_goes_on_where_it_was() {
     let there: u64 = packs.iter().map(|pack| fs::metadata(pack).unwrap().len()).sum();
     let cut = file.metadata().unwrap().len();
     file.set_len(cut / 2).unwrap();
-    let exported = export.export(&[]).done();
+    let ended = export.export(&[]);
+    ended
+        .with_status(0)
+        .said(&["removing what is damaged", name_of(&first)]);
+    let exported = ended.value();
     let bytes = figure(&exported, "bytes");
     assert!(
         figure(&exported, "new_bytes") <= bytes - (there - cut),

@@ -125,7 +125,7 @@ pub async fn export_points(
     refuse_occupied(folder)?;
     let disk = Disk::open(folder).map_err(|error| AgentError::Store(error.to_string()))?;
     let store: Arc<dyn Store> = Arc::new(disk);
-    let on_disk = StoreVault::index(store.clone(), &mut Vec::new()).await?;
+    let on_disk = readable(&store).await?;
     let export = Export {
         client,
         vault,
@@ -161,6 +161,21 @@ fn refuse_occupied(folder: &Path) -> Result<(), AgentError> {
             folder.display()
         ))),
     }
+}
+
+/// What is on the disk. Packs that are damaged go: what was in them is fetched again.
+async fn readable(store: &Arc<dyn Store>) -> Result<StoreVault, AgentError> {
+    let mut damaged = Vec::new();
+    let on_disk = StoreVault::index(store.clone(), &mut damaged).await?;
+    if damaged.is_empty() {
+        return Ok(on_disk);
+    }
+    for DamagedObject { object, why } in &damaged {
+        tracing::warn!(object, why, "removing what is damaged on the disk");
+        let deleted = store.delete(&key(object)).await;
+        deleted.map_err(|error| AgentError::Store(error.to_string()))?;
+    }
+    StoreVault::index(store.clone(), &mut damaged).await
 }
 
 struct Export<'a> {
@@ -376,6 +391,9 @@ impl Export<'_> {
     async fn fetch_wanted(&mut self) -> Result<(), AgentError> {
         self.close_pack(BlobKind::Page).await?;
         let wanted = std::mem::take(&mut self.wanted);
+        if wanted.is_empty() {
+            return Ok(());
+        }
         self.see_that_it_fits(&wanted).await?;
         for batch in wanted.chunks(FETCHED_AT_ONCE) {
             self.fetch(BlobKind::Chunk, batch.to_vec(), None).await?;

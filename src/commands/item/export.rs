@@ -116,9 +116,12 @@ fn text(exported: &Exported) -> String {
         0 => String::new(),
         known => format!(", {known} were there already"),
     };
+    let written = match exported.points_written {
+        1 => "1 recovery point".to_owned(),
+        several => format!("{several} recovery points"),
+    };
     format!(
-        "Exported {} recovery points{known}: {} in {} packs were fetched. {} holds {} objects, {} in all",
-        exported.points_written,
+        "Exported {written}{known}: {} in {} packs were fetched. {} holds {} objects, {} in all",
         bytes(exported.new_bytes),
         exported.packs_written,
         exported.folder.display(),
