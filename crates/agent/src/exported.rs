@@ -1,6 +1,6 @@
 //! An exported disk, as a registered machine reads it: nothing but what the disk lacks comes from the service.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -30,6 +30,14 @@ pub(crate) struct ExportedDisk {
     /// Objects on it that are missing, cut or cannot be read.
     damaged: Vec<DamagedObject>,
     service: Arc<Service>,
+}
+
+/// A blob that the disk does not have whole.
+struct Lost {
+    id: BlobId,
+    why: String,
+    /// Whether its pack is there, and is to be named: one that is missing was named already.
+    is_damaged: bool,
 }
 
 /// The service, in place of a disk that is damaged.
@@ -171,15 +179,12 @@ impl Service {
     }
 
     /// The blobs that the disk lacks, each with the reason.
-    fn fetch(self: Arc<Self>, lost: Vec<(BlobId, String)>) -> BoxStream<'static, Result<Fetched, RemoteError>> {
+    fn fetch(self: Arc<Self>, lost: Vec<Lost>) -> BoxStream<'static, Result<Fetched, RemoteError>> {
         stream::once(self.fetch_all(lost)).flatten().boxed()
     }
 
-    async fn fetch_all(
-        self: Arc<Self>,
-        lost: Vec<(BlobId, String)>,
-    ) -> BoxStream<'static, Result<Fetched, RemoteError>> {
-        let ids = lost.iter().map(|(id, _)| *id).collect();
+    async fn fetch_all(self: Arc<Self>, lost: Vec<Lost>) -> BoxStream<'static, Result<Fetched, RemoteError>> {
+        let ids = lost.iter().map(|lost| lost.id).collect();
         let answers = match lost.is_empty() || !self.is_asked() {
             true => stream::empty().boxed(),
             false => self.vault.fetch(ids),
@@ -189,13 +194,14 @@ impl Service {
             while let Some(answer) = answers.next().await {
                 match answer {
                     Ok(Fetched::Blob(id, bytes)) if strongroom_format::blob_id(&bytes) == id => {
-                        let Some(place) = lost.iter().position(|(known, _)| *known == id) else {
+                        let Some(place) = lost.iter().position(|lost| lost.id == id) else {
                             continue;
                         };
-                        let (_, why) = lost.swap_remove(place);
+                        let Lost { why, is_damaged, .. } = lost.swap_remove(place);
                         service.given.fetch_add(1, Ordering::Relaxed);
-                        let both = [Fetched::Blob(id, bytes), Fetched::Remark(why)];
-                        return Some((both.to_vec(), (service, answers, lost)));
+                        let mut answers_now = vec![Fetched::Blob(id, bytes)];
+                        answers_now.extend(is_damaged.then_some(Fetched::Remark(why)));
+                        return Some((answers_now, (service, answers, lost)));
                     }
                     // The disk's reason is told for it.
                     Ok(_) => {}
@@ -205,7 +211,7 @@ impl Service {
                     }
                 }
             }
-            let rest: Vec<Fetched> = lost.drain(..).map(|(id, why)| Fetched::Lost(id, why)).collect();
+            let rest: Vec<Fetched> = lost.drain(..).map(|lost| Fetched::Lost(lost.id, lost.why)).collect();
             (!rest.is_empty()).then(|| (rest, (service, stream::empty().boxed(), lost)))
         })
         .flat_map(|answers| stream::iter(answers.into_iter().map(Ok)))
@@ -227,13 +233,18 @@ impl VaultReader for ExportedDisk {
 
     /// From the disk; then what could not be had there, from the service.
     fn fetch(&self, ids: Vec<BlobId>) -> BoxStream<'static, Result<Fetched, RemoteError>> {
-        let state = Some((self.vault.fetch(ids), Vec::new(), self.service.clone()));
+        let absent: HashSet<BlobId> = ids.iter().copied().filter(|id| !self.vault.has(id)).collect();
+        let state = Some((self.vault.fetch(ids), Vec::new(), self.service.clone(), absent));
         stream::unfold(state, |state| async move {
-            let (mut blobs, mut lost, service) = state?;
+            let (mut blobs, mut lost, service, absent) = state?;
             while let Some(answer) = blobs.next().await {
                 match answer {
-                    Ok(Fetched::Lost(id, why)) => lost.push((id, why)),
-                    answer => return Some((stream::iter([answer]).boxed(), Some((blobs, lost, service)))),
+                    Ok(Fetched::Lost(id, why)) => lost.push(Lost {
+                        id,
+                        why,
+                        is_damaged: !absent.contains(&id),
+                    }),
+                    answer => return Some((stream::iter([answer]).boxed(), Some((blobs, lost, service, absent)))),
                 }
             }
             Some((service.fetch(lost), None))
