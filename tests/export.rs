@@ -317,13 +317,13 @@ fn a_disk_that_is_too_small_or_full_is_told_and_the_same_command_goes_on() {
         .refused(&["the disk is too small", "MiB are needed", "goes on"]);
     assert!(bytes_below(&export.disk) < 4 << 20);
     assert!(!export.disk.join("export.json").exists());
-    mount.remount("size=64k");
-    let filler = export.disk.join("lost+found");
-    fs::write(&filler, vec![7; 56 << 10]).unwrap_or_default();
-    fs::remove_dir_all(export.disk.join("packs")).unwrap();
-    export.export(&[]).refused(&["make room", "goes on"]);
-    fs::remove_file(&filler).unwrap();
-    mount.remount("size=200m");
+    // Room for bytes, but not for files: nobody can know that before.
+    mount.remount("size=200m,nr_inodes=14");
+    export
+        .export(&[])
+        .refused(&["the disk is full", "make room", "goes on"]);
+    assert!(!export.disk.join("export.json").exists());
+    mount.remount("size=200m,nr_inodes=1000");
     export.export(&[]).done();
     export.assert_restores("with room");
 }
