@@ -214,7 +214,7 @@ impl Restore {
                     watch(terminal, "Restoring", &progress, waiting, work).await?
                 }
             };
-            Ok((report, machine.from_service(), began.elapsed()))
+            Ok((report, machine.given_by_service(), began.elapsed()))
         })?;
         match self.dry_run {
             true => show_preview(&report, terminal),

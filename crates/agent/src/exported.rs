@@ -89,7 +89,7 @@ impl ExportedDisk {
     }
 
     /// How many blobs came from the service, as the disk did not have them whole.
-    pub(crate) fn from_service(&self) -> u64 {
+    pub(crate) fn given_by_service(&self) -> u64 {
         self.service.given.load(Ordering::Relaxed)
     }
 
@@ -180,10 +180,6 @@ impl Service {
 
     /// The blobs that the disk lacks, each with the reason.
     fn fetch(self: Arc<Self>, lost: Vec<Lost>) -> BoxStream<'static, Result<Fetched, RemoteError>> {
-        stream::once(self.fetch_all(lost)).flatten().boxed()
-    }
-
-    async fn fetch_all(self: Arc<Self>, lost: Vec<Lost>) -> BoxStream<'static, Result<Fetched, RemoteError>> {
         let ids = lost.iter().map(|lost| lost.id).collect();
         let answers = match lost.is_empty() || !self.is_asked() {
             true => stream::empty().boxed(),
@@ -199,9 +195,9 @@ impl Service {
                         };
                         let Lost { why, is_damaged, .. } = lost.swap_remove(place);
                         service.given.fetch_add(1, Ordering::Relaxed);
-                        let mut answers_now = vec![Fetched::Blob(id, bytes)];
-                        answers_now.extend(is_damaged.then_some(Fetched::Remark(why)));
-                        return Some((answers_now, (service, answers, lost)));
+                        let mut both = vec![Fetched::Blob(id, bytes)];
+                        both.extend(is_damaged.then_some(Fetched::Remark(why)));
+                        return Some((both, (service, answers, lost)));
                     }
                     // The disk's reason is told for it.
                     Ok(_) => {}

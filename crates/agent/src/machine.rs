@@ -129,8 +129,8 @@ impl Machine {
 
     /// How many blobs came from the service, as the disk that it reads from did not have them whole; `None` if it reads from
     /// the vault.
-    pub fn from_service(&self) -> Option<u64> {
-        self.disk.as_ref().map(|disk| disk.from_service())
+    pub fn given_by_service(&self) -> Option<u64> {
+        self.disk.as_ref().map(|disk| disk.given_by_service())
     }
 
     /// What its clock shows.
