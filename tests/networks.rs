@@ -1,21 +1,20 @@
 //! Other networks: IPv6, and proxies that want a name and a password.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::machine::{Machine, restored};
-use common::program::run;
-use common::proxy::Proxy;
-use common::random::Random;
-use common::service::Service;
-use common::tree::{self, Size, assert_same};
-use common::world::{PASSPHRASE, World};
 use tempfile::TempDir;
+
+use crate::common::machine::{Machine, restored};
+use crate::common::program::run;
+use crate::common::proxy::Proxy;
+use crate::common::random::Random;
+use crate::common::service::Service;
+use crate::common::tree::{self, Size, assert_same};
+use crate::common::world::{PASSPHRASE, World};
 
 const SIZE: Size = Size {
     small: 20,
