@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 
-use super::proxy::Proxy;
+use super::proxy::Way;
 use super::{CONNECT_SECONDS_MAX, ClientError, IDLE_SECONDS_MAX, SILENCE_SECONDS_MAX};
 
 /// How long nothing goes before it is looked whether the other side is there, and how often.
@@ -15,15 +15,14 @@ const PROBE_SECONDS: u64 = 15;
 #[derive(Debug)]
 pub(crate) struct Transport {
     tls: ClientConfig,
-    proxy: Option<Proxy>,
+    way: Way,
     http: Mutex<reqwest::Client>,
 }
 
 impl Transport {
-    /// Without a proxy, through the one that the environment names, if it names one (HTTPS_PROXY, ALL_PROXY, NO_PROXY).
-    pub(crate) fn new(tls: ClientConfig, proxy: Option<Proxy>) -> Result<Self, ClientError> {
-        let http = Mutex::new(connector(&tls, proxy.as_ref())?);
-        Ok(Self { tls, proxy, http })
+    pub(crate) fn new(tls: ClientConfig, way: Way) -> Result<Self, ClientError> {
+        let http = Mutex::new(connector(&tls, &way)?);
+        Ok(Self { tls, way, http })
     }
 
     /// What requests go through.
@@ -33,17 +32,19 @@ impl Transport {
 
     /// Forgets the idle connections. When one of them is dead without a word, as after the machine slept, the others are.
     pub(crate) fn forget_idle(&self) {
-        if let Ok(fresh) = connector(&self.tls, self.proxy.as_ref()) {
+        if let Ok(fresh) = connector(&self.tls, &self.way) {
             *self.http.lock().expect("no thread panicked with it") = fresh;
         }
     }
 }
 
-fn connector(tls: &ClientConfig, proxy: Option<&Proxy>) -> Result<reqwest::Client, ClientError> {
+fn connector(tls: &ClientConfig, way: &Way) -> Result<reqwest::Client, ClientError> {
     let seconds = Duration::from_secs;
-    let builder = match proxy {
-        Some(proxy) => reqwest::Client::builder().proxy(proxy.to_reqwest()?),
-        None => reqwest::Client::builder(),
+    let builder = reqwest::Client::builder();
+    let builder = match way {
+        Way::Proxy(proxy) => builder.proxy(proxy.to_reqwest()?),
+        Way::AsTheEnvironmentSays => builder,
+        Way::Inside => builder.no_proxy(),
     };
     builder
         .tls_backend_preconfigured(tls.clone())
