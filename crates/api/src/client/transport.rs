@@ -1,5 +1,6 @@
 //! Connections to the service.
 
+use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -12,7 +13,6 @@ use super::{CONNECT_SECONDS_MAX, ClientError, IDLE_SECONDS_MAX, SILENCE_SECONDS_
 const PROBE_SECONDS: u64 = 15;
 
 /// Makes connections, and keeps those that are idle.
-#[derive(Debug)]
 pub(crate) struct Transport {
     tls: ClientConfig,
     way: Way,
@@ -35,6 +35,13 @@ impl Transport {
         if let Ok(fresh) = connector(&self.tls, &self.way) {
             *self.http.lock().expect("no thread panicked with it") = fresh;
         }
+    }
+}
+
+/// What reqwest says of itself has the password of its proxy in it.
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Transport").field(&self.way).finish()
     }
 }
 
@@ -62,4 +69,34 @@ fn connector(tls: &ClientConfig, way: &Way) -> Result<reqwest::Client, ClientErr
         .map_err(|error| ClientError::Protocol {
             what: error.to_string(),
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::Secret;
+    use crate::client::proxy::{Proxy, ProxyUser};
+
+    #[test]
+    fn the_password_of_a_proxy_is_not_shown() {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        let proxy = Proxy {
+            address: "proxy:3128".parse().unwrap(),
+            user: Some(ProxyUser {
+                name: "ann".to_owned(),
+                password: Secret::new("open sesame"),
+            }),
+        };
+        let shown = format!("{:?}", Transport::new(tls, Way::Proxy(proxy)).unwrap());
+        assert!(shown.contains("proxy:3128") && !shown.contains("sesame"), "{shown}");
+        // In Base64, as it goes out.
+        assert!(!shown.contains("YW5uOm9wZW4gc2VzYW1l"), "{shown}");
+    }
 }
