@@ -1,19 +1,17 @@
 //! Export: recovery points travel on a disk to where a large restore is wanted.
 
-mod common;
-
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{FileExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::machine::{Machine, restored};
-use common::mount::Mount;
-use common::program::{Ended, Running, run, wait_for};
-use common::random::Random;
-use common::service::files_below;
-use common::tree::{self, Size, assert_same, bytes_below};
-use common::world::{PASSPHRASE, World};
+use crate::common::machine::{Machine, restored};
+use crate::common::mount::Mount;
+use crate::common::program::{Ended, Running, run, wait_for};
+use crate::common::random::Random;
+use crate::common::service::files_below;
+use crate::common::tree::{self, Size, assert_same, bytes_below};
+use crate::common::world::{PASSPHRASE, World};
 use rustix::process::Signal;
 use serde_json::Value;
 use strongroom_format::blob_id;
@@ -200,7 +198,7 @@ fn every_reading_command_reads_from_a_disk() {
     let disk = export.disk.to_str().unwrap();
     let read = |arguments: &[&str]| export.web.run(&[arguments, &["--from-disk", disk]].concat());
     let points = read(&["points"]).done();
-    let ids = common::machine::ids(&points["points"]);
+    let ids = crate::common::machine::ids(&points["points"]);
     assert_eq!(ids.len(), 2);
     assert!(read(&["ls", "latest"]).done().as_array().unwrap().len() as u64 > SIZE.small);
     assert_eq!(read(&["verify", "latest"]).done()["whole"], true);

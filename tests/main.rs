@@ -7,6 +7,7 @@ mod commands;
 mod common;
 mod consistency;
 mod damage;
+mod export;
 mod goodbye;
 mod history;
 mod import;

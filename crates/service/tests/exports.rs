@@ -1,16 +1,15 @@
 //! Exports: who has what given out, and what is written down of it.
 
-mod world;
-
 use std::fs;
 
+use crate::world;
+use crate::world::objects::{back_up, key_set_id};
+use crate::world::scene::{Scene, code, vault, web};
 use strongroom_api::{AuditQuery, Code, Fetched, StopData, StopItem};
 use strongroom_format::blob_id;
 use strongroom_format::page::parse_visible;
 use strongroom_format::point::parse_point;
 use strongroom_model::{BlobId, PointId, Role};
-use world::objects::{back_up, key_set_id};
-use world::scene::{Scene, code, vault, web};
 
 const CONTENTS: &[u8] = b"hello world";
 

@@ -9,6 +9,7 @@ mod control;
 mod data_plane;
 mod deleted_vaults;
 mod described;
+mod exports;
 mod external;
 mod guards;
 mod interruption;
