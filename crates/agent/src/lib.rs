@@ -25,6 +25,7 @@ mod service_vault;
 mod settings;
 mod settings_sync;
 mod state;
+mod status;
 mod unlock;
 
 pub use backup::Backup;
@@ -43,4 +44,5 @@ pub use seed::SeedDescription;
 pub use settings::Wanted;
 pub use settings_sync::{SettingsCopy, Synced};
 pub use state::{MachineState, Network, ScratchPlace, Seeded, StateFolder};
+pub use status::{Here, Told};
 pub use unlock::{Opener, Unlock};
