@@ -5,7 +5,7 @@ mod world;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use strongroom_api::{BackUpItem, Code, FinishJob, PageFilter, ReportJob};
+use strongroom_api::{BackUpItem, Code, FinishJob, InactivateAlert, PageFilter, ReportJob};
 use strongroom_model::{ItemState, JobProgress, JobState, Operation, Trigger};
 use world::objects::back_up_for;
 use world::scene::{Scene, at, code, vault, web};
@@ -281,7 +281,7 @@ async fn a_machine_knows_what_it_is_under_and_what_it_did() {
     let closed = scene
         .fresh_people()
         .await
-        .inactivate_alert(&vault(), alert.id, "")
+        .inactivate_alert(&vault(), alert.id, &InactivateAlert::default())
         .await;
     closed.unwrap();
     assert!(
