@@ -389,17 +389,20 @@ pub(crate) fn show(
         seconds: time.as_secs_f64(),
         issues,
     };
-    terminal.done(&view, |view| {
-        format!(
-            "Restored {} entries, {} to {}{}; {}",
-            view.report.entries,
-            bytes(view.report.bytes),
-            view.target.display(),
-            conflicts(&view.report),
-            pace(view.report.bytes, time)
-        )
-    })?;
+    terminal.done(&view, |view| restored_text(&view.target, &view.report, time))?;
     Ok(outcome)
+}
+
+/// What a restore did, in a sentence.
+pub(crate) fn restored_text(target: &Path, report: &RestoreReport, time: Duration) -> String {
+    format!(
+        "Restored {} entries, {} to {}{}; {}",
+        report.entries,
+        bytes(report.bytes),
+        target.display(),
+        conflicts(report),
+        pace(report.bytes, time)
+    )
 }
 
 /// What was in the way, for people.
