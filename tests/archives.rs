@@ -1,19 +1,19 @@
 //! Recovery points as archives: what other programs read from them is what was backed up.
 
-mod common;
-
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::machine::{Machine, restored};
-use common::program::{Running, run};
-use common::random::Random;
-use common::tree::{self, Size, assert_same, assert_same_but};
-use common::world::World;
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
+
+use crate::common;
+use crate::common::machine::{Machine, restored};
+use crate::common::program::{Running, run};
+use crate::common::random::Random;
+use crate::common::tree::{self, Size, assert_same, assert_same_but};
+use crate::common::world::World;
 
 /// A machine with one recovery point of everything odd that a tar archive can hold.
 struct Archived {

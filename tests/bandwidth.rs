@@ -1,19 +1,19 @@
 //! How much of the line a machine takes: what was set, by day and hour, and not more.
 
-mod common;
-
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::later::Later;
-use common::line::Line;
-use common::machine::{Machine, restored};
-use common::program::{Running, run, wait_for};
-use common::random::Random;
-use common::tree::{self, Size, assert_same};
-use common::world::World;
 use jiff::Timestamp;
+
+use crate::common;
+use crate::common::later::Later;
+use crate::common::line::Line;
+use crate::common::machine::{Machine, restored};
+use crate::common::program::{Running, run, wait_for};
+use crate::common::random::Random;
+use crate::common::tree::{self, Size, assert_same};
+use crate::common::world::World;
 
 /// Every hour of every day is one of work.
 const ALWAYS: [&str; 5] = [

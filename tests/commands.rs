@@ -1,15 +1,14 @@
 //! What a machine runs before and after its backups.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use common::machine::Machine;
-use common::program::{Running, wait_for};
-use common::world::World;
 use rustix::process::Signal;
+
+use crate::common::machine::Machine;
+use crate::common::program::{Running, wait_for};
+use crate::common::world::World;
 
 /// A machine with something to back up, and what its commands have written.
 struct Shop {

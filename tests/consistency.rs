@@ -1,8 +1,6 @@
 //! How consistent a recovery point is: snapshots of btrfs, which are used where there can be any, always removed, and told of.
 //! On real file systems.
 
-mod common;
-
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -10,15 +8,17 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use common::machine::{Machine, restored};
-use common::mount::Mount;
-use common::program::{Running, run, wait_for};
-use common::random::Random;
-use common::tree::{self, Size, let_age};
-use common::world::World;
-use common::writing::AtTheEnd;
 use rustix::process::Signal;
 use serde_json::Value;
+
+use crate::common;
+use crate::common::machine::{Machine, restored};
+use crate::common::mount::Mount;
+use crate::common::program::{Running, run, wait_for};
+use crate::common::random::Random;
+use crate::common::tree::{self, Size, let_age};
+use crate::common::world::World;
+use crate::common::writing::AtTheEnd;
 
 const SIZE: Size = Size {
     small: 60,

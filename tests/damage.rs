@@ -1,19 +1,18 @@
 //! Any flipped byte in any object is noticed by `verify` and by `restore`, named, and costs nobody else's files.
 
-mod common;
-
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use common::listing::Listing;
-use common::machine::{Machine, restored};
-use common::program::{Ended, run};
-use common::random::Random;
-use common::tree::{self, Size};
-use common::world::{PASSPHRASE, World};
 use serde_json::Value;
 use strongroom_format::pack::{BlobKind, FOOTER_LENGTH, Toc, parse_pack};
+
+use crate::common::listing::Listing;
+use crate::common::machine::{Machine, restored};
+use crate::common::program::{Ended, run};
+use crate::common::random::Random;
+use crate::common::tree::{self, Size};
+use crate::common::world::{PASSPHRASE, World};
 
 const SIZE: Size = Size {
     small: 60,

@@ -1,13 +1,12 @@
 //! A machine that is unregistered and a vault that is deleted, on real processes: what they held comes back.
 
-mod common;
-
-use common::machine::{Machine, restored};
-use common::program::run;
-use common::random::Random;
-use common::tree::{self, Size, assert_same};
-use common::world::{PASSPHRASE, World};
 use serde_json::Value;
+
+use crate::common::machine::{Machine, restored};
+use crate::common::program::run;
+use crate::common::random::Random;
+use crate::common::tree::{self, Size, assert_same};
+use crate::common::world::{PASSPHRASE, World};
 
 const SIZE: Size = Size {
     small: 20,

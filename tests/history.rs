@@ -1,17 +1,17 @@
 //! Search over recovery points, and what is different in another one.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use common::machine::Machine;
-use common::program::{Ended, run};
-use common::random::Random;
-use common::tree::{self, Size};
-use common::world::World;
 use serde_json::Value;
+
+use crate::common;
+use crate::common::machine::Machine;
+use crate::common::program::{Ended, run};
+use crate::common::random::Random;
+use crate::common::tree::{self, Size};
+use crate::common::world::World;
 
 /// A machine with three recovery points of a tree of some hundred files, in which little changes.
 struct Changing {

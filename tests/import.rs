@@ -1,21 +1,20 @@
 //! Coming from restic: its snapshots, made by the real program, become recovery points that restore as it restores them.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::{FileExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::machine::{Machine, restored};
-use common::program::{Ended, Running, run, wait_for};
-use common::random::Random;
-use common::service::files_below;
-use common::tree::{self, Size, assert_same, assert_same_but};
-use common::world::World;
 use rustix::process::Signal;
 use serde_json::Value;
 use strongroom_sources::museum;
+
+use crate::common::machine::{Machine, restored};
+use crate::common::program::{Ended, Running, run, wait_for};
+use crate::common::random::Random;
+use crate::common::service::files_below;
+use crate::common::tree::{self, Size, assert_same, assert_same_but};
+use crate::common::world::World;
 
 const SIZE: Size = Size {
     small: 60,

@@ -1,17 +1,16 @@
 //! Keys as people deal with them: passphrases lost and changed, sheets of paper, machines that are renamed or gone.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use common::machine::{Machine, ids, restored};
-use common::program::{Ended, run, strongroom};
-use common::random::Random;
-use common::tree::{self, Size, assert_same};
-use common::world::{PASSPHRASE, World};
 use serde_json::Value;
+
+use crate::common::machine::{Machine, ids, restored};
+use crate::common::program::{Ended, run, strongroom};
+use crate::common::random::Random;
+use crate::common::tree::{self, Size, assert_same};
+use crate::common::world::{PASSPHRASE, World};
 
 const SIZE: Size = Size {
     small: 12,

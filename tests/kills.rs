@@ -1,20 +1,19 @@
 //! `kill -9` of either side at random moments: whatever is listed restores exactly, and nothing is sent twice.
 
-mod common;
-
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use common::listing::Listing;
-use common::machine::{Machine, restored};
-use common::program::{Ended, Running, run, wait_for};
-use common::random::Random;
-use common::tree::{self, Size, bytes_below};
-use common::world::World;
 use strongroom_format::pack::parse_pack;
+
+use crate::common::listing::Listing;
+use crate::common::machine::{Machine, restored};
+use crate::common::program::{Ended, Running, run, wait_for};
+use crate::common::random::Random;
+use crate::common::tree::{self, Size, bytes_below};
+use crate::common::world::World;
 
 const KILLS: usize = 50;
 const SIZE: Size = Size {

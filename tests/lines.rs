@@ -1,17 +1,15 @@
 //! Bad lines: what is cut, reset, held up or swallowed costs time, and no work that was acknowledged.
 
-mod common;
-
 use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
-use common::line::{Line, Mood};
-use common::machine::{Machine, restored};
-use common::program::{Running, wait_for};
-use common::random::Random;
-use common::tree::{self, Size, assert_same, bytes_below};
-use common::world::World;
+use crate::common::line::{Line, Mood};
+use crate::common::machine::{Machine, restored};
+use crate::common::program::{Running, wait_for};
+use crate::common::random::Random;
+use crate::common::tree::{self, Size, assert_same, bytes_below};
+use crate::common::world::World;
 
 /// How long nothing goes at all.
 const OUTAGE: Duration = Duration::from_secs(180);

@@ -1,7 +1,5 @@
 //! A recovery point that is mounted is what was backed up, whoever reads it and however.
 
-mod common;
-
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
@@ -9,16 +7,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use common::machine::{Machine, restored};
-use common::program::{Running, run, wait_for};
-use common::random::Random;
-use common::tree::{self, Size, assert_same, assert_same_but};
-use common::world::World;
 use rustix::fs::SeekFrom as RawSeek;
 use rustix::process::Signal;
 use serde_json::Value;
 use strongroom_format::pack::{BlobKind, parse_pack};
 use strongroom_sources::museum;
+
+use crate::common::machine::{Machine, restored};
+use crate::common::program::{Running, run, wait_for};
+use crate::common::random::Random;
+use crate::common::tree::{self, Size, assert_same, assert_same_but};
+use crate::common::world::World;
 
 const SIZE: Size = Size {
     small: 150,

@@ -1,21 +1,20 @@
 //! The museum of everything odd, on the file systems that people have, while somebody writes in it.
 
-mod common;
-
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use common::mount::Mount;
-use common::program::run;
-use common::random::Random;
-use common::tree::assert_same_but;
-use common::world::World;
-use common::writing::AtTheEnd;
 use serde_json::Value;
 use strongroom_sources::museum;
+
+use crate::common::mount::Mount;
+use crate::common::program::run;
+use crate::common::random::Random;
+use crate::common::tree::assert_same_but;
+use crate::common::world::World;
+use crate::common::writing::AtTheEnd;
 
 /// How many files are rewritten, and how long each is.
 const LIVELY: u64 = 8;

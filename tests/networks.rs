@@ -1,21 +1,21 @@
 //! Other networks: IPv6, and proxies that want a name and a password.
 
-mod common;
-
 use std::fs;
+use std::net::{IpAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::machine::{Machine, restored};
-use common::program::run;
-use common::proxy::Proxy;
-use common::random::Random;
-use common::service::Service;
-use common::tree::{self, Size, assert_same};
-use common::world::{PASSPHRASE, World};
 use tempfile::TempDir;
+
+use crate::common::machine::{Machine, restored};
+use crate::common::program::run;
+use crate::common::proxy::Proxy;
+use crate::common::random::Random;
+use crate::common::service::Service;
+use crate::common::tree::{self, Size, assert_same};
+use crate::common::world::{PASSPHRASE, World};
 
 const SIZE: Size = Size {
     small: 20,
@@ -46,6 +46,13 @@ fn a_service_at_an_address_of_ipv6_is_used_as_any_other() {
     world.admin(&["vault", "list"]).done();
 }
 
+/// This machine's address in its network; nothing is sent to find it.
+fn own_address() -> IpAddr {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    socket.connect("192.0.2.1:9").expect("this machine is in some network");
+    socket.local_addr().unwrap().ip()
+}
+
 /// A command that is told of the proxy by its environment.
 fn through(mut command: Command, proxy: &Proxy, user: &str) -> Command {
     command.env("HTTPS_PROXY", format!("http://{user}@{}", proxy.address));
@@ -54,7 +61,10 @@ fn through(mut command: Command, proxy: &Proxy, user: &str) -> Command {
 
 #[test]
 fn a_proxy_of_the_environment_is_used_by_every_command() {
-    let (world, proxy) = (World::new(), Proxy::start(CREDENTIALS));
+    // The environment's proxy is not asked for what is on this very machine, hence an address of the network.
+    let folder = TempDir::with_prefix("strongroom-test-").unwrap();
+    let service = Service::start_at(&folder.path().join("data"), format!("{}:0", own_address()));
+    let (world, proxy) = (World::with(folder, service), Proxy::start(CREDENTIALS));
     let machine = Machine {
         name: "inside".to_owned(),
         state: world.path("inside.state"),
@@ -80,9 +90,17 @@ fn a_proxy_of_the_environment_is_used_by_every_command() {
     assert_same(&source, &restored(&target, &source));
     let before = proxy.tunnels();
     let mut direct = through(machine.command(&["points"]), &proxy, "ann:open%20sesame");
-    direct.env("NO_PROXY", "example.org,127.0.0.0/8");
+    direct.env("NO_PROXY", format!("example.org,{}", own_address()));
     run(direct).done();
     assert_eq!(proxy.tunnels(), before);
+}
+
+#[test]
+fn a_service_on_this_very_machine_is_not_looked_for_through_the_environments_proxy() {
+    let (world, proxy) = (World::new(), Proxy::start(CREDENTIALS));
+    let command = through(world.admin_command(&["vault", "list"]), &proxy, "ann:open%20sesame");
+    run(command).done();
+    assert_eq!(proxy.tunnels() + proxy.refused(), 0);
 }
 
 #[test]

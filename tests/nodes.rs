@@ -2,12 +2,9 @@
 //!
 //! Needs the PostgreSQL that `./scripts/test postgres` starts.
 
-mod common;
-
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use common::service::Service;
 use jiff::civil::Time;
 use jiff::{SignedDuration, Timestamp};
 use strongroom_api::{
@@ -16,6 +13,8 @@ use strongroom_api::{
 };
 use strongroom_model::policy::DEFAULT_POLICIES;
 use strongroom_model::{Clock, Operation, PolicyName, VaultName};
+
+use crate::common::service::Service;
 
 const MACHINES: usize = 1000;
 

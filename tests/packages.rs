@@ -1,15 +1,14 @@
 //! The packages, as they are made and installed: in a root of their own, which is this machine's with a layer above it.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::program::{Ended, run};
-use common::world::{PASSPHRASE, World};
 use tempfile::TempDir;
+
+use crate::common::program::{Ended, run};
+use crate::common::world::{PASSPHRASE, World};
 
 /// This machine's root, in which whatever is changed is gone at the end.
 struct Root {

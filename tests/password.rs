@@ -1,14 +1,13 @@
 //! The administrator chooses a password, and the first one is of no use any more.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::program::{Running, run, strongroom, wait_for};
-use common::world::World;
 use rustix::process::Signal;
+
+use crate::common::program::{Running, run, strongroom, wait_for};
+use crate::common::world::World;
 
 const NEW: &str = "a better password";
 

@@ -1,11 +1,10 @@
 //! Who may do what, as people and scripts manage it with the program.
 
-mod common;
-
-use common::people::{PASSWORD, names};
-use common::program::{Running, run, strongroom, wait_for};
-use common::world::World;
 use serde_json::Value;
+
+use crate::common::people::{PASSWORD, names};
+use crate::common::program::{Running, run, strongroom, wait_for};
+use crate::common::world::World;
 
 #[test]
 fn users_are_made_changed_shut_and_deleted() {

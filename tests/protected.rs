@@ -1,17 +1,16 @@
 //! What is taken and what is left out: rules, volumes, and the preview that tells both. On real mounts.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::machine::{Machine, restored};
-use common::mount::Mount;
-use common::program::{Ended, run, strongroom};
-use common::world::World;
 use serde_json::Value;
+
+use crate::common::machine::{Machine, restored};
+use crate::common::mount::Mount;
+use crate::common::program::{Ended, run, strongroom};
+use crate::common::world::World;
 
 /// A tree of which the rules leave out something each.
 fn tree(at: &Path) {

@@ -1,13 +1,11 @@
 //! `docs/format.md` is enough to write another reader: one was, in Python, and it restores what we back up.
 
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::random::Random;
-use common::tree::{self, Size, assert_same};
-use common::world::{PASSPHRASE, World};
+use crate::common::random::Random;
+use crate::common::tree::{self, Size, assert_same};
+use crate::common::world::{PASSPHRASE, World};
 
 const SIZE: Size = Size {
     small: 150,

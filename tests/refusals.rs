@@ -1,21 +1,21 @@
 //! What cannot be done is refused with one clear sentence and the right exit status, and nothing is lost by it.
 
-mod common;
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::later::Later;
-use common::machine::{Machine, restored};
-use common::mount::Mount;
-use common::program::{Ended, run};
-use common::random::Random;
-use common::service::Service;
-use common::tree::{self, Size, assert_same};
-use common::world::{PASSPHRASE, World};
 use tempfile::TempDir;
+
+use crate::common;
+use crate::common::later::Later;
+use crate::common::machine::{Machine, restored};
+use crate::common::mount::Mount;
+use crate::common::program::{Ended, run};
+use crate::common::random::Random;
+use crate::common::service::Service;
+use crate::common::tree::{self, Size, assert_same};
+use crate::common::world::{PASSPHRASE, World};
 
 const SMALL: Size = Size {
     small: 20,

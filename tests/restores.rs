@@ -1,21 +1,20 @@
 //! Restores into folders that have something in them: what is replaced, kept, skipped or put beside, and what is picked.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::listing::Listing;
-use common::machine::{Machine, restored};
-use common::program::{Ended, Running, run, wait_for};
-use common::random::Random;
-use common::service::files_below;
-use common::tree::{self, Size, assert_same, assert_same_but};
-use common::world::World;
 use rustix::process::Signal;
 use serde_json::Value;
+
+use crate::common::listing::Listing;
+use crate::common::machine::{Machine, restored};
+use crate::common::program::{Ended, Running, run, wait_for};
+use crate::common::random::Random;
+use crate::common::service::files_below;
+use crate::common::tree::{self, Size, assert_same, assert_same_but};
+use crate::common::world::World;
 
 /// A machine with one recovery point of a small tree: files, folders, links of both kinds.
 struct Protected {

@@ -1,18 +1,17 @@
 //! Interruption: what was done stays done, and the next run goes on from there.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use common::machine::{Machine, restored};
-use common::program::{Ended, Running, run, wait_for};
-use common::random::Random;
-use common::service::files_below;
-use common::tree::{self, Size, assert_same, bytes_below};
-use common::world::World;
 use rustix::process::Signal;
+
+use crate::common::machine::{Machine, restored};
+use crate::common::program::{Ended, Running, run, wait_for};
+use crate::common::random::Random;
+use crate::common::service::files_below;
+use crate::common::tree::{self, Size, assert_same, bytes_below};
+use crate::common::world::World;
 
 /// Some packs' worth of files that do not compress.
 const SIZE: Size = Size {

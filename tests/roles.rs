@@ -1,14 +1,13 @@
 //! Programs that sign in, roles and where they hold, the audit log and alerts, as people and scripts manage them with the
 //! program.
 
-mod common;
-
 use std::fs;
 
-use common::people::names;
-use common::program::run;
-use common::world::World;
 use serde_json::Value;
+
+use crate::common::people::names;
+use crate::common::program::run;
+use crate::common::world::World;
 
 #[test]
 fn principals_sign_in_with_secrets_and_certificates() {

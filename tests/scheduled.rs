@@ -1,19 +1,18 @@
 //! Scheduled backups keep out of the way: behind other programs, and off the battery.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::line::Line;
-use common::machine::Machine;
-use common::program::{Running, run, wait_for};
-use common::random::Random;
-use common::tree::{self, Size};
-use common::world::World;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+
+use crate::common::line::Line;
+use crate::common::machine::Machine;
+use crate::common::program::{Running, run, wait_for};
+use crate::common::random::Random;
+use crate::common::tree::{self, Size};
+use crate::common::world::World;
 
 /// A machine under a policy of its own, with an agent to be.
 struct Planned {

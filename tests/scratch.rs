@@ -1,19 +1,17 @@
 //! The scratch folder: where it may be, how much room it needs, how it moves, and that its loss costs one slower run only.
 
-mod common;
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use common::machine::Machine;
-use common::mount::Mount;
-use common::program::{Ended, Running, run};
-use common::random::Random;
-use common::tree::{self, Size, assert_same};
-use common::world::World;
+use crate::common::machine::Machine;
+use crate::common::mount::Mount;
+use crate::common::program::{Ended, Running, run};
+use crate::common::random::Random;
+use crate::common::tree::{self, Size, assert_same};
+use crate::common::world::World;
 
 const SIZE: Size = Size {
     small: 200,

@@ -1,20 +1,19 @@
 //! Offline seeding: the first backup travels on a disk, and what comes after it goes over the line.
 
-mod common;
-
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::machine::Machine;
-use common::mount::Mount;
-use common::program::{Ended, run};
-use common::random::Random;
-use common::service::files_below;
-use common::tree::{self, Size, assert_same};
-use common::world::World;
 use serde_json::Value;
+
+use crate::common::machine::Machine;
+use crate::common::mount::Mount;
+use crate::common::program::{Ended, run};
+use crate::common::random::Random;
+use crate::common::service::files_below;
+use crate::common::tree::{self, Size, assert_same};
+use crate::common::world::World;
 
 const SIZE: Size = Size {
     small: 40,

@@ -1,16 +1,15 @@
 //! What a machine backs up is kept in the vault, sealed. It is changed at the machine or from elsewhere, and whatever is put
 //! back to an older state, both agree again, and say so.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::machine::Machine;
-use common::program::{Ended, Running, run, wait_for};
-use common::service::files_below;
-use common::world::World;
 use serde_json::{Value, json};
+
+use crate::common::machine::Machine;
+use crate::common::program::{Ended, Running, run, wait_for};
+use crate::common::service::files_below;
+use crate::common::world::World;
 
 struct Scene {
     world: World,

@@ -1,20 +1,19 @@
 //! The main promises, shown on real processes: what was backed up comes back exactly, by every way there is, and the
 //! vault cannot read it.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use common::canary::{Canaries, encodings};
-use common::machine::{Machine, ids, restored};
-use common::program::run;
-use common::random::Random;
-use common::tree::{self, Size, assert_same, assert_same_but};
-use common::world::{PASSPHRASE, World};
 use serde_json::Value;
 use strongroom_sources::museum;
+
+use crate::common::canary::{Canaries, encodings};
+use crate::common::machine::{Machine, ids, restored};
+use crate::common::program::run;
+use crate::common::random::Random;
+use crate::common::tree::{self, Size, assert_same, assert_same_but};
+use crate::common::world::{PASSPHRASE, World};
 
 const SIZE: Size = Size {
     small: 150,

@@ -1,13 +1,12 @@
 //! What takes protection away, as people do it: at a machine with a security PIN, and with a second person's approval.
 
-mod common;
-
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use common::program::{Ended, run, strongroom};
-use common::world::World;
+use crate::common;
+use crate::common::program::{Ended, run, strongroom};
+use crate::common::world::World;
 
 const PASSWORD: &str = "a password of a test";
 

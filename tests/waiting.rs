@@ -1,19 +1,18 @@
 //! A service that is away is waited for, but no longer than it makes sense, and no longer than the user wants.
 
-mod common;
-
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::machine::{Machine, restored};
-use common::names::{NOT_ASKED, Names, UNKNOWN};
-use common::program::{Ended, Running, run, wait_for};
-use common::random::Random;
-use common::tree::{self, Size, assert_same};
-use common::world::World;
 use rustix::process::Signal;
+
+use crate::common::machine::{Machine, restored};
+use crate::common::names::{NOT_ASKED, Names, UNKNOWN};
+use crate::common::program::{Ended, Running, run, wait_for};
+use crate::common::random::Random;
+use crate::common::tree::{self, Size, assert_same};
+use crate::common::world::World;
 
 const SMALL: Size = Size {
     small: 20,

@@ -24,10 +24,6 @@ impl Canaries {
         }
     }
 
-    pub fn len(&self) -> usize {
-        self.windows.len()
-    }
-
     /// Which of them are in these bytes.
     pub fn find(&self, bytes: &[u8]) -> Vec<String> {
         let windows = bytes.windows(WINDOW);

@@ -1,5 +1,4 @@
 //! What the tests of the whole share: a service, machines and trees, all of them real.
-#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod canary;
 pub mod later;

@@ -75,7 +75,6 @@ impl Service {
     }
 
     /// One more node of the same service: the same data folder and database, another address.
-    #[allow(dead_code)] // Only one test file has several.
     pub fn another_node(&self) -> Self {
         let mut node = Self {
             data: self.data.clone(),

@@ -21,7 +21,7 @@ pub const WALL_CLOCK: &[Exception] = &[
         "its service is a process: it plans a backup for its next minute",
     ),
     may(
-        "tests/openapi/main.rs",
+        "tests/openapi/mod.rs",
         "its service is a process: a machine's assertion has to be of this moment",
     ),
 ];

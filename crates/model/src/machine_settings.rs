@@ -75,6 +75,7 @@ words!(
     }
 );
 
+#[allow(clippy::derivable_impls, reason = "the macro above derives what all words have")]
 impl Default for Priority {
     fn default() -> Self {
         Self::Low

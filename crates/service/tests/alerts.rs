@@ -1,7 +1,5 @@
 //! Alerts: raised when they should be, told to whom they should be, and over when they are.
 
-mod world;
-
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -15,8 +13,10 @@ use strongroom_model::{
     NotificationSettings, Operation, Rhythm, Rpo, SoftDelete, VaultName, VaultSettings,
 };
 use strongroom_service::{MailTls, NotifyOptions};
-use world::receivers::{Receiver, Sink, eventually};
-use world::{Machine, World, machine_name, vault_name};
+
+use crate::world;
+use crate::world::receivers::{Receiver, Sink, eventually};
+use crate::world::{Machine, World, machine_name, vault_name};
 
 struct Scene {
     world: World,

@@ -1,14 +1,14 @@
 //! The facade for Azure's clients where it does not depend on what they ask: who is let in, how it says no, and the headers
 //! that every answer has.
 
-mod world;
-
 use serde_json::Value;
 use strongroom_model::Role;
-use world::World;
-use world::objects::{add_key_set, back_up};
-use world::raw::Reply;
-use world::scene::{vault, web};
+
+use crate::world;
+use crate::world::World;
+use crate::world::objects::{add_key_set, back_up};
+use crate::world::raw::Reply;
+use crate::world::scene::{vault, web};
 
 const VERSION: &str = "api-version=2024-04-01";
 

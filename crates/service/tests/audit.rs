@@ -1,13 +1,12 @@
 //! The audit log: what is in it, and what is not.
 
-mod world;
-
 use std::time::Duration;
 
 use strongroom_api::{AuditLine, AuditQuery, Client, PrincipalKind, Secret};
 use strongroom_model::Role;
 use tokio::io::AsyncWriteExt as _;
-use world::{World, vault_name};
+
+use crate::world::{World, vault_name};
 
 fn told(line: &AuditLine) -> String {
     let action = line.action.rsplit_once('/').map_or("", |(before, _)| before);

@@ -1,13 +1,12 @@
 //! Policies, the life of items, expiry and immutability, as people meet them over HTTPS.
 
-mod world;
-
 use jiff::SignedDuration;
 use strongroom_api::{BackUpItem, ChangePolicy, Code, CreatePolicy, ItemFilter, JobFilter, StopData, StopItem};
 use strongroom_model::policy::{Policy, Workload};
 use strongroom_model::{Immutability, ItemState, JobState, Operation, PolicyName, SoftDelete, VaultSettings};
-use world::scene::{Scene, code, daily, files, under, vault, web};
-use world::{World, machine_name};
+
+use crate::world::scene::{Scene, code, daily, files, under, vault, web};
+use crate::world::{World, machine_name};
 
 #[tokio::test]
 async fn an_item_lives_is_stopped_deleted_and_brought_back() {

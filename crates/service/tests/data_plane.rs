@@ -1,7 +1,5 @@
 //! The smallest backup and its way back, and requests that are wrong.
 
-mod world;
-
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,9 +8,10 @@ use strongroom_format::pack::BlobKind;
 use strongroom_model::{BlobId, PackId, SessionId};
 use strongroom_service::Limits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use world::objects::{add_key_set, back_up, leaf, pack, point};
-use world::raw::read_reply;
-use world::{Machine, World, machine_name};
+
+use crate::world::objects::{add_key_set, back_up, leaf, pack, point};
+use crate::world::raw::read_reply;
+use crate::world::{Machine, World, machine_name};
 
 fn code(error: &ClientError) -> Code {
     error.problem().unwrap_or_else(|| panic!("{error}")).code

@@ -1,15 +1,15 @@
 //! Vaults that were deleted with soft-deleted items in them: kept, brought back, or gone for good.
 
-mod world;
-
 use jiff::SignedDuration;
 use strongroom_api::{AlertFilter, Client, Code, CreateVault, ItemFilter, PointFilter, StopData, StopItem};
 use strongroom_model::{
     AlertKind, AlertState, Immutability, ItemState, MachineName, Operation, Role, SoftDelete, VaultId, VaultSettings,
 };
-use world::objects::{back_up, key_set_id, membership};
-use world::scene::{Scene, code, vault, web};
-use world::{World, machine_name, vault_name};
+
+use crate::world;
+use crate::world::objects::{back_up, key_set_id, membership};
+use crate::world::scene::{Scene, code, vault, web};
+use crate::world::{World, machine_name, vault_name};
 
 async fn create(people: &Client, name: &str) -> VaultId {
     let create = CreateVault {

@@ -1,14 +1,13 @@
 //! The service is as it describes itself. In debug builds every answer of every test is held against its route's row
 //! (`gate`); here is what is the same for all routes.
 
-mod world;
-
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 use strongroom_api::Code;
 use strongroom_api::routes::{Header, Method, ROUTES, Route};
-use world::World;
+
+use crate::world::World;
 
 /// A path of a route, with things in it that are not there.
 fn path(route: &Route) -> String {

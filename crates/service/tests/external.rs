@@ -1,21 +1,20 @@
 //! People sign in with another provider: what is offered, who is let in, and what is not believed.
 
-mod world;
-
 use jiff::SignedDuration;
 use reqwest::Url;
 use serde_json::{Value, json};
 use strongroom_api::{AuditQuery, ChangeUser, Code, LinkIdentity, Secret};
 use strongroom_model::{Role, UserName};
 use strongroom_service::{ProviderOptions, RequiredClaim};
-use world::World;
-use world::browser::{Browser, body, headers, hidden, path_of, sent_on};
-use world::forms::{error, text};
-use world::issuer::Issuer;
-use world::people::{PASSWORD, totp};
-use world::raw::{ELSEWHERE, HERE, Reply};
-use world::real_provider::{RealProvider, Visitor};
-use world::scene::code;
+
+use crate::world::World;
+use crate::world::browser::{Browser, body, headers, hidden, path_of, sent_on};
+use crate::world::forms::{error, text};
+use crate::world::issuer::Issuer;
+use crate::world::people::{PASSWORD, totp};
+use crate::world::raw::{ELSEWHERE, HERE, Reply};
+use crate::world::real_provider::{RealProvider, Visitor};
+use crate::world::scene::code;
 
 async fn world_of(issuer: &Issuer, change: impl FnOnce(&mut ProviderOptions)) -> World {
     let mut options = issuer.options();

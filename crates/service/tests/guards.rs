@@ -1,7 +1,5 @@
 //! Multi-user authorisation: what a resource guard guards takes two people, from whichever way it comes.
 
-mod world;
-
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use strongroom_api::{
@@ -9,10 +7,11 @@ use strongroom_api::{
     StopItem,
 };
 use strongroom_model::{AlertKind, AlertState, ApprovalState, GuardedOperation, Immutability, Role};
-use world::raw::Reply;
-use world::scene::{code, daily, files, under, vault, web};
-use world::two_people::{Two, act, ask, mapping, security, shorter, two_people};
-use world::{World, machine_name};
+
+use crate::world::raw::Reply;
+use crate::world::scene::{code, daily, files, under, vault, web};
+use crate::world::two_people::{Two, act, ask, mapping, security, shorter, two_people};
+use crate::world::{World, machine_name};
 
 #[tokio::test]
 async fn every_guarded_operation_takes_two_people() {

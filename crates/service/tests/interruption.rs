@@ -1,7 +1,5 @@
 //! The service dies in the middle and comes back: clients go on where they were.
 
-mod world;
-
 use std::time::Duration;
 
 use strongroom_api::{Client, ClientOptions, Fetched, MachineKey, RetryPolicy, Secret, SignIn, Trust};
@@ -10,8 +8,9 @@ use strongroom_format::pack::BlobKind;
 use strongroom_model::{BlobId, Clock, PackId, Redundancy, Region};
 use strongroom_service::{ServeOptions, Service};
 use tokio::runtime::Runtime;
-use world::objects::pack;
-use world::{START, machine_name, options, vault_name};
+
+use crate::world::objects::pack;
+use crate::world::{START, machine_name, options, vault_name};
 
 const PATIENT: RetryPolicy = RetryPolicy {
     total: Duration::from_secs(60),

@@ -1,18 +1,18 @@
 //! Links by which people set their passwords, and mail that finds whoever owns a vault.
 
-mod world;
-
 use jiff::SignedDuration;
 use strongroom_api::{AuditQuery, ChangeUser, Client, Code, CreateUser, Invitation, Secret, StopData, StopItem};
 use strongroom_model::{Role, UserName};
 use strongroom_service::{MailTls, NotifyOptions};
-use world::World;
-use world::browser::{Browser, body, hidden};
-use world::forms::text;
-use world::people::PASSWORD;
-use world::raw::Reply;
-use world::receivers::{Sink, eventually};
-use world::scene::{Scene, code, vault, web};
+
+use crate::world;
+use crate::world::World;
+use crate::world::browser::{Browser, body, hidden};
+use crate::world::forms::text;
+use crate::world::people::PASSWORD;
+use crate::world::raw::Reply;
+use crate::world::receivers::{Sink, eventually};
+use crate::world::scene::{Scene, code, vault, web};
 
 const NEW: &str = "a password that eve chose";
 

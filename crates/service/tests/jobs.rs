@@ -1,14 +1,13 @@
 //! Schedules, jobs and the link, as machines and people meet them over HTTPS.
 
-mod world;
-
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use strongroom_api::{BackUpItem, Code, FinishJob, InactivateAlert, PageFilter, ReportJob};
 use strongroom_model::{ItemState, JobProgress, JobState, Operation, Trigger};
-use world::objects::back_up_for;
-use world::scene::{Scene, at, code, vault, web};
+
+use crate::world::objects::back_up_for;
+use crate::world::scene::{Scene, at, code, vault, web};
 
 #[tokio::test]
 async fn a_scheduled_backup_comes_down_the_link_once() {

@@ -1,14 +1,13 @@
 //! Key sets that hold one master key, and reading with a key set for the time of a request.
 
-mod world;
-
 use std::fs;
 
 use strongroom_api::{Code, PointFilter};
 use strongroom_format::keyset::KeySetObject;
 use strongroom_model::KeySetId;
-use world::objects::{add_key_set, back_up, key_set, key_set_id, membership};
-use world::scene::{Scene, code, vault};
+
+use crate::world::objects::{add_key_set, back_up, key_set, key_set_id, membership};
+use crate::world::scene::{Scene, code, vault};
 
 /// A key set with another id, and the membership secret of this one.
 fn same_master(id: KeySetId, of: KeySetId, salt: [u8; 32]) -> bytes::Bytes {

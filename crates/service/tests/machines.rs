@@ -1,7 +1,5 @@
 //! The end of a machine's registration, and what is left of it.
 
-mod world;
-
 use jiff::SignedDuration;
 use strongroom_api::{
     AlertFilter, AuditQuery, Client, Code, ContainerFilter, ItemFilter, JobFilter, LinkRequest, PointFilter, StopData,
@@ -10,9 +8,11 @@ use strongroom_api::{
 use strongroom_model::{
     AlertKind, Immutability, ItemId, ItemState, JobState, MachineName, Operation, Role, SoftDelete, VaultSettings,
 };
-use world::objects::{back_up, key_set, key_set_id, membership};
-use world::scene::{Scene, code, daily, under, vault, web};
-use world::{Machine, World, machine_name};
+
+use crate::world;
+use crate::world::objects::{back_up, key_set, key_set_id, membership};
+use crate::world::scene::{Scene, code, daily, under, vault, web};
+use crate::world::{Machine, World, machine_name};
 
 /// An item's id as a name by which it is found.
 fn by_id(item: ItemId) -> MachineName {

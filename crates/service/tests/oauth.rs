@@ -1,7 +1,5 @@
 //! Every way to sign in, as programs and browsers do it.
 
-mod world;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::SignedDuration;
@@ -10,10 +8,11 @@ use rcgen::{CertificateParams, KeyPair};
 use serde_json::json;
 use strongroom_api::{ASSERTION_TYPE, AddCertificate, CertificateKey, Client, PrincipalProof, Secret, SignIn};
 use strongroom_model::Role;
-use world::World;
-use world::forms::{error, text};
-use world::people::PASSWORD;
-use world::raw::{Reply, escaped};
+
+use crate::world::World;
+use crate::world::forms::{error, text};
+use crate::world::people::PASSWORD;
+use crate::world::raw::{Reply, escaped};
 
 #[tokio::test]
 async fn errors_have_the_shape_of_oauth_and_ours() {

@@ -1,12 +1,11 @@
 //! One-time passwords: begun, confirmed, asked for, used up and ended.
 
-mod world;
-
 use jiff::SignedDuration;
 use strongroom_api::Secret;
-use world::World;
-use world::forms::error;
-use world::people::{PASSWORD, totp};
+
+use crate::world::World;
+use crate::world::forms::error;
+use crate::world::people::{PASSWORD, totp};
 
 #[tokio::test]
 async fn one_time_passwords_are_asked_for_once_they_are_confirmed() {

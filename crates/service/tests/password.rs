@@ -1,10 +1,9 @@
 //! Another password: by whom it can be chosen, and what becomes of the old one.
 
-mod world;
-
 use jiff::SignedDuration;
 use strongroom_api::{ChangedPassword, Client, ClientError, Code, NewPassword, Secret, SignIn};
-use world::World;
+
+use crate::world::World;
 
 const NEW: &str = "a better password";
 

@@ -1,13 +1,12 @@
 //! Users, service principals, roles and resource groups, as whoever manages them sees them.
 
-mod world;
-
 use strongroom_api::{
     AddSecret, AssignRole, ChangeServicePrincipal, ChangeUser, Client, ClientError, Code, CreateResourceGroup,
     CreateVault, PrincipalKind, PrincipalProof, Secret, SignIn,
 };
 use strongroom_model::{Redundancy, Region, ResourceGroupName, Role};
-use world::{World, vault_name};
+
+use crate::world::{World, vault_name};
 
 fn code<T: std::fmt::Debug>(result: Result<T, ClientError>) -> Code {
     let error = result.unwrap_err();

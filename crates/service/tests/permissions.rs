@@ -1,13 +1,13 @@
 //! Every route with every kind of caller: generated from the table of routes, so that a new route is tested at once.
 
-mod world;
-
 use strongroom_api::routes::{Body, Method, ROUTES, Route, RouteId};
 use strongroom_api::{AlertFilter, FinishJob};
 use strongroom_format::pack::BlobKind;
 use strongroom_model::{JobProgress, JobState, Operation, Permission, Role};
-use world::objects::{self, add_key_set, back_up, key_set_id};
-use world::{Machine, World};
+
+use crate::world;
+use crate::world::objects::{self, add_key_set, back_up, key_set_id};
+use crate::world::{Machine, World};
 
 /// What the paths of the matrix speak of: all of it belongs to machine A.
 #[derive(Clone)]

@@ -1,16 +1,16 @@
 //! Security PINs: what a machine may only do with the help of a person.
 
-mod world;
-
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::SignedDuration;
 use strongroom_api::{AlertFilter, AlertView, AuditLine, AuditQuery, Client, Code, Secret, StopData, StopItem};
 use strongroom_db::{Db, PinLimits, PinTried};
 use strongroom_model::{AlertKind, AlertSeverity, ItemState, Operation, Role, VaultId};
 use strongroom_service::Service;
-use world::objects::{key_set, key_set_id};
-use world::scene::{Scene, code, under, vault};
-use world::{World, machine_name};
+
+use crate::world;
+use crate::world::objects::{key_set, key_set_id};
+use crate::world::scene::{Scene, code, under, vault};
+use crate::world::{World, machine_name};
 
 async fn pin(people: &Client) -> Secret {
     people.security_pin(&vault()).await.unwrap().pin

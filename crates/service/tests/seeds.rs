@@ -1,13 +1,13 @@
 //! Seeds: what somebody imports in a machine's name, and what not.
 
-mod world;
-
 use strongroom_api::{AssertionClaims, AuditQuery, Client, Code, MachineKey, PointFilter, SeedOf, SeedStatement};
 use strongroom_format::pack::BlobKind;
 use strongroom_format::point::point_digest;
 use strongroom_model::Digest;
-use world::objects::{Pack, Point, add_key_set, back_up, key_set_id, leaf, pack, point};
-use world::scene::{Scene, code, vault};
+
+use crate::world;
+use crate::world::objects::{Pack, Point, add_key_set, back_up, key_set_id, leaf, pack, point};
+use crate::world::scene::{Scene, code, vault};
 
 /// A seed in memory: a chunk, a page, and a recovery point, signed.
 struct Seed {

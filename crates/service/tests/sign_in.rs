@@ -1,11 +1,10 @@
 //! Signing in: people, machines, and those who should not.
 
-mod world;
-
 use jiff::SignedDuration;
 use strongroom_api::{AssertionClaims, Client, ClientError, Code, MachineKey, Secret, SignIn};
 use strongroom_model::{Clock, ContainerId};
-use world::{World, machine_name, vault_name};
+
+use crate::world::{World, machine_name, vault_name};
 
 fn code(error: &ClientError) -> Code {
     error.problem().unwrap_or_else(|| panic!("{error}")).code

@@ -1,7 +1,5 @@
 //! Starting, stopping, starting again.
 
-mod world;
-
 use std::net::SocketAddr;
 
 use jiff::SignedDuration;
@@ -9,7 +7,9 @@ use strongroom_api::{CertificateFault, Client, ClientError, ClientOptions, SignI
 use strongroom_model::Clock;
 use strongroom_service::{ServeOptions, Service, StartError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use world::{World, options, vault_name};
+
+use crate::world;
+use crate::world::{World, options, vault_name};
 
 #[tokio::test]
 async fn the_first_start_makes_everything_and_keeps_it_private() {

@@ -1,7 +1,5 @@
 //! What somebody can do who stole a machine's credential: nothing that shortens the life of a recovery point.
 
-mod world;
-
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,8 +8,9 @@ use strongroom_api::{ChangePolicy, Code, FinishJob, Secret};
 use strongroom_format::pack::BlobKind;
 use strongroom_model::policy::{Day, Keep, Verdict, Weekly};
 use strongroom_model::{JobProgress, JobState, Operation, PointId};
-use world::objects::{self, back_up_for};
-use world::scene::{Scene, code, daily, files, vault, web};
+
+use crate::world::objects::{self, back_up_for};
+use crate::world::scene::{Scene, code, daily, files, vault, web};
 
 /// Until when each point is kept at least.
 type Promises = BTreeMap<PointId, Timestamp>;

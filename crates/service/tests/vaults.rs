@@ -1,9 +1,8 @@
 //! Vaults, as administrators handle them.
 
-mod world;
-
 use strongroom_api::Code;
-use world::{World, vault_name};
+
+use crate::world::{World, vault_name};
 
 #[tokio::test]
 async fn vaults_are_made_listed_shown_and_deleted() {

@@ -39,6 +39,7 @@ pub use seed::SeedOf;
 pub use sign_in::{PrincipalProof, SessionKeeper, SignIn};
 
 use absence::Absence;
+use proxy::Way;
 use retry::Attempts;
 use sign_in::Tokens;
 use transport::Transport;
@@ -65,7 +66,7 @@ pub struct ClientOptions {
     /// What to do about failures that may pass.
     pub retry: RetryPolicy,
     /// Through which proxy it is reached; `None`: through the one that the environment names, if it names one (HTTPS_PROXY,
-    /// ALL_PROXY, NO_PROXY).
+    /// ALL_PROXY, NO_PROXY) and the service is not on this very machine.
     pub proxy: Option<Proxy>,
 }
 
@@ -96,7 +97,7 @@ impl Client {
     pub fn new(options: ClientOptions, sign_in: SignIn) -> Result<Self, ClientError> {
         let base = parse_url(&options.url)?;
         let tls = options.trust.client_config(&options.clock)?;
-        let transport = Transport::new(tls, options.proxy)?;
+        let transport = Transport::new(tls, Way::to(&base, options.proxy))?;
         let shared = Shared {
             base,
             transport,

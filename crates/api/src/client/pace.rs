@@ -116,11 +116,13 @@ mod tests {
     fn gone_within(time: Duration, limit: u64, late: Duration) -> u64 {
         let (begin, mut line, mut gone) = (Instant::now(), Line::default(), 0);
         let mut now = begin;
-        while now < begin + time {
+        loop {
             now = line.take(now, STEP_BYTES, limit).max(now) + late;
+            if now >= begin + time {
+                return gone;
+            }
             gone += STEP_BYTES as u64;
         }
-        gone
     }
 
     #[test]

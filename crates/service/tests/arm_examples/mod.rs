@@ -4,8 +4,6 @@
 
 mod arrange;
 mod specification;
-#[path = "../world/mod.rs"]
-mod world;
 
 use arrange::{Stage, folded, json, places};
 use serde_json::Value;

@@ -1,0 +1,30 @@
+//! The tests of the service from outside, over real TLS. One program, because each further one costs a minute to build.
+
+mod alerts;
+mod arm;
+mod arm_examples;
+mod audit;
+mod azure_compatibility;
+mod control;
+mod data_plane;
+mod deleted_vaults;
+mod described;
+mod external;
+mod guards;
+mod interruption;
+mod invitations;
+mod jobs;
+mod key_sets;
+mod machines;
+mod oauth;
+mod one_time_passwords;
+mod password;
+mod people;
+mod permissions;
+mod pins;
+mod seeds;
+mod sign_in;
+mod start;
+mod stolen;
+mod vaults;
+mod world;

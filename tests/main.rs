@@ -1,0 +1,36 @@
+//! The tests of the whole: promises to the user, one file each. One program, because each further one costs a minute to build.
+
+mod archives;
+mod azure;
+mod bandwidth;
+mod commands;
+mod common;
+mod consistency;
+mod damage;
+mod goodbye;
+mod history;
+mod import;
+mod keys;
+mod kills;
+mod lines;
+mod mount;
+mod museum;
+mod networks;
+mod nodes;
+mod openapi;
+mod packages;
+mod password;
+mod people;
+mod protected;
+mod reader;
+mod refusals;
+mod restores;
+mod resume;
+mod roles;
+mod scheduled;
+mod scratch;
+mod seeding;
+mod settings;
+mod shows;
+mod two_people;
+mod waiting;
