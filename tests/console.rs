@@ -1,18 +1,17 @@
 //! The console in a real terminal, against a real service.
 
-mod common;
-
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use common::machine::{Machine, restored};
-use common::program::{Running, run, strongroom, wait_for};
-use common::pty::{CONTROL_C, DOWN, ENTER, ESCAPE, Pty};
-use common::random::Random;
-use common::tree::{self, Size};
-use common::world::World;
 use rustix::process::Signal;
+
+use crate::common::machine::{Machine, restored};
+use crate::common::program::{Running, run, strongroom, wait_for};
+use crate::common::pty::{CONTROL_C, DOWN, ENTER, ESCAPE, Pty};
+use crate::common::random::Random;
+use crate::common::tree::{self, Size};
+use crate::common::world::World;
 
 /// A machine with something to back up.
 struct Desk {

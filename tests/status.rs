@@ -1,15 +1,14 @@
 //! How a machine stands, and how it is stopped, for the person at it.
 
-mod common;
-
 use std::path::Path;
 
-use common::machine::Machine;
-use common::program::{Running, run, strongroom, wait_for};
-use common::random::Random;
-use common::tree::{self, Size};
-use common::world::World;
 use serde_json::Value;
+
+use crate::common::machine::Machine;
+use crate::common::program::{Running, run, strongroom, wait_for};
+use crate::common::random::Random;
+use crate::common::tree::{self, Size};
+use crate::common::world::World;
 
 fn status(machine: &Machine) -> Value {
     machine.run(&["agent", "status"]).done()
