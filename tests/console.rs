@@ -303,7 +303,7 @@ fn it_keeps_to_the_size_and_to_the_look_that_are_wanted() {
     ui.press("/");
     ui.shows(&["Search this recovery point"]);
     ui.type_over("evil-*");
-    ui.shows(&["evil-\\u{1b}[31mred\u{fffd}.txt"]);
+    ui.shows(&["evil-\\u{1b}[31mred", ".txt"]);
     ui.press("1");
     for (rows, columns) in [(40, 120), (24, 80), (5, 20)] {
         ui.resize(rows, columns);
@@ -317,6 +317,10 @@ fn it_keeps_to_the_size_and_to_the_look_that_are_wanted() {
     ui.press("q");
     assert!(ui.left_clean().success());
     let written = String::from_utf8_lossy(&ui.written()).into_owned();
+    assert!(
+        !written.contains('\u{202e}'),
+        "it would turn what stands behind it around"
+    );
     for colour in ["\x1b[31m", "\x1b[36m", "\x1b[38;5;", "\x1b[32m"] {
         assert!(!written.contains(colour), "{colour:?}");
     }
