@@ -44,6 +44,8 @@ A service keeps vaults; machines register in a vault and send encrypted recovery
   strongroom agent register …               register this machine in a vault
   strongroom agent settings --path PATH …   say what it backs up on schedule
   strongroom agent run                      wait for work and do it
+  strongroom agent status | cancel          see how it stands; stop what it does
+  strongroom agent ui                       all of that on one screen, with restore and throttle
   strongroom agent passphrase               give its keys a new passphrase
   strongroom key sheet | list               print what restores when all is lost; see who has these keys
   strongroom backup PATH…                   make a recovery point of it, now
@@ -160,7 +162,17 @@ pub(crate) enum Command {
 impl Command {
     /// Whether it writes into the state folder of this machine.
     pub(crate) fn keeps_state(&self) -> bool {
-        matches!(self, Self::Backup(_) | Self::Import(_) | Self::Agent(_))
+        match self {
+            // It has other commands write there, and restores as whoever started it.
+            Self::Agent(agent::Agent::Ui(_)) => false,
+            Self::Backup(_) | Self::Import(_) | Self::Agent(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it has the terminal for itself.
+    pub(crate) fn draws(&self) -> bool {
+        matches!(self, Self::Agent(agent::Agent::Ui(_)))
     }
 
     /// Whether it runs until somebody stops it.

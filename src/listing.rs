@@ -73,7 +73,7 @@ impl EntryView {
 
     /// When it changed last, to the second.
     pub(crate) fn modified_shortly(&self) -> String {
-        self.modified.get(..19).unwrap_or(&self.modified).replace('T', " ")
+        shortly(&self.modified)
     }
 
     /// A line like that of `ls -l`.
@@ -109,6 +109,15 @@ impl EntryView {
             self.path
         )
     }
+}
+
+/// When an entry changed last, to the second.
+pub(crate) fn modified_shortly(node: &Node) -> String {
+    shortly(&modified(node))
+}
+
+fn shortly(modified: &str) -> String {
+    modified.get(..19).unwrap_or(modified).replace('T', " ")
 }
 
 fn kind(node: &Node) -> (&'static str, u64, Option<String>) {

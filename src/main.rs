@@ -9,6 +9,7 @@ mod command_flags;
 mod commands;
 mod compare;
 mod compression;
+mod console;
 mod day;
 mod failure;
 mod folders;

@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use strongroom_model::{EntryType, MachineSettings, Preset, Priority, VolumeKind, WorkLimits};
 
-use crate::day::short;
 use crate::failure::Failure;
 use crate::rule_flags::{RuleFlags, add};
 use crate::shown_path::absolute;
 use crate::terminal::bytes;
-use crate::throttle_flags::ThrottleFlags;
+use crate::throttle_flags::{ThrottleFlags, ThrottlePart};
 
 /// Changes of what a machine backs up.
 #[derive(Debug, Args)]
@@ -143,9 +142,8 @@ pub(crate) fn limits(settings: &MachineSettings) -> String {
     let Some(throttle) = &settings.throttle else {
         return String::new();
     };
-    let days: Vec<String> = throttle.work_days.iter().copied().map(short).collect();
-    let [begin, end] = [throttle.work_begin, throttle.work_end].map(|time| time.strftime("%H:%M"));
-    let hours = format!("{begin}-{end} {} {}", days.join(","), throttle.zone);
+    let parts = [ThrottlePart::WorkHours, ThrottlePart::WorkDays, ThrottlePart::Zone];
+    let hours = parts.map(|part| part.of(throttle)).join(" ");
     let limits = |limits: WorkLimits| format!("{} in work hours, {} otherwise", limits.work, limits.non_work);
     line("work hours", hours) + &line("upload", limits(throttle.upload)) + &line("download", limits(throttle.download))
 }
@@ -155,7 +153,7 @@ pub(crate) fn line(name: &str, value: impl Display) -> String {
 }
 
 /// One line each; nothing if there are none.
-fn several<T: Display>(name: &str, values: &[T]) -> String {
+pub(crate) fn several<T: Display>(name: &str, values: &[T]) -> String {
     let names = std::iter::once(name).chain(std::iter::repeat(""));
     names.zip(values).map(|(name, value)| line(name, value)).collect()
 }

@@ -9,7 +9,7 @@ use strongroom_agent::RunLimits;
 use strongroom_model::policy::{Day, Zone};
 use strongroom_model::{Limit, Throttle};
 
-use crate::day::day;
+use crate::day::{day, short};
 
 /// Limits of one run.
 #[derive(Debug, Clone, Args)]
@@ -70,10 +70,7 @@ impl ThrottleFlags {
         if !is_said && limits.iter().all(Option::is_none) {
             return base;
         }
-        let mut throttle = base.unwrap_or_else(|| Throttle {
-            zone: own_zone(),
-            ..Throttle::default()
-        });
+        let mut throttle = base.unwrap_or_else(usual);
         if let Some(Hours(begin, end)) = self.work_hours {
             (throttle.work_begin, throttle.work_end) = (begin, end);
         }
@@ -94,6 +91,96 @@ impl ThrottleFlags {
             *place = limit.unwrap_or(*place);
         }
         Some(throttle)
+    }
+}
+
+/// What is changed where there is no throttle yet.
+pub(crate) fn usual() -> Throttle {
+    Throttle {
+        zone: own_zone(),
+        ..Throttle::default()
+    }
+}
+
+/// One value of a throttle, as people type it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ThrottlePart {
+    WorkHours,
+    WorkDays,
+    Zone,
+    UploadWork,
+    UploadNonWork,
+    DownloadWork,
+    DownloadNonWork,
+}
+
+impl ThrottlePart {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::WorkHours,
+        Self::WorkDays,
+        Self::Zone,
+        Self::UploadWork,
+        Self::UploadNonWork,
+        Self::DownloadWork,
+        Self::DownloadNonWork,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::WorkHours => "work hours",
+            Self::WorkDays => "work days",
+            Self::Zone => "time zone",
+            Self::UploadWork => "upload in work hours",
+            Self::UploadNonWork => "upload otherwise",
+            Self::DownloadWork => "download in work hours",
+            Self::DownloadNonWork => "download otherwise",
+        }
+    }
+
+    /// The flag of [`ThrottleFlags`] that sets it to this.
+    pub(crate) fn argument(self, value: &str) -> String {
+        let flag = match self {
+            Self::WorkHours => "work-hours",
+            Self::WorkDays => "work-days",
+            Self::Zone => "zone",
+            Self::UploadWork => "upload-work",
+            Self::UploadNonWork => "upload-non-work",
+            Self::DownloadWork => "download-work",
+            Self::DownloadNonWork => "download-non-work",
+        };
+        format!("--{flag}={value}")
+    }
+
+    /// As it is in a throttle.
+    pub(crate) fn of(self, throttle: &Throttle) -> String {
+        match self {
+            Self::WorkHours => {
+                let [begin, end] = [throttle.work_begin, throttle.work_end].map(|time| time.strftime("%H:%M"));
+                format!("{begin}-{end}")
+            }
+            Self::WorkDays => {
+                let days: Vec<String> = throttle.work_days.iter().copied().map(short).collect();
+                days.join(",")
+            }
+            Self::Zone => throttle.zone.to_string(),
+            Self::UploadWork => throttle.upload.work.to_string(),
+            Self::UploadNonWork => throttle.upload.non_work.to_string(),
+            Self::DownloadWork => throttle.download.work.to_string(),
+            Self::DownloadNonWork => throttle.download.non_work.to_string(),
+        }
+    }
+
+    /// Why it cannot be this.
+    pub(crate) fn refused(self, value: &str) -> Option<String> {
+        fn why<T: FromStr<Err: ToString>>(value: &str) -> Option<String> {
+            value.parse::<T>().err().map(|error| error.to_string())
+        }
+        match self {
+            Self::WorkHours => why::<Hours>(value),
+            Self::WorkDays => why::<Days>(value),
+            Self::Zone => why::<Zone>(value),
+            _ => why::<Limit>(value),
+        }
     }
 }
 
@@ -157,6 +244,35 @@ impl FromStr for Days {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shown_of_a_throttle_can_be_typed_again() {
+        #[derive(clap::Parser)]
+        struct Typed {
+            #[command(flatten)]
+            flags: ThrottleFlags,
+        }
+        let throttle = Throttle {
+            work_days: vec![Day::Saturday, Day::Monday],
+            work_end: Time::midnight(),
+            upload: strongroom_model::WorkLimits {
+                work: "20mbit".parse().unwrap(),
+                ..Default::default()
+            },
+            ..usual()
+        };
+        let arguments = ThrottlePart::ALL.map(|part| {
+            let value = part.of(&throttle);
+            assert_eq!(part.refused(&value), None);
+            part.argument(&value)
+        });
+        let arguments = [String::new()].into_iter().chain(arguments);
+        let typed = <Typed as clap::Parser>::try_parse_from(arguments).unwrap();
+        assert_eq!(typed.flags.over(None), Some(throttle));
+        for part in ThrottlePart::ALL {
+            assert!(part.refused("nonsense").is_some(), "{part:?}");
+        }
+    }
 
     #[test]
     fn hours_and_days_are_read_as_people_write_them() {

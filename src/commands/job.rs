@@ -199,14 +199,16 @@ fn table(jobs: &[JobView]) -> String {
     table.to_text()
 }
 
-fn took(job: &JobView) -> String {
+/// How long a job took.
+pub(crate) fn took(job: &JobView) -> String {
     match (job.started, job.ended) {
         (Some(started), Some(ended)) => format!("{} s", ended.duration_since(started).as_secs()),
         _ => "-".to_owned(),
     }
 }
 
-fn shown(job: &JobView) -> String {
+/// A job with all that is known of it, a line each.
+pub(crate) fn shown(job: &JobView) -> String {
     let line = |name: &str, value: String| format!("{name:<12}{value}\n");
     let mut text = [
         line("job", job.id.to_string()),

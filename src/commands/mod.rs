@@ -33,6 +33,7 @@ pub(crate) mod user;
 pub(crate) mod vault;
 pub(crate) mod verify;
 
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use crate::cli::{Cli, Command};
@@ -57,7 +58,12 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
     }
     // A service's log tells what it does, a command only what is amiss.
     let usual = if command.is_service() { "info" } else { "warn" };
-    logging::start(logging::level(global.quiet, global.verbose, usual), Default::default())?;
+    let level = match command.draws() && io::stderr().is_terminal() {
+        // It would be written over the screen.
+        true => "off",
+        false => logging::level(global.quiet, global.verbose, usual),
+    };
+    logging::start(level, Default::default())?;
     match command {
         Command::Serve(serve) => serve.run(&global, terminal),
         Command::Login(login) => login.run(terminal),

@@ -406,16 +406,21 @@ pub(crate) fn show(
             None | Some(0) => String::new(),
             Some(blobs) => format!("; {blobs} blobs came from the service, as the disk does not have them whole"),
         };
-        format!(
-            "Restored {} entries, {} to {}{}; {}{helped}",
-            view.report.entries,
-            bytes(view.report.bytes),
-            view.target.display(),
-            conflicts(&view.report),
-            pace(view.report.bytes, time)
-        )
+        restored_text(&view.target, &view.report, time) + &helped
     })?;
     Ok(outcome)
+}
+
+/// What a restore did, in a sentence.
+pub(crate) fn restored_text(target: &Path, report: &RestoreReport, time: Duration) -> String {
+    format!(
+        "Restored {} entries, {} to {}{}; {}",
+        report.entries,
+        bytes(report.bytes),
+        target.display(),
+        conflicts(report),
+        pace(report.bytes, time)
+    )
 }
 
 /// What was in the way, for people.

@@ -10,6 +10,7 @@ pub mod names;
 pub mod people;
 pub mod program;
 pub mod proxy;
+pub mod pty;
 pub mod random;
 pub mod service;
 pub mod tree;

@@ -29,6 +29,7 @@ mod service_vault;
 mod settings;
 mod settings_sync;
 mod state;
+mod status;
 mod store_vault;
 mod unlock;
 
@@ -49,4 +50,5 @@ pub use seed::SeedDescription;
 pub use settings::Wanted;
 pub use settings_sync::{SettingsCopy, Synced};
 pub use state::{MachineState, Network, ScratchPlace, Seeded, StateFolder};
+pub use status::{Here, Told};
 pub use unlock::{Opener, Unlock};

@@ -416,13 +416,24 @@ impl Machine {
         if points.is_empty() {
             return Err(self.no_points(filter));
         }
+        let points = points.into_iter().map(|point| point.id).collect();
+        self.find_in(points, patterns, progress).await
+    }
+
+    /// Finds all versions of what fits a pattern in these points, which its keys open. Also returns what could not be read.
+    pub async fn find_in(
+        &self,
+        points: Vec<PointId>,
+        patterns: Patterns,
+        progress: Progress,
+    ) -> Result<(Vec<Version>, Vec<String>), AgentError> {
         let parts = self.reading(progress);
         let mut history = History::new(parts.reader.clone(), &self.keys, patterns);
-        for view in points {
+        for id in points {
             if parts.progress.is_cancelled() {
                 return Err(EngineError::Cancelled.into());
             }
-            let point = OpenPoint::open(&parts.reader, &self.keys, view.id).await?;
+            let point = OpenPoint::open(&parts.reader, &self.keys, id).await?;
             history.look_through(&point).await?;
         }
         Ok(history.finish())

@@ -64,6 +64,8 @@ struct Running {
 /// Works until `stop`. A job that is under way then is stopped, and its service not told: whoever starts the client again
 /// goes on with it, and otherwise it fails after some minutes of silence.
 pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, mut tell: impl FnMut(Event)) {
+    let _client = (machine.folder().note_client())
+        .inspect_err(|error| tracing::warn!("{error}; `strongroom agent status` does not know that this runs"));
     let left = machine.clone();
     match spawn_blocking(move || left.remove_left_snapshots()).await {
         Ok(Ok(())) => {}

@@ -11,6 +11,7 @@
 //! commands.json  what it runs before and after its backups
 //! network.json   how the service is reached; a proxy's password may be in it
 //! scratch.json   where the cache is, if it was moved
+//! run.lock       locked by each client that waits for work here, as long as it runs
 //! snapshots.json the snapshots of its volumes that may exist
 //! scratch/       the cache
 //! import/        the cache of an import, which ends with it
@@ -22,6 +23,8 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use strongroom_api::{MachineKey, Proxy, RetryPolicy};
@@ -322,6 +325,52 @@ impl StateFolder {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Says that a client waits for work here, for as long as what it returns is not dropped. Whoever looks just now
+    /// ([`StateFolder::has_client`]) is waited for, which takes no time.
+    pub(crate) fn note_client(&self) -> Result<File, AgentError> {
+        let path = self.0.join("run.lock");
+        let locked = || {
+            let file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(&path)?;
+            flock(&file, FlockOperation::LockShared)?;
+            Ok(file)
+        };
+        locked().map_err(|source| {
+            let action = "lock";
+            AgentError::State {
+                action,
+                path: path.clone(),
+                source,
+            }
+        })
+    }
+
+    /// Whether a client waits for work here just now.
+    pub fn has_client(&self) -> Result<bool, AgentError> {
+        let path = self.0.join("run.lock");
+        let looked = || match File::open(&path) {
+            Ok(file) => match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => Ok(false),
+                Err(Errno::WOULDBLOCK) => Ok(true),
+                Err(error) => Err(error.into()),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        };
+        looked().map_err(|source| {
+            let action = "look at";
+            AgentError::State {
+                action,
+                path: path.clone(),
+                source,
+            }
+        })
     }
 
     /// Makes the folder, for its user only. Called before anything is asked of the service, so that a folder that cannot

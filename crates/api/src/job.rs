@@ -134,6 +134,21 @@ pub struct Protection {
     pub next_backup: Option<Timestamp>,
 }
 
+/// What a machine's item is under, as the machine asks for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OwnProtection {
+    /// The name of the machine, and of its item.
+    pub name: MachineName,
+    /// The machine.
+    pub container: ContainerId,
+    /// What it protects: its files and folders.
+    pub item: ItemId,
+    /// What that is under.
+    pub protection: Protection,
+    /// Its newest recovery point.
+    pub latest_point: Option<PointId>,
+}
+
 /// A machine begins a job that somebody there asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -25,6 +25,7 @@ mod key_set;
 mod machine;
 mod machine_settings;
 mod openapi;
+mod page;
 mod password;
 mod point;
 mod policy;
@@ -69,13 +70,14 @@ pub use item::{
 };
 pub use job::{
     BeginJob, BeginSession, FinishJob, JOB_ERRORS_MAX, JOB_TASKS_MAX, JobFilter, JobList, JobView, LINK_SECONDS_MAX,
-    LinkAnswer, LinkRequest, MACHINE_ERROR_CODES, Protection, RUNNING_MAX, ReportJob, Reported,
+    LinkAnswer, LinkRequest, MACHINE_ERROR_CODES, OwnProtection, Protection, RUNNING_MAX, ReportJob, Reported,
 };
 pub use key::{KeyError, MachineKey};
 pub use key_set::{JoinRequest, KeySetList, KeySetView, MEMBERSHIP_HEADER};
 pub use machine::{MachineView, RegisterRequest, Registered};
 pub use machine_settings::{KeptSettings, SealedSettings};
 pub use openapi::openapi;
+pub use page::PageFilter;
 pub use password::{ChangePassword, NewPassword, PasswordChanged, PasswordError};
 pub use point::{Damage, PointList, PointQuery, PointView, ScrubReport};
 pub use policy::{ChangePolicy, CreatePolicy, PolicyList, PolicyView};

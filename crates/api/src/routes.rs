@@ -327,6 +327,8 @@ routes! {
     IssueCredentials: POST "/api/v1/vaults/{vault}/credentials", CredentialsIssue, Body::Empty => 201 json::<VaultCredentials>(), "Issues a vault credentials file, valid 10 days and only for registering";
     Register: POST "/api/v1/register", MachineRegister, json::<RegisterRequest>() => 201 json::<Registered>(), "Registers a machine with the key that it made", with [Location], refuses [VaultNotFound];
     ShowMachine: GET "/api/v1/machine", Restore, Body::Empty => 200 json::<MachineView>(), "Shows the calling machine as the service knows it";
+    ShowOwnProtection: GET "/api/v1/machine/protection", Link, Body::Empty => 200 json::<OwnProtection>(), "Shows what the calling machine's item is under, and its newest recovery point", refuses [ItemNotFound];
+    ListOwnAlerts: GET "/api/v1/machine/alerts", Link, Body::Empty => 200 json::<AlertList>(), "Lists the alerts about the calling machine that stand, newest first, in pages", query PageFilter;
     ShowOwnSettings: GET "/api/v1/machine/settings", Backup, Body::Empty => 200 json::<KeptSettings>(), "Shows what the calling machine backs up, as it was sealed", with [ETag], refuses [ItemNotFound];
     ChangeOwnSettings: PUT "/api/v1/machine/settings", Backup, json::<SealedSettings>() => 200 json::<KeptSettings>(), "Changes what the calling machine backs up, sealed", with [ETag, IfMatch], refuses [ItemNotFound, InvalidSettings, KeySetNotFound];
     DeleteOwnData: POST "/api/v1/machine/delete-data", RemoveOwn, Body::Empty => 200 json::<ItemChange>(), "Stops the protection of the calling machine and deletes its data, with a security PIN", with [SecurityPin], refuses [ApprovalNeeded, ItemNotFound, ItemState, OperationInProgress, Immutable];
@@ -335,7 +337,10 @@ routes! {
     AddKeySet: PUT "/api/v1/key-sets/{key_set}", Backup, Body::Octets { bytes_max: KEY_SET_BYTES_MAX } => 204 Body::Empty, "Adds a key set that the machine made; another one than the first needs a security PIN", with [SecurityPin], refuses [InvalidKeySet, KeySetExists, MembershipRefused];
     JoinKeySet: POST "/api/v1/key-sets/{key_set}/join", Backup, json::<JoinRequest>() => 204 Body::Empty, "Joins a key set, and those of the same master key, by proving that the machine opened it", refuses [MembershipRefused];
     Link: POST "/api/v1/link", Link, json::<LinkRequest>() => 200 json::<LinkAnswer>(), "Waits for work: a machine holds this open", refuses [ItemNotFound, JobNotFound];
+    ListOwnJobs: GET "/api/v1/jobs", Link, Body::Empty => 200 json::<JobList>(), "Lists the jobs of the calling machine, newest first, in pages", query PageFilter;
     BeginJob: POST "/api/v1/jobs", Link, json::<BeginJob>() => 201 json::<JobView>(), "Begins a job that somebody at the machine asked for", refuses [TooManyPoints, OperationInProgress, ItemState, ItemNotFound];
+    ShowOwnJob: GET "/api/v1/jobs/{job}", Link, Body::Empty => 200 json::<JobView>(), "Shows one job of the calling machine";
+    CancelOwnJob: POST "/api/v1/jobs/{job}/cancel", Link, Body::Empty => 202 json::<JobView>(), "Tells a job of the calling machine to stop", with [Location], refuses [JobOver];
     ReportJob: POST "/api/v1/jobs/{job}/progress", Link, json::<ReportJob>() => 200 json::<Reported>(), "Says how far the machine is with its job, and that it lives", refuses [JobOver];
     FinishJob: POST "/api/v1/jobs/{job}/finish", Link, json::<FinishJob>() => 200 json::<JobView>(), "Says how the machine's job ended", refuses [JobOver];
     BeginSession: POST "/api/v1/sessions", Backup, json::<BeginSession>() => 201 json::<Session>(), "Begins a backup session", refuses [TooManyPoints, JobNotFound, OperationInProgress, ItemState];

@@ -27,7 +27,7 @@ pub struct Limit(Option<u32>);
 pub struct LimitError(String);
 
 /// How fast at most, each way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Limits {
     /// To the service.
     pub upload: Limit,

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use strongroom_api::routes::RouteId;
-use strongroom_api::{AlertFilter, AlertList, AlertView, InactivateAlert};
-use strongroom_model::AlertId;
+use strongroom_api::{AlertFilter, AlertList, AlertView, InactivateAlert, PageFilter};
+use strongroom_model::{AlertId, AlertState};
 use strongroom_vault::{AlertQuery, AlertRow};
 
 use crate::incoming::Incoming;
 use crate::parse::parse;
-use crate::principal::Account;
+use crate::principal::{Account, Machine};
 use crate::query::{Filter, page};
 use crate::refusal::Answer;
 use crate::shared::Shared;
@@ -40,6 +40,24 @@ pub(crate) async fn list(
         until: filter.until,
     };
     let (rows, next) = shared.vaults.alerts(vault.id, &query).await.map_err(refuse)?;
+    let alerts = rows.into_iter().map(view).collect();
+    Ok(Json(AlertList { alerts, next }))
+}
+
+/// `GET /api/v1/machine/alerts`.
+pub(crate) async fn list_own(
+    State(shared): State<Arc<Shared>>,
+    machine: Machine,
+    Filter(filter): Filter<PageFilter>,
+) -> Answer<Json<AlertList>> {
+    let query = AlertQuery {
+        before: filter.before,
+        limit: page(filter.limit)?,
+        state: Some(AlertState::Active),
+        item: Some(machine.item),
+        ..AlertQuery::default()
+    };
+    let (rows, next) = shared.vaults.alerts(machine.vault, &query).await.map_err(refuse)?;
     let alerts = rows.into_iter().map(view).collect();
     Ok(Json(AlertList { alerts, next }))
 }

@@ -56,6 +56,7 @@ mod oauth;
 mod one_time_passwords;
 mod openapi;
 mod outgoing;
+mod own_jobs;
 mod parse;
 mod password;
 mod points;

@@ -9,10 +9,10 @@ use axum::http::StatusCode;
 use strongroom_api::routes::RouteId;
 use strongroom_api::{
     BeginJob, Code, FinishJob, JOB_ERRORS_MAX, JOB_TASKS_MAX, JobView, LINK_SECONDS_MAX, LinkAnswer, LinkRequest,
-    MACHINE_ERROR_CODES, Protection, RUNNING_MAX, ReportJob, Reported,
+    MACHINE_ERROR_CODES, OwnProtection, Protection, RUNNING_MAX, ReportJob, Reported,
 };
 use strongroom_model::{JobError, JobId, JobState, Operation, Task};
-use strongroom_vault::JobReport;
+use strongroom_vault::{ItemRow, JobReport};
 use tokio::time::{Instant, sleep_until};
 
 use crate::incoming::Incoming;
@@ -67,13 +67,33 @@ async fn look(shared: &Shared, machine: Machine, request: &LinkRequest) -> Answe
     Ok(LinkAnswer {
         jobs,
         stop: work.stop,
-        protection: Protection {
-            state: item.state,
-            policy: item.policy,
-            next_backup: item.next_due,
-        },
         settings: item.settings,
+        protection: protection(item),
     })
+}
+
+/// `GET /api/v1/machine/protection`.
+pub(crate) async fn show_protection(
+    State(shared): State<Arc<Shared>>,
+    machine: Machine,
+) -> Answer<Json<OwnProtection>> {
+    let item = shared.vaults.item_of(machine.item).await.map_err(refuse)?;
+    Ok(Json(OwnProtection {
+        name: item.name.clone(),
+        container: item.container,
+        item: item.id,
+        latest_point: item.latest_point,
+        protection: protection(item),
+    }))
+}
+
+/// What a machine is told of its item.
+fn protection(item: ItemRow) -> Protection {
+    Protection {
+        state: item.state,
+        policy: item.policy,
+        next_backup: item.next_due,
+    }
 }
 
 /// `POST /api/v1/jobs`.

@@ -14,8 +14,8 @@ use crate::shared::Shared;
 use crate::{
     account, alerts, approvals, arm, audit, containers, deleted_vaults, exports, fetch, guards, health, identities,
     invitations, items, jobs, key_sets, link, machine_settings, machines, notifications, oauth, one_time_passwords,
-    openapi, points, policies, resource_groups, roles, security_pins, seeds, service_principals, sessions, settings,
-    users, vaults,
+    openapi, own_jobs, points, policies, resource_groups, roles, security_pins, seeds, service_principals, sessions,
+    settings, users, vaults,
 };
 
 /// Builds the router from the table of routes.
@@ -127,6 +127,9 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::BeginJob => on(method, link::begin),
         RouteId::ReportJob => on(method, link::report),
         RouteId::FinishJob => on(method, link::finish),
+        RouteId::ListOwnJobs => on(method, own_jobs::list),
+        RouteId::ShowOwnJob => on(method, own_jobs::show),
+        RouteId::CancelOwnJob => on(method, own_jobs::cancel),
         RouteId::ListAlerts => on(method, alerts::list),
         RouteId::ShowAlert => on(method, alerts::show),
         RouteId::InactivateAlert => on(method, alerts::inactivate),
@@ -146,6 +149,8 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::ShowMachine => on(method, machines::show),
         RouteId::ShowItemSettings => on(method, machine_settings::show),
         RouteId::ChangeItemSettings => on(method, machine_settings::change),
+        RouteId::ShowOwnProtection => on(method, link::show_protection),
+        RouteId::ListOwnAlerts => on(method, alerts::list_own),
         RouteId::ShowOwnSettings => on(method, machine_settings::show_own),
         RouteId::ChangeOwnSettings => on(method, machine_settings::change_own),
         RouteId::DeleteOwnData => on(method, security_pins::delete_data),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use strongroom_api::{BackUpItem, Code, FinishJob, ReportJob};
+use strongroom_api::{BackUpItem, Code, FinishJob, InactivateAlert, PageFilter, ReportJob};
 use strongroom_model::{ItemState, JobProgress, JobState, Operation, Trigger};
 
 use crate::world::objects::back_up_for;
@@ -233,4 +233,93 @@ async fn a_clock_that_ran_ahead_costs_no_backup_and_no_point() {
     scene.world.time.set(at("2030-06-01T12:05:00Z"));
     scene.seen().await;
     assert_eq!(scene.item().await.next_backup, Some(at("2030-06-01T22:00:00Z")));
+}
+
+#[tokio::test]
+async fn a_machine_knows_what_it_is_under_and_what_it_did() {
+    let scene = Scene::new().await;
+    let client = &scene.machine.client;
+    let own = client.own_protection().await.unwrap();
+    assert_eq!(own.name, web());
+    assert_eq!(own.item, scene.machine.registered.item);
+    assert_eq!(own.protection, scene.link(0).await.protection);
+    assert_eq!(own.latest_point, None);
+    let pages = PageFilter::default();
+
+    let begun = client.begin_job(Operation::Backup).await.unwrap();
+    scene.work(&begun, 1).await;
+    let failed = client.begin_job(Operation::Restore).await.unwrap();
+    let finish = FinishJob {
+        state: JobState::Failed,
+        errors: vec![],
+        progress: JobProgress::default(),
+        tasks: vec![],
+    };
+    client.finish_job(failed.id, &finish).await.unwrap();
+
+    let point = client.own_protection().await.unwrap().latest_point;
+    assert!(point.is_some() && point == client.own_job(begun.id).await.unwrap().point);
+    let all = client.own_jobs(pages).await.unwrap();
+    assert_eq!(all.jobs, scene.jobs().await, "people see the same");
+    assert_eq!(all.jobs[0].id, failed.id, "newest first");
+    let page = |before| PageFilter { before, limit: Some(1) };
+    let first = client.own_jobs(page(None)).await.unwrap();
+    let second = client.own_jobs(page(first.next)).await.unwrap();
+    assert_eq!([&first.jobs[0].id, &second.jobs[0].id], [&failed.id, &begun.id]);
+    let refused = client
+        .own_jobs(PageFilter {
+            limit: Some(1001),
+            ..pages
+        })
+        .await;
+    assert_eq!(code(&refused.unwrap_err()), Code::InvalidRequest);
+
+    let alerts = client.own_alerts(pages).await.unwrap().alerts;
+    let [alert] = &alerts[..] else { panic!("{alerts:?}") };
+    assert_eq!((alert.item, alert.job), (Some(own.item), Some(failed.id)));
+    let closed = scene
+        .fresh_people()
+        .await
+        .inactivate_alert(&vault(), alert.id, &InactivateAlert::default())
+        .await;
+    closed.unwrap();
+    assert!(
+        client.own_alerts(pages).await.unwrap().alerts.is_empty(),
+        "it does not stand"
+    );
+}
+
+#[tokio::test]
+async fn a_machine_stops_its_own_jobs_and_no_others() {
+    let scene = Scene::new().await;
+    let credentials = scene.people.issue_credentials(&vault()).await.unwrap();
+    let neighbour = scene.world.machine(&credentials, "neighbour").await;
+    let client = &scene.machine.client;
+    let job = client.begin_job(Operation::Backup).await.unwrap();
+    for refused in [
+        neighbour.client.own_job(job.id).await,
+        neighbour.client.cancel_own_job(job.id).await,
+    ] {
+        assert_eq!(code(&refused.unwrap_err()), Code::JobNotFound);
+    }
+    let theirs = neighbour.client.own_jobs(PageFilter::default()).await.unwrap().jobs;
+    assert!(theirs.iter().all(|theirs| theirs.id != job.id));
+    assert_eq!(client.own_job(job.id).await.unwrap().state, JobState::InProgress);
+
+    // Whatever does the job hears of it: what reports, and what holds the link.
+    let link = scene.link_with(vec![job.id], 20);
+    let (answer, told) = tokio::join!(link, client.cancel_own_job(job.id));
+    assert_eq!((answer.stop, told.unwrap().state), (vec![job.id], JobState::Cancelling));
+    let reported = client.report_job(job.id, &ReportJob::default()).await.unwrap();
+    assert_eq!(reported.state, JobState::Cancelling);
+    let finish = FinishJob {
+        state: JobState::Cancelled,
+        errors: vec![],
+        progress: JobProgress::default(),
+        tasks: vec![],
+    };
+    client.finish_job(job.id, &finish).await.unwrap();
+    let over = client.cancel_own_job(job.id).await.unwrap_err();
+    assert_eq!(code(&over), Code::JobOver);
+    assert!(over.to_string().contains("Cancelled"), "{over}");
 }

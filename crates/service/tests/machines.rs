@@ -90,6 +90,8 @@ async fn an_unregistered_machine_is_a_stranger_at_once() {
     );
     for (method, path) in [
         ("GET", "/api/v1/machine".to_owned()),
+        ("GET", "/api/v1/machine/protection".to_owned()),
+        ("GET", "/api/v1/jobs".to_owned()),
         ("GET", "/api/v1/points".to_owned()),
         ("POST", "/api/v1/sessions".to_owned()),
         ("POST", format!("/api/v1/sessions/{}/missing", session.id)),

@@ -48,10 +48,29 @@ impl Vaults {
     /// Tells a job to stop.
     pub async fn cancel_job(&self, vault: VaultId, id: JobId) -> Result<JobRow, VaultError> {
         let job = self.job(vault, id).await?;
-        match self.db().cancel_job(id, self.now()).await? {
-            Some(_) => self.job(vault, id).await,
-            None => Err(VaultError::JobOver { state: job.state }),
+        self.cancel(&job).await
+    }
+
+    /// Tells a job to stop, as its machine wants it.
+    pub async fn cancel_own_job(&self, container: ContainerId, id: JobId) -> Result<JobRow, VaultError> {
+        let job = self.own_job(container, id).await?;
+        self.cancel(&job).await
+    }
+
+    async fn cancel(&self, job: &JobRow) -> Result<JobRow, VaultError> {
+        match self.db().cancel_job(job.id, self.now()).await? {
+            Some(_) => self.job(job.vault, job.id).await,
+            None => {
+                let state = self.job(job.vault, job.id).await?.state;
+                Err(VaultError::JobOver { state })
+            }
         }
+    }
+
+    /// A job of a machine.
+    pub async fn own_job(&self, container: ContainerId, id: JobId) -> Result<JobRow, VaultError> {
+        let found = self.db().job(id).await?.filter(|job| job.container == container);
+        found.ok_or(VaultError::JobNotFound)
     }
 
     /// What a machine is to do: jobs that are queued, those that it was given and does not know of (it was started
@@ -159,10 +178,7 @@ impl Vaults {
             .await?;
         match ended {
             Some(job) => Ok(job),
-            None => {
-                let found = self.db().job(job).await?.filter(|job| job.container == container);
-                found.ok_or(VaultError::JobNotFound)
-            }
+            None => self.own_job(container, job).await,
         }
     }
 

@@ -1,16 +1,19 @@
 //! `strongroom agent`: this machine and its vault.
 
+mod cancel;
 mod passphrase;
 mod run;
 mod settings;
+pub(crate) mod status;
 mod stop_protection;
+mod ui;
 mod unregister;
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use strongroom_agent::{Machine, MachineState, Registering, StateFolder, is_on_battery, register};
+use strongroom_agent::{Machine, MachineState, Registering, StateFolder, register};
 use strongroom_api::{CREDENTIALS_BYTES_MAX, RetryPolicy, VaultCredentials};
 use strongroom_model::MachineName;
 
@@ -29,7 +32,9 @@ pub(crate) enum Agent {
     Passphrase(passphrase::Passphrase),
     Run(run::Run),
     Settings(Box<settings::Settings>),
-    Status(Status),
+    Status(status::Status),
+    Cancel(cancel::Cancel),
+    Ui(ui::Ui),
     StopProtection(stop_protection::StopProtection),
     Unregister(unregister::Unregister),
 }
@@ -67,10 +72,6 @@ pub(crate) struct Register {
     again: bool,
 }
 
-/// Show how this machine is registered, and whether its service answers
-#[derive(Debug, Args)]
-pub(crate) struct Status {}
-
 #[derive(Serialize)]
 struct RegisteredView {
     machine: MachineName,
@@ -83,20 +84,6 @@ struct RegisteredView {
     before: Option<MachineName>,
 }
 
-#[derive(Serialize)]
-struct StatusView {
-    machine: MachineName,
-    vault: String,
-    service: String,
-    state: PathBuf,
-    /// Whether the machine runs on battery.
-    on_battery: bool,
-    /// Whether scheduled backups wait because of that.
-    waits: bool,
-    reachable: bool,
-    problem: Option<String>,
-}
-
 impl Agent {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
         match self {
@@ -104,7 +91,9 @@ impl Agent {
             Self::Passphrase(passphrase) => passphrase.run(global, terminal),
             Self::Run(run) => run.run(global),
             Self::Settings(settings) => settings.run(global, terminal),
-            Self::Status(Status {}) => status(global, terminal),
+            Self::Status(status) => status.run(global, terminal),
+            Self::Cancel(cancel) => cancel.run(global, terminal),
+            Self::Ui(ui) => ui.run(global, terminal),
             Self::StopProtection(stop) => stop.run(global, terminal),
             Self::Unregister(unregister) => unregister.run(global, terminal),
         }
@@ -172,42 +161,6 @@ fn registered_text(view: &RegisteredView, key_sets: usize) -> String {
          Next: strongroom backup PATH, or strongroom agent settings --path PATH and strongroom agent run",
         view.machine, view.vault, view.service
     )
-}
-
-fn status(global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
-    let machine = open(global, RetryPolicy::NONE)?;
-    let shown = block_on(async { Ok(machine.client().machine().await) })?;
-    let state = machine.state();
-    let view = StatusView {
-        machine: state.name.clone(),
-        vault: state.vault_name.to_string(),
-        service: state.url.clone(),
-        state: folders::state(global)?,
-        on_battery: is_on_battery(),
-        waits: is_on_battery() && machine.waits_on_battery(),
-        reachable: shown.is_ok(),
-        problem: shown.err().map(|error| error.to_string()),
-    };
-    terminal.result(&view, |view| {
-        let answer = view.problem.as_deref().unwrap_or("The service answers.");
-        let power = match (view.on_battery, view.waits) {
-            (true, true) => "It runs on battery: scheduled backups wait for mains power.\n",
-            (true, false) => "It runs on battery; scheduled backups do not wait.\n",
-            (false, _) => "",
-        };
-        format!(
-            "Machine {} of vault {} at {}.\nIts state lies in {}.\n{power}{answer}",
-            view.machine,
-            view.vault,
-            view.service,
-            view.state.display()
-        )
-    })?;
-    Ok(if view.reachable {
-        Outcome::Done
-    } else {
-        Outcome::Warnings
-    })
 }
 
 /// The machine that is registered with the state folder that the options name; `usual` is how patient it is unless the

@@ -5,7 +5,10 @@ use strongroom_model::{JobId, Operation};
 use super::call::Call;
 use super::{Client, ClientError};
 use crate::routes::RouteId;
-use crate::{BeginJob, FinishJob, JobView, LinkAnswer, LinkRequest, ReportJob, Reported};
+use crate::{
+    AlertList, BeginJob, FinishJob, JobList, JobView, LinkAnswer, LinkRequest, OwnProtection, PageFilter, ReportJob,
+    Reported,
+};
 
 impl Client {
     /// Waits for work, at most as long as the request says.
@@ -14,6 +17,49 @@ impl Client {
     /// When the call fails.
     pub async fn link(&self, request: &LinkRequest) -> Result<LinkAnswer, ClientError> {
         self.send_for_json(Call::new(RouteId::Link, &[]).json(request).repeatable())
+            .await
+    }
+
+    /// What the calling machine's item is under.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn own_protection(&self) -> Result<OwnProtection, ClientError> {
+        self.send_for_json(Call::new(RouteId::ShowOwnProtection, &[])).await
+    }
+
+    /// Lists alerts about the calling machine that stand, newest first: one page.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn own_alerts(&self, page: PageFilter) -> Result<AlertList, ClientError> {
+        self.send_for_json(Call::new(RouteId::ListOwnAlerts, &[]).query(&page))
+            .await
+    }
+
+    /// Lists jobs of the calling machine, newest first: one page.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn own_jobs(&self, page: PageFilter) -> Result<JobList, ClientError> {
+        self.send_for_json(Call::new(RouteId::ListOwnJobs, &[]).query(&page))
+            .await
+    }
+
+    /// Shows one job of the calling machine.
+    ///
+    /// # Errors
+    /// [`crate::Code::JobNotFound`] among others.
+    pub async fn own_job(&self, job: JobId) -> Result<JobView, ClientError> {
+        self.send_for_json(Call::new(RouteId::ShowOwnJob, &[&job])).await
+    }
+
+    /// Tells a job of the calling machine to stop.
+    ///
+    /// # Errors
+    /// [`crate::Code::JobNotFound`], [`crate::Code::JobOver`] among others.
+    pub async fn cancel_own_job(&self, job: JobId) -> Result<JobView, ClientError> {
+        self.send_for_json(Call::new(RouteId::CancelOwnJob, &[&job]).repeatable())
             .await
     }
 
