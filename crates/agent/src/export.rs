@@ -163,10 +163,12 @@ fn refuse_occupied(folder: &Path) -> Result<(), AgentError> {
     }
 }
 
-/// What is on the disk. Packs that are damaged go: what was in them is fetched again.
+/// What is on the disk. Packs go whose table of contents is damaged, or a page: what was in them is fetched again. Chunks
+/// are looked at by who restores or verifies.
 async fn readable(store: &Arc<dyn Store>) -> Result<StoreVault, AgentError> {
     let mut damaged = Vec::new();
     let on_disk = StoreVault::index(store.clone(), &mut damaged).await?;
+    damaged.extend(on_disk.damaged_pages().await);
     if damaged.is_empty() {
         return Ok(on_disk);
     }
@@ -175,7 +177,7 @@ async fn readable(store: &Arc<dyn Store>) -> Result<StoreVault, AgentError> {
         let deleted = store.delete(&key(object)).await;
         deleted.map_err(|error| AgentError::Store(error.to_string()))?;
     }
-    StoreVault::index(store.clone(), &mut damaged).await
+    StoreVault::index(store.clone(), &mut Vec::new()).await
 }
 
 struct Export<'a> {
@@ -275,9 +277,8 @@ impl Export<'_> {
             let mut below = Vec::new();
             for batch in level.chunks(FETCHED_AT_ONCE) {
                 let (there, absent) = batch.iter().copied().partition(|id| self.on_disk.has(id));
-                let damaged = self.pages_on_disk(there, &mut below).await?;
-                self.fetch(BlobKind::Page, [absent, damaged].concat(), Some(&mut below))
-                    .await?;
+                self.follow_on_disk(there, &mut below).await?;
+                self.fetch(BlobKind::Page, absent, Some(&mut below)).await?;
                 if self.wanted.len() >= WANTED_MAX {
                     self.fetch_wanted().await?;
                 }
@@ -287,18 +288,17 @@ impl Export<'_> {
         Ok(())
     }
 
-    /// Follows pages that are on the disk; those that cannot be read there are returned.
-    async fn pages_on_disk(&mut self, ids: Vec<BlobId>, below: &mut Vec<BlobId>) -> Result<Vec<BlobId>, AgentError> {
-        let mut damaged = Vec::new();
+    /// Follows pages that are on the disk, and were whole a moment ago.
+    async fn follow_on_disk(&mut self, ids: Vec<BlobId>, below: &mut Vec<BlobId>) -> Result<(), AgentError> {
         let mut pages = self.on_disk.fetch(ids);
         while let Some(page) = pages.next().await {
             match page.map_err(EngineError::from)? {
                 OnDisk::Blob(id, bytes) => self.follow(id, &bytes, below)?,
-                OnDisk::Lost(id, _) => damaged.push(id),
+                OnDisk::Lost(_, why) => return Err(AgentError::Disk(why)),
                 OnDisk::Remark(_) => {}
             }
         }
-        Ok(damaged)
+        Ok(())
     }
 
     fn follow(&mut self, id: BlobId, bytes: &[u8], below: &mut Vec<BlobId>) -> Result<(), AgentError> {

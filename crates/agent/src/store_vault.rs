@@ -9,7 +9,9 @@ use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use strongroom_engine::remote::{DamagedObject, Fetched, RemoteError, VaultReader};
 use strongroom_format::keyset::{KEY_SET_BYTES_MAX, KeySetObject};
-use strongroom_format::pack::{FOOTER_LENGTH, PACK_BYTES_MAX, Toc, TocEntry, parse_toc, toc_range};
+use strongroom_format::pack::{
+    BlobKind, FOOTER_LENGTH, PACK_BYTES_MAX, Toc, TocEntry, parse_toc, toc_range, verify_pack,
+};
 use strongroom_format::point::POINT_BYTES_MAX;
 use strongroom_format::salvage::salvage;
 use strongroom_model::{BlobId, PackId, PointId};
@@ -30,6 +32,8 @@ pub(crate) struct StoreVault {
     pub(crate) store: Arc<dyn Store>,
     packs: Vec<String>,
     index: HashMap<BlobId, Location>,
+    /// Those of the packs that hold pages.
+    with_pages: Vec<u32>,
     /// The recovery points, and where they lie.
     pub(crate) points: HashMap<PointId, String>,
 }
@@ -39,6 +43,7 @@ impl StoreVault {
         let mut vault = Self {
             packs: Vec::new(),
             index: HashMap::new(),
+            with_pages: Vec::new(),
             points: HashMap::new(),
             store,
         };
@@ -68,6 +73,9 @@ impl StoreVault {
     pub(crate) fn add_pack(&mut self, object: String, entries: &[TocEntry]) {
         let pack = self.packs.len() as u32;
         self.packs.push(object);
+        if entries.iter().any(|entry| entry.kind == BlobKind::Page) {
+            self.with_pages.push(pack);
+        }
         self.index.extend(entries.iter().map(|entry| {
             let location = Location {
                 pack,
@@ -78,20 +86,40 @@ impl StoreVault {
         }));
     }
 
+    /// Reads the packs that hold pages, and tells which of them are not what their names say.
+    pub(crate) async fn damaged_pages(&self) -> Vec<DamagedObject> {
+        let mut damaged = Vec::new();
+        for pack in &self.with_pages {
+            let object = &self.packs[*pack as usize];
+            if let Err(why) = check(&*self.store, object).await {
+                let object = object.clone();
+                damaged.push(DamagedObject { object, why });
+            }
+        }
+        damaged
+    }
+
     /// Whether a pack has the blob.
     pub(crate) fn has(&self, id: &BlobId) -> bool {
         self.index.contains_key(id)
     }
 }
 
+/// What is wrong with a pack, if anything is.
+async fn check(store: &dyn Store, object: &str) -> Result<(), String> {
+    let bytes = read(store, object, PACK_BYTES_MAX as u64).await?;
+    let checked = verify_pack(pack_name(object)?, &bytes);
+    checked.map(drop).map_err(|error| error.to_string())
+}
+
+fn pack_name(object: &str) -> Result<PackId, String> {
+    let name = object.rsplit('/').next().unwrap_or_default();
+    name.parse().map_err(|_| "its name is none of a pack".to_owned())
+}
+
 /// The name of a pack, and its table of contents; or what is wrong with it.
 pub(crate) async fn read_toc(store: &dyn Store, object: &str) -> Result<(PackId, Toc), String> {
-    let name: PackId = object
-        .rsplit('/')
-        .next()
-        .unwrap_or_default()
-        .parse()
-        .map_err(|_| "its name is none of a pack".to_owned())?;
+    let name = pack_name(object)?;
     let key = Key::new(object).map_err(|error| error.to_string())?;
     let size = store.size(&key).await.map_err(|error| error.to_string())?;
     if size > PACK_BYTES_MAX as u64 || size < FOOTER_LENGTH as u64 {

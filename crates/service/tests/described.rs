@@ -212,7 +212,7 @@ async fn what_was_made_is_found_where_the_answer_says() {
             .clone()
             .all(|route| matches!(route.status, 201 | 202) && route.method == Method::POST)
     );
-    assert_eq!(located.count(), 10);
+    assert_eq!(located.count(), 11);
 }
 
 /// Who is refused at the door reads why, although more than the connection holds is still on its way.
