@@ -20,7 +20,7 @@ const ALERTS: u32 = 20;
 pub struct Here {
     /// The folder with its state.
     pub state: PathBuf,
-    /// Whether a client waits for work here ([`crate::run`]).
+    /// Whether a client waits for work here ([`crate::run()`]).
     pub has_client: bool,
     /// Whether the machine runs on battery.
     pub on_battery: bool,
