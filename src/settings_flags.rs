@@ -56,6 +56,9 @@ pub(crate) struct SettingsFlags {
     /// Whether scheduled backups begin on battery too, rather than wait for mains power
     #[arg(long, value_name = "true|false")]
     on_battery: Option<bool>,
+    /// Whether they begin on a metered connection too (as NetworkManager has it), rather than wait for another
+    #[arg(long, value_name = "true|false")]
+    on_metered: Option<bool>,
     #[command(flatten)]
     throttle: ThrottleFlags,
 }
@@ -89,6 +92,7 @@ impl SettingsFlags {
         settings.compression = self.compression.or(settings.compression);
         settings.priority = self.priority.unwrap_or(settings.priority);
         settings.on_battery = self.on_battery.unwrap_or(settings.on_battery);
+        settings.on_metered = self.on_metered.unwrap_or(settings.on_metered);
         settings.throttle = self.throttle.over(settings.throttle);
         Ok(settings)
     }
@@ -134,6 +138,7 @@ pub(crate) fn lines(settings: &MachineSettings) -> String {
     text += &line("snapshots", settings.snapshot.as_str().to_ascii_lowercase());
     text += &line("priority", settings.priority.as_str().to_lowercase());
     text += &line("on battery", yes_no(settings.on_battery));
+    text += &line("on metered", yes_no(settings.on_metered));
     text + &limits(settings)
 }
 

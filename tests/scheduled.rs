@@ -1,4 +1,4 @@
-//! Scheduled backups keep out of the way: behind other programs, and off the battery.
+//! Scheduled backups keep out of the way: behind other programs, off the battery and off lines that are paid for by the byte.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::common::line::Line;
 use crate::common::machine::Machine;
+use crate::common::network_manager::NetworkManager;
 use crate::common::program::{Running, run, wait_for};
 use crate::common::random::Random;
 use crate::common::tree::{self, Size};
@@ -203,4 +204,55 @@ fn a_scheduled_backup_waits_for_mains_power_and_others_do_not() {
         (&status["on_battery"], &status["waits"]),
         (&false.into(), &false.into())
     );
+}
+
+#[test]
+fn a_scheduled_backup_waits_for_a_connection_that_is_not_metered() {
+    let planned = Planned::new();
+    let network = NetworkManager::with_one_connection(&planned.world.folder("network"));
+    let command = |arguments: &[&str]| network.asked_by(planned.machine.command(arguments));
+    network.is_metered(true);
+
+    run(command(&["backup"])).with_status(0).said(&["metered connection"]);
+    let status = run(command(&["agent", "status"])).done();
+    assert_eq!((&status["metered"], &status["waits"]), (&true.into(), &true.into()));
+
+    let agent = Running::start(command(&["agent", "run"]));
+    planned.plan();
+    let waits = |job: &Value| {
+        job["trigger"] == "Schedule" && job["tasks"][0]["name"] == "Wait for a connection that is not metered"
+    };
+    planned.job("a job that waits", waits);
+    assert!(
+        agent.has_said().contains("waits for a connection that is not metered"),
+        "{}",
+        agent.has_said()
+    );
+    assert_eq!(planned.machine.points().len(), 1);
+
+    network.is_metered(false);
+    planned.job("its end", |job| job["state"] == "Completed");
+    assert_eq!(planned.machine.points().len(), 2);
+    let status = run(command(&["agent", "status"])).done();
+    assert_eq!((&status["metered"], &status["waits"]), (&false.into(), &false.into()));
+}
+
+#[test]
+fn settings_can_have_a_scheduled_backup_begin_on_a_metered_connection() {
+    let planned = Planned::new();
+    let network = NetworkManager::with_one_connection(&planned.world.folder("network"));
+    network.is_metered(true);
+    planned
+        .machine
+        .run(&["agent", "settings", "--on-metered", "true"])
+        .done();
+    let status = run(network.asked_by(planned.machine.command(&["agent", "status"]))).done();
+    assert_eq!((&status["metered"], &status["waits"]), (&true.into(), &false.into()));
+
+    let agent = Running::start(network.asked_by(planned.machine.command(&["agent", "run"])));
+    planned.plan();
+    planned.job("its end", |job| {
+        job["trigger"] == "Schedule" && job["state"] == "Completed"
+    });
+    assert!(!agent.has_said().contains("waits"), "{}", agent.has_said());
 }

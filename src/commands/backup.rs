@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
-use strongroom_agent::{Backup as Plan, Wanted, is_on_battery};
+use strongroom_agent::{Backup as Plan, Wanted, is_metered, is_on_battery};
 use strongroom_api::RetryPolicy;
 use strongroom_engine::Progress;
 use strongroom_engine::backup::BackupReport;
@@ -116,8 +116,13 @@ impl Backup {
         if self.dry_run {
             return self.dry_run(global, terminal);
         }
-        if is_on_battery() && !terminal.is_quiet() {
-            eprintln!("strongroom: this machine runs on battery");
+        if !terminal.is_quiet() {
+            if is_on_battery() {
+                eprintln!("strongroom: this machine runs on battery");
+            }
+            if is_metered() {
+                eprintln!("strongroom: this machine is on a metered connection");
+            }
         }
         let machine = agent::open(global, RetryPolicy::PATIENT)?.with_limits(self.limits.limits());
         let seed = self.seed_to.as_deref().map(absolute).transpose()?;

@@ -64,13 +64,8 @@ impl Facts<'_> {
             true => self.say("agent", "waits for work (`strongroom agent run`)".to_owned()),
             false => self.bad("agent", "does not run: nothing is backed up on schedule".to_owned()),
         }
-        if here.on_battery {
-            let waits = if here.waits {
-                "wait for mains power"
-            } else {
-                "do not wait"
-            };
-            self.say("battery", format!("runs on battery; scheduled backups {waits}"));
+        for (word, what) in here.circumstances() {
+            self.say(word, what);
         }
         let paths = &here.settings.paths;
         let mut shown: Vec<String> = paths.iter().take(PATHS).map(|path| plain(path)).collect();

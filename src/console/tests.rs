@@ -61,7 +61,7 @@ fn here() -> Here {
         state: "/var/lib/strongroom".into(),
         has_client: true,
         on_battery: false,
-        waits: false,
+        metered: false,
         settings: MachineSettings {
             paths: vec!["/etc".to_owned(), "/home".to_owned()],
             ..MachineSettings::default()

@@ -7,6 +7,7 @@ pub mod listing;
 pub mod machine;
 pub mod mount;
 pub mod names;
+pub mod network_manager;
 pub mod people;
 pub mod program;
 pub mod proxy;

@@ -1,16 +1,46 @@
-//! A scheduled job that waits for mains power.
+//! A scheduled job that waits for mains power, or for a connection that is not metered.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom_api::{ClientError, Code, JobView, ReportJob, RetryPolicy};
-use strongroom_model::{JobProgress, JobState, Task, TaskState, Trigger};
-use tokio::task::JoinHandle;
+use strongroom_model::{JobProgress, JobState, MachineSettings, Task, TaskState, Trigger};
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::machine::Machine;
+use crate::metered::is_metered;
 use crate::power::is_on_battery;
 
-/// How often it is looked whether there is power again, and the service told that the machine lives.
+/// What a scheduled backup waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitsFor {
+    /// The machine runs on battery.
+    MainsPower,
+    /// What it sends is paid for by the byte.
+    UnmeteredConnection,
+}
+
+impl WaitsFor {
+    /// The first thing that a scheduled backup would wait for just now, by these settings. Asks other programs, and takes two
+    /// seconds at most.
+    fn by(settings: &MachineSettings) -> Option<Self> {
+        match () {
+            () if !settings.on_battery && is_on_battery() => Some(Self::MainsPower),
+            () if !settings.on_metered && is_metered() => Some(Self::UnmeteredConnection),
+            () => None,
+        }
+    }
+
+    /// As a sentence has it, after "waits for".
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MainsPower => "mains power",
+            Self::UnmeteredConnection => "a connection that is not metered",
+        }
+    }
+}
+
+/// How often it is looked whether it is there, and the service told that the machine lives.
 const LOOK: Duration = Duration::from_secs(15);
 
 /// A job that waits. It waits no longer when this is dropped.
@@ -47,30 +77,30 @@ impl Drop for Held {
 }
 
 impl Machine {
-    /// Whether a job has to wait until there is mains power: a scheduled one, unless the settings have it begin.
-    pub(crate) fn must_wait(&self, job: &JobView) -> bool {
-        job.trigger == Trigger::Schedule && self.waits_on_battery() && is_on_battery()
-    }
-
-    /// Whether scheduled backups of this machine wait on battery.
-    pub fn waits_on_battery(&self) -> bool {
-        self.settings().map_or(true, |copy| !copy.settings.on_battery)
+    /// What a job has to wait for: a scheduled one, unless the settings have it begin.
+    pub(crate) async fn waits_for(&self, job: &JobView) -> Option<WaitsFor> {
+        if job.trigger != Trigger::Schedule {
+            return None;
+        }
+        let settings = self.settings().map(|copy| copy.settings).unwrap_or_default();
+        spawn_blocking(move || WaitsFor::by(&settings)).await.ok().flatten()
     }
 }
 
 async fn wait(machine: &Machine, job: &JobView) -> bool {
     let client = machine.client().with_retry(RetryPolicy::NONE);
-    let waiting = Task {
-        name: "Wait for mains power".to_owned(),
-        state: TaskState::InProgress,
-        started: Some(machine.now()),
-        ended: None,
-    };
-    let report = ReportJob {
-        progress: JobProgress::default(),
-        tasks: vec![waiting],
-    };
-    while machine.must_wait(job) {
+    let since = machine.now();
+    while let Some(waits_for) = machine.waits_for(job).await {
+        let waiting = Task {
+            name: format!("Wait for {}", waits_for.as_str()),
+            state: TaskState::InProgress,
+            started: Some(since),
+            ended: None,
+        };
+        let report = ReportJob {
+            progress: JobProgress::default(),
+            tasks: vec![waiting],
+        };
         match client.report_job(job.id, &report).await {
             Ok(reported) if reported.state == JobState::Cancelling => return false,
             Err(ClientError::Refused(problem)) if problem.code == Code::JobNotFound => return false,

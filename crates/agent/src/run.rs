@@ -10,7 +10,7 @@ use strongroom_model::{JobId, Operation};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::error::AgentError;
-use crate::held::Held;
+use crate::held::{Held, WaitsFor};
 use crate::machine::Machine;
 
 /// How long to wait after the first failed call; each further one doubles it.
@@ -38,8 +38,8 @@ pub enum Event {
         /// When.
         again: Duration,
     },
-    /// A job waits until there is mains power.
-    Held(Box<JobView>),
+    /// A job waits.
+    Held(Box<JobView>, WaitsFor),
     /// The settings here were not those of the vault: how it was, or why that cannot be mended now.
     Settings(String),
     /// A job began.
@@ -89,8 +89,10 @@ pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, mut tell
         if running.is_none()
             && let Some(job) = queue.pop_front()
         {
-            if held.is_none() && machine.must_wait(&job) {
-                tell(Event::Held(Box::new(job.clone())));
+            if held.is_none()
+                && let Some(waits_for) = machine.waits_for(&job).await
+            {
+                tell(Event::Held(Box::new(job.clone()), waits_for));
                 held = Some(Held::new(machine.clone(), job));
                 continue;
             }

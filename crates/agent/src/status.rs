@@ -6,7 +6,9 @@ use strongroom_api::{AlertView, ClientError, JobView, OwnProtection, PageFilter,
 use strongroom_model::{Limits, MachineSettings};
 
 use crate::error::AgentError;
+use crate::held::WaitsFor;
 use crate::machine::Machine;
+use crate::metered::is_metered;
 use crate::power::is_on_battery;
 
 /// How many of its jobs are told, the newest.
@@ -24,8 +26,8 @@ pub struct Here {
     pub has_client: bool,
     /// Whether the machine runs on battery.
     pub on_battery: bool,
-    /// Whether scheduled backups wait because of that.
-    pub waits: bool,
+    /// Whether its connection is metered.
+    pub metered: bool,
     /// Its settings, as the vault had them the last time.
     pub settings: MachineSettings,
     /// How fast it sends and receives at this moment, by these settings.
@@ -45,6 +47,45 @@ pub struct Told {
     pub alerts: Vec<AlertView>,
 }
 
+impl Here {
+    /// Whether scheduled backups wait, for mains power or for another connection.
+    pub fn waits(&self) -> bool {
+        self.on_battery && !self.settings.on_battery || self.metered && !self.settings.on_metered
+    }
+
+    /// What bears on when scheduled backups begin, for a person: a word and a sentence each.
+    pub fn circumstances(&self) -> Vec<(&'static str, String)> {
+        let either = [
+            (
+                self.on_battery,
+                self.settings.on_battery,
+                "battery",
+                "runs on battery",
+                WaitsFor::MainsPower,
+            ),
+            (
+                self.metered,
+                self.settings.on_metered,
+                "connection",
+                "is on a metered connection",
+                WaitsFor::UnmeteredConnection,
+            ),
+        ];
+        let true_ones = either.into_iter().filter(|(is_so, ..)| *is_so);
+        true_ones
+            .map(
+                |(_, begin_all_the_same, word, what, waits_for)| match begin_all_the_same {
+                    true => (word, format!("{what}; scheduled backups do not wait")),
+                    false => (
+                        word,
+                        format!("{what}; scheduled backups wait for {}", waits_for.as_str()),
+                    ),
+                },
+            )
+            .collect()
+    }
+}
+
 impl Told {
     /// Jobs that are not over.
     pub fn open_jobs(&self) -> impl Iterator<Item = &JobView> {
@@ -61,12 +102,11 @@ impl Machine {
     /// How it stands, by what lies here.
     pub fn here(&self) -> Result<Here, AgentError> {
         let settings = self.settings()?.settings;
-        let on_battery = is_on_battery();
         Ok(Here {
             state: self.folder().path().to_owned(),
             has_client: self.folder().has_client()?,
-            on_battery,
-            waits: on_battery && !settings.on_battery,
+            on_battery: is_on_battery(),
+            metered: is_metered(),
             limits: (settings.throttle.as_ref()).map_or(Limits::default(), |throttle| throttle.limits(self.now())),
             settings,
         })

@@ -134,6 +134,8 @@ pub struct MachineSettings {
     pub priority: Priority,
     /// Whether scheduled backups begin on battery too, rather than wait.
     pub on_battery: bool,
+    /// Whether they begin on a metered connection too, rather than wait.
+    pub on_metered: bool,
     /// What a later version added: it is kept, and not understood here.
     #[serde(flatten)]
     pub later: BTreeMap<String, serde_json::Value>,

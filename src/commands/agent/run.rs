@@ -18,7 +18,7 @@ use crate::terminal::moment;
 ///
 /// Scheduled backups of this machine, and those that somebody asks for at the service, are done while this runs. Nothing
 /// on this machine listens: it asks. What it backs up is set with `strongroom agent settings`, and how far scheduled backups
-/// stand back behind other programs. On battery they wait, unless the settings say otherwise.
+/// stand back behind other programs. On battery and on a metered connection they wait, unless the settings say otherwise.
 ///
 /// It needs no more of what root may than reading what belongs to others (CAP_DAC_READ_SEARCH), and tells systemd when it is
 /// ready and how it is (Type=notify). Ctrl-C or SIGTERM ends it; a job that is under way then
@@ -56,8 +56,8 @@ fn told(event: Event) {
             systemd::tell(&[NotifyState::Status("the service does not answer")]);
             tracing::warn!("{why}; asking again in {} s", again.as_secs());
         }
-        Event::Held(job) => {
-            let what = format!("{} waits for mains power", job.operation);
+        Event::Held(job, waits_for) => {
+            let what = format!("{} waits for {}", job.operation, waits_for.as_str());
             systemd::tell(&[NotifyState::Status(&what)]);
             tracing::info!(job = %job.id, trigger = %job.trigger, "{what}");
         }

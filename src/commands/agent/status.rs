@@ -36,8 +36,12 @@ struct View {
     agent_runs: bool,
     /// Whether the machine runs on battery.
     on_battery: bool,
-    /// Whether scheduled backups wait because of that.
+    /// Whether its connection is metered.
+    metered: bool,
+    /// Whether scheduled backups wait because of either.
     waits: bool,
+    #[serde(skip)]
+    circumstances: Vec<(&'static str, String)>,
     /// What its settings select.
     paths: Vec<String>,
     /// How fast it sends and receives at this moment.
@@ -80,10 +84,12 @@ impl View {
             machine: state.name.clone(),
             vault: state.vault_name.clone(),
             service: state.url.clone(),
-            state: here.state,
+            state: here.state.clone(),
             agent_runs: here.has_client,
             on_battery: here.on_battery,
-            waits: here.waits,
+            metered: here.metered,
+            waits: here.waits(),
+            circumstances: here.circumstances(),
             paths: here.settings.paths,
             limits: here.limits,
             reachable: told.is_ok(),
@@ -113,12 +119,8 @@ fn shown(view: &View) -> String {
     let mut text = line("machine", &view.machine) + &line("vault", format!("{} at {}", view.vault, view.service));
     text += &line("state", view.state.display());
     text += &line("agent", agent);
-    if view.on_battery {
-        let waits = match view.waits {
-            true => "scheduled backups wait for mains power",
-            false => "scheduled backups do not wait",
-        };
-        text += &line("battery", format!("it runs on battery; {waits}"));
+    for (word, what) in &view.circumstances {
+        text += &line(word, what);
     }
     match view.paths.is_empty() {
         true => {
