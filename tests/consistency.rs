@@ -5,20 +5,19 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::common;
-use crate::common::machine::{Machine, restored};
+use crate::common::consistency::{begin_slow, noted, reading};
+use crate::common::in_step::{InStep, agree};
+use crate::common::machine::Machine;
 use crate::common::mount::Mount;
 use crate::common::program::{Running, run, wait_for};
 use crate::common::random::Random;
 use crate::common::tree::{self, Size, let_age};
 use crate::common::world::World;
-use crate::common::writing::AtTheEnd;
 
 const SIZE: Size = Size {
     small: 60,
@@ -70,91 +69,11 @@ fn btrfs(arguments: &[&str]) -> String {
     String::from_utf8(done.stdout).unwrap()
 }
 
-/// How a backup says that it read the volume at a path.
-#[track_caller]
-fn consistency(report: &Value, path: &Path) -> String {
-    let volumes = report["volumes"].as_array().unwrap();
-    let volume = volumes.iter().find(|volume| volume["path"] == path.to_str().unwrap());
-    let volume = volume.unwrap_or_else(|| panic!("{} is not told: {report}", path.display()));
-    volume["consistency"].as_str().unwrap().to_owned()
-}
-
-/// Writes to a file and waits until that lasts, as a database does.
-fn write_through(file: &File, number: u64) {
-    file.write_all_at(&number.to_le_bytes(), 0).unwrap();
-    file.sync_data().unwrap();
-}
-
-/// Two files that a program rewrites in step: the second is never ahead of the first, nor more than one behind.
-struct InStep {
-    first: PathBuf,
-    second: PathBuf,
-}
-
-impl InStep {
-    /// Between them lies, in path order, a file that takes long to read.
-    fn make(folder: &Path) -> Self {
-        let files = Self {
-            first: folder.join("1-first"),
-            second: folder.join("3-second"),
-        };
-        for file in [&files.first, &files.second] {
-            write_through(&File::create_new(file).unwrap(), 0);
-        }
-        fs::write(folder.join("2-large"), Random::from_seed(1).bytes(LARGE_BYTES)).unwrap();
-        files
-    }
-
-    fn rewrite_until(&self, stop: &AtomicBool) {
-        let open = |path| File::options().write(true).open(path).unwrap();
-        let (first, second) = (open(&self.first), open(&self.second));
-        for number in 1.. {
-            write_through(&first, number);
-            write_through(&second, number);
-            if stop.load(Ordering::Relaxed) {
-                return;
-            }
-        }
-    }
-
-    /// What they are in a recovery point.
-    fn restored(&self, machine: &Machine, point: &str, target: &Path) -> (u64, u64) {
-        let mut command = machine.restore_command(point, target);
-        command.args([&self.first, &self.second]);
-        run(command).done();
-        let number = |path: &Path| u64::from_le_bytes(fs::read(restored(target, path)).unwrap().try_into().unwrap());
-        (number(&self.first), number(&self.second))
-    }
-
-    /// Backs them up while they are rewritten. Returns what each recovery point has.
-    fn back_up(&self, machine: &Machine, world: &World, snapshot: &str, times: usize) -> Vec<(u64, u64)> {
-        let stop = AtomicBool::new(false);
-        let points: Vec<String> = thread::scope(|scope| {
-            scope.spawn(|| self.rewrite_until(&stop));
-            let _stop = AtTheEnd(&stop);
-            let point = |_| {
-                let mut command = machine.backup_command(self.first.parent().unwrap());
-                command.args(["--force-rehash", "--snapshot", snapshot]);
-                let ended = run(command);
-                assert!(matches!(ended.status.code(), Some(0 | 3)), "{ended}");
-                ended.value()["point"].as_str().unwrap().to_owned()
-            };
-            (0..times).map(point).collect()
-        });
-        let restored = |point: &String| self.restored(machine, point, &world.path(point));
-        points.iter().map(restored).collect()
-    }
-}
-
-fn agree(&(first, second): &(u64, u64)) -> bool {
-    first == second || first == second + 1
-}
-
 #[test]
 fn two_files_that_are_rewritten_in_step_agree_in_each_of_ten_recovery_points() {
     let world = World::new();
     let volume = Volume::new(&world);
-    let files = InStep::make(&volume.subvolume("data"));
+    let files = InStep::make(&volume.subvolume("data"), LARGE_BYTES);
     let machine = world.machine("in-step");
     let points = files.back_up(&machine, &world, "always", 10);
     println!("{points:?}");
@@ -188,10 +107,10 @@ fn a_snapshot_gives_the_same_recovery_point_as_the_tree_and_what_is_unchanged_is
     let machine = world.machine("whole");
 
     let report = machine.back_up(&source);
-    assert_eq!(consistency(&report, &source.join("nested")), "snapshot");
-    assert_eq!(consistency(&report, &source.join("nested/part")), "snapshot");
-    assert_eq!(consistency(&report, &source), "snapshot");
-    assert_eq!(consistency(&report, &source.join("disk")), "live");
+    assert_eq!(reading(&report, &source.join("nested")).0, "snapshot");
+    assert_eq!(reading(&report, &source.join("nested/part")).0, "snapshot");
+    assert_eq!(reading(&report, &source).0, "snapshot");
+    assert_eq!(reading(&report, &source.join("disk")).0, "live");
     assert_eq!(volume.snapshots(), Vec::<String>::new(), "it is not removed");
     let there = machine.restore("latest", &source, &world.path("restored"));
     tree::assert_same_but(&source, &there, &["lost+found"]);
@@ -203,20 +122,7 @@ fn a_snapshot_gives_the_same_recovery_point_as_the_tree_and_what_is_unchanged_is
     live.args(["--snapshot", "never"]);
     let report = run(live).done();
     assert_eq!(report["files_read"], 0, "{report}");
-    assert_eq!(consistency(&report, &source), "live");
-}
-
-/// Begins a backup of a source that takes a while, and waits until there is a snapshot.
-fn begin_slow(machine: &Machine, volume: &Volume, source: &Path) -> Running {
-    let mut command = machine.backup_command(source);
-    command.arg("--force-rehash");
-    let running = Running::start(command);
-    wait_for("a snapshot", || (!volume.snapshots().is_empty()).then_some(()));
-    running
-}
-
-fn noted(machine: &Machine) -> String {
-    fs::read_to_string(machine.state.join("snapshots.json")).unwrap()
+    assert_eq!(reading(&report, &source).0, "live");
 }
 
 #[test]
@@ -227,7 +133,7 @@ fn a_backup_that_is_killed_leaves_no_snapshot_after_the_next_start() {
     fs::write(source.join("large"), Random::from_seed(2).bytes(LARGE_BYTES)).unwrap();
     let machine = world.machine("killed");
     for start in ["agent run", "backup"] {
-        let running = begin_slow(&machine, &volume, &source);
+        let running = begin_slow(&machine, &source, || volume.snapshots());
         running.signal(Signal::KILL);
         let ended = running.wait();
         assert!(ended.was_killed(), "{ended}");
@@ -246,7 +152,7 @@ fn a_backup_that_is_killed_leaves_no_snapshot_after_the_next_start() {
         assert_eq!(noted(&machine).trim(), "[]", "after {start}");
     }
     // One that is stopped removes its own.
-    let running = begin_slow(&machine, &volume, &source);
+    let running = begin_slow(&machine, &source, || volume.snapshots());
     running.signal(Signal::INT);
     running.wait().with_status(1);
     assert_eq!(volume.snapshots(), Vec::<String>::new());
@@ -297,7 +203,7 @@ fn nothing_is_removed_that_a_backup_has_not_made() {
 /// A backup that is killed when there is a snapshot.
 fn begin_slow_enough_to_note(machine: &Machine, volume: &Volume, source: &Path) -> common::program::Ended {
     fs::write(source.join("large"), Random::from_seed(3).bytes(LARGE_BYTES)).unwrap();
-    let running = begin_slow(machine, volume, source);
+    let running = begin_slow(machine, source, || volume.snapshots());
     running.signal(Signal::KILL);
     running.wait()
 }
@@ -327,7 +233,7 @@ fn where_there_must_be_a_snapshot_and_can_be_none_nothing_is_backed_up() {
     assert_eq!(machine.points(), Vec::<String>::new());
     drop(inner);
     let report = always(&source).done();
-    assert_eq!(consistency(&report, &source), "snapshot");
+    assert_eq!(reading(&report, &source).0, "snapshot");
     // The settings have the same switch.
     let path = memory.to_str().unwrap();
     machine
@@ -350,7 +256,7 @@ fn who_may_not_make_snapshots_reads_live_and_is_told_what_is_missing() {
         .status();
     assert!(owned.unwrap().success());
     let report = machine.back_up(&source);
-    assert_eq!(consistency(&report, &source), "live");
+    assert_eq!(reading(&report, &source).0, "live");
     let why = report["volumes"][0]["why"].as_str().unwrap();
     assert!(why.contains("CAP_SYS_ADMIN"), "{why}");
     let mut always = machine.backup_command(&source);

@@ -41,7 +41,7 @@ File systems that only show the state of the kernel, such as /proc and /sys, are
 removable ones and those that a program makes up (FUSE) are taken only with --allow. A volume that /etc/fstab mounts below
 a PATH, and that is not mounted, is warned of.
 
-What lies on btrfs is read from a snapshot, if this runs as root: the recovery point is of one moment then. The result says
+What lies on btrfs, LVM or ZFS is read from a snapshot, if this runs as root: the recovery point is of one moment then. The result says
 how each volume was read.
 
 Examples:

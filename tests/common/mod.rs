@@ -1,6 +1,9 @@
 //! What the tests of the whole share: a service, machines and trees, all of them real.
 
 pub mod canary;
+pub mod consistency;
+pub mod guest;
+pub mod in_step;
 pub mod later;
 pub mod line;
 pub mod listing;

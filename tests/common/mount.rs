@@ -20,18 +20,21 @@ impl Mount {
     /// Makes a file system of a kind (such as `btrfs`) in a new file of this size, and mounts it.
     pub fn image(kind: &str, file: &Path, bytes: u64, at: &Path, options: &str) -> Self {
         std::fs::File::create_new(file).unwrap().set_len(bytes).unwrap();
-        let quiet: &[&str] = if kind == "ext4" { &["-q", "-F"] } else { &["-q"] };
-        let made = Command::new(format!("mkfs.{kind}"))
-            .args(quiet)
-            .arg(file)
-            .output()
-            .unwrap();
-        assert!(
-            made.status.success(),
-            "mkfs.{kind}: {}",
-            String::from_utf8_lossy(&made.stderr)
-        );
+        make(kind, file);
         Self::existing_with(file, at, options)
+    }
+
+    /// Makes a file system of a kind on a block device, and mounts it.
+    pub fn device(kind: &str, device: &Path, at: &Path) -> Self {
+        make(kind, device);
+        Self::existing_device(device, at)
+    }
+
+    /// Mounts a file system that is on a block device already.
+    pub fn existing_device(device: &Path, at: &Path) -> Self {
+        std::fs::create_dir_all(at).unwrap();
+        mount(&[device.to_str().unwrap()], at);
+        Self(at.to_owned())
     }
 
     /// Mounts a file system that is in a file already.
@@ -90,5 +93,19 @@ fn mount(arguments: &[&str], at: &Path) {
     assert!(
         mounted.status.success(),
         "these tests need root, to mount small file systems: {why}"
+    );
+}
+
+fn make(kind: &str, file: &Path) {
+    let quiet: &[&str] = if kind == "ext4" { &["-q", "-F"] } else { &["-q"] };
+    let made = Command::new(format!("mkfs.{kind}"))
+        .args(quiet)
+        .arg(file)
+        .output()
+        .unwrap();
+    assert!(
+        made.status.success(),
+        "mkfs.{kind}: {}",
+        String::from_utf8_lossy(&made.stderr)
     );
 }

@@ -42,7 +42,9 @@ impl NetworkManager {
         };
         let bus = folder.join("bus");
         let mut daemon = Command::new("dbus-daemon");
-        daemon.arg("--config-file").arg(file("bus.xml", &BUS.replace("BUS", bus.to_str().unwrap())));
+        daemon
+            .arg("--config-file")
+            .arg(file("bus.xml", &BUS.replace("BUS", bus.to_str().unwrap())));
         daemon.arg("--nofork");
         let daemon = Running::start(daemon);
         wait_for("the bus", || bus.exists().then_some(()));

@@ -258,9 +258,25 @@ impl Machine {
             priority: backup.priority,
             ..self.backup_options(backup.level)?
         };
-        let source = Files::new(backup.selection, snapshots);
-        Ok(back_up(parts, scratch, source, &options).await?)
+        let snapshots = Arc::new(snapshots);
+        let source = Files::new(backup.selection, snapshots.clone());
+        let mut report = back_up(parts, scratch, source, &options).await?;
+        report.issues.extend(overflows(snapshots).await);
+        Ok(report)
     }
+}
+
+/// What is to be said of snapshots that were full before all of them was read.
+async fn overflows(snapshots: Arc<Snapshots>) -> Vec<Issue> {
+    let volumes = spawn_blocking(move || snapshots.overflowed()).await;
+    let issue = |volume| Issue {
+        path: Vec::new(),
+        why: format!(
+            "more was overwritten during the backup than the snapshot of {volume} has room for, and what could not be read of it is \
+             missing: leave more of the volume group free, or back up when less is written"
+        ),
+    };
+    volumes.unwrap_or_default().into_iter().map(issue).collect()
 }
 
 /// What the command after a backup is told of it.

@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use strongroom_api::{MachineKey, Proxy, RetryPolicy};
 use strongroom_model::{ContainerId, Digest, ItemId, KeySetId, MachineName, PointId, VaultId, VaultName};
 use strongroom_seal::MasterKey;
-use strongroom_sources::files::SnapshotNote;
+use strongroom_sources::files::{Place, SnapshotNote};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -90,8 +90,18 @@ pub struct ScratchPlace {
 /// A snapshot of one of the machine's volumes that may exist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct KeptSnapshot {
-    file_system: Uuid,
+    #[serde(flatten)]
+    place: KeptPlace,
     name: String,
+}
+
+/// Where it lies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum KeptPlace {
+    Btrfs { file_system: Uuid },
+    Lvm { volume_group: String },
+    Zfs { dataset: String },
 }
 
 /// How a machine reaches its service. That is its own business: the service cannot be asked before it is reached.
@@ -166,8 +176,12 @@ impl StateFolder {
     /// The snapshots that may exist.
     pub(crate) fn snapshots(&self) -> Result<Vec<SnapshotNote>, AgentError> {
         let kept: Vec<KeptSnapshot> = self.read_json("snapshots.json")?.unwrap_or_default();
-        let note = |KeptSnapshot { file_system, name }| SnapshotNote {
-            file_system: file_system.into_bytes(),
+        let note = |KeptSnapshot { place, name }| SnapshotNote {
+            place: match place {
+                KeptPlace::Btrfs { file_system } => Place::Btrfs(file_system.into_bytes()),
+                KeptPlace::Lvm { volume_group } => Place::VolumeGroup(volume_group),
+                KeptPlace::Zfs { dataset } => Place::Dataset(dataset),
+            },
             name,
         };
         Ok(kept.into_iter().map(note).collect())
@@ -176,7 +190,15 @@ impl StateFolder {
     /// Keeps which snapshots may exist.
     pub(crate) fn keep_snapshots(&self, notes: &[SnapshotNote]) -> Result<(), AgentError> {
         let kept = |note: &SnapshotNote| KeptSnapshot {
-            file_system: Uuid::from_bytes(note.file_system),
+            place: match &note.place {
+                Place::Btrfs(id) => KeptPlace::Btrfs {
+                    file_system: Uuid::from_bytes(*id),
+                },
+                Place::VolumeGroup(id) => KeptPlace::Lvm {
+                    volume_group: id.clone(),
+                },
+                Place::Dataset(name) => KeptPlace::Zfs { dataset: name.clone() },
+            },
             name: note.name.clone(),
         };
         self.write("snapshots.json", &to_json(&notes.iter().map(kept).collect::<Vec<_>>()))

@@ -7,7 +7,7 @@
 //! Restore side: a [`Target`] takes entries in the same order and makes them below one directory,
 //! which no hostile path can leave. Attributes of a directory are set when the order leaves it.
 //!
-//! What lies on btrfs is read from [`Snapshots`] if the source is [`Files`]: a volume is entered in its snapshot, and what is
+//! What lies on btrfs, LVM or ZFS is read from [`Snapshots`] if the source is [`Files`]: a volume is entered in its snapshot, and what is
 //! mounted in it, or is another subvolume, is looked for where the tree has it.
 //!
 //! Names and paths are bytes, components joined by `/`, without a leading slash.
@@ -48,7 +48,7 @@ pub use reading::{OpenFile, ReadError, ReadErrorKind, Segment, Segments, SmallFi
 pub use rules::Rules;
 pub use selection::{Selection, SelectionError};
 pub use shown::ShownPath;
-pub use snapshot::{Keep, SnapshotError, SnapshotNote, Snapshots, remove_left};
+pub use snapshot::{Keep, Place, SnapshotError, SnapshotNote, Snapshots, remove_left};
 pub use source::Files;
 pub use step::{IssueKind, Step, WalkIssue};
 pub use target::{Attributes, FileWriter, RestoreError, RestoreOptions, Target, Warning};

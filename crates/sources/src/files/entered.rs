@@ -28,9 +28,9 @@ pub(super) struct Volume {
 /// Where a snapshot is read.
 #[derive(Debug)]
 pub(super) struct InSnapshot {
-    pub(super) snapshot: Arc<Snapshot>,
-    /// What the snapshot has of the directory in which the walk entered the volume.
+    /// What the snapshot has of the directory in which the walk entered the volume. Given back before the snapshot is.
     pub(super) start: Arc<OwnedFd>,
+    pub(super) snapshot: Arc<Snapshot>,
     /// Length of the path of that directory.
     pub(super) path_length: usize,
 }

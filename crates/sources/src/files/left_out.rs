@@ -44,7 +44,7 @@ pub enum Rule {
     PseudoFileSystem,
     /// The directory is a volume of a kind that is not allowed: it is taken, its contents are not.
     Volume(VolumeKind),
-    /// The directory is a snapshot that a backup has made.
+    /// The directory is a snapshot, or ZFS' folder of them.
     Snapshot,
 }
 
@@ -92,7 +92,7 @@ impl fmt::Display for Rule {
             }
             Rule::OtherFileSystem => write!(f, "what is in it is on another file system"),
             Rule::PseudoFileSystem => write!(f, "what is in it is of a pseudo file system"),
-            Rule::Snapshot => write!(f, "a snapshot that a backup has made"),
+            Rule::Snapshot => write!(f, "a snapshot"),
             Rule::Volume(kind) => write!(
                 f,
                 "what is in it is on a volume of kind {}, which is not allowed",

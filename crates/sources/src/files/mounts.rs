@@ -16,6 +16,8 @@ pub(super) struct Mount {
     pub(super) file_system: String,
     /// What is mounted: a device, a server's folder, or just a word.
     pub(super) source: PathBuf,
+    /// What of the file system is there: its root, or the folder below it that is bound there.
+    pub(super) root: PathBuf,
     /// Numbers of the device; 0 and any, if the file system has no block device.
     pub(super) device: (u32, u32),
 }
@@ -75,13 +77,15 @@ fn parse_line(line: &[u8]) -> Option<(u64, Mount)> {
     let id = text(fields.next()?)?.parse().ok()?;
     let (major, minor) = text(fields.nth(1)?)?.split_once(':')?;
     let device = (major.parse().ok()?, minor.parse().ok()?);
-    let point = unescape(fields.nth(1)?);
+    let root = unescape(fields.next()?);
+    let point = unescape(fields.next()?);
     // Optional fields end with a dash.
     fields.find(|field| *field == b"-")?;
     let mount = Mount {
         point,
         file_system: text(fields.next()?)?.to_owned(),
         source: unescape(fields.next()?),
+        root,
         device,
     };
     Some((id, mount))
@@ -119,6 +123,7 @@ mod tests {
         let first = &mounts.by_id[&36];
         assert_eq!(first.point, Path::new("/mnt/with blank"));
         assert_eq!((first.file_system.as_str(), first.device), ("ext3", (98, 0)));
+        assert_eq!(first.root, Path::new("/mnt1"));
         assert_eq!(mounts.by_id[&40].source, Path::new("nas:/export"));
         assert!(mounts.is_mounted(Path::new("/mnt/nas")) && !mounts.is_mounted(Path::new("/mnt")));
         assert_eq!(unescape(b"a\\134b\\9c\\"), Path::new("a\\b\\9c\\"));

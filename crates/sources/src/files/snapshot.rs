@@ -1,26 +1,37 @@
 //! Snapshots of what is backed up: made, read, and always removed.
 //!
-//! A snapshot is of one subvolume of btrfs, and lies at the top of its file system. Whoever has them made keeps a note of
-//! each ([`Keep`]), durably and before it exists; it is forgotten when the removal lasts. So whatever happens in between,
+//! A snapshot is of one subvolume of btrfs, one logical volume of LVM, or one dataset of ZFS. Whoever has them made keeps a note of each
+//! ([`Keep`]), durably and before it exists; it is forgotten when the removal lasts. So whatever happens in between,
 //! [`remove_left`] finds what was left, and touches nothing else.
 
 mod btrfs;
+mod dataset;
+mod ledger;
+mod logical_volume;
+mod mounted;
+mod subvolume;
+mod tool;
 
-use super::mounts::Mounts;
+use super::mounts::{Mount, Mounts};
 use super::selection::Selection;
-use rustix::fd::OwnedFd;
+use dataset::Dataset;
+use ledger::Ledger;
+use logical_volume::LogicalVolume;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ffi::CString;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
 use strongroom_model::SnapshotUse;
+use subvolume::Subvolume;
 
-pub(super) use btrfs::SUBVOLUME_STUB;
+use btrfs::SUBVOLUME_STUB;
 
-/// What the names of all snapshots begin with that any machine has made.
+/// What the names of all snapshots of btrfs begin with that any machine has made.
 const NAME: &str = "strongroom-snapshot-";
 
 /// How many there may be at once. Each keeps two descriptors, and what its file system cannot free meanwhile.
@@ -34,10 +45,21 @@ const LISTABLE: OFlags = OFlags::RDONLY
 /// A snapshot that may exist.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SnapshotNote {
-    /// The id of its file system.
-    pub file_system: [u8; 16],
-    /// Its name at the top of that.
+    /// Where.
+    pub place: Place,
+    /// Its name there.
     pub name: String,
+}
+
+/// Where snapshots lie.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// At the top of the btrfs with this id.
+    Btrfs([u8; 16]),
+    /// In LVM's volume group with this id.
+    VolumeGroup(String),
+    /// Of ZFS' dataset with this name.
+    Dataset(String),
 }
 
 /// Keeps the notes of all snapshots that may exist, durably, in place of those that it has kept before. Says why it cannot.
@@ -47,11 +69,8 @@ pub type Keep = Box<dyn Fn(&[SnapshotNote]) -> Result<(), String> + Send + Sync>
 pub struct Snapshots {
     using: SnapshotUse,
     ledger: Arc<Ledger>,
-    made: Mutex<HashMap<SubvolumeId, Arc<Snapshot>>>,
+    made: Mutex<HashMap<OriginId, Arc<Snapshot>>>,
 }
-
-/// A file system and the number of a subvolume in it.
-type SubvolumeId = ([u8; 16], u64);
 
 /// Why there is no snapshot of what was selected, though there must be one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,10 +95,27 @@ pub(super) enum Way {
     Live(String),
 }
 
+/// What there can be a snapshot of.
+#[derive(Debug)]
+enum Origin<'a> {
+    Subvolume(Subvolume<'a>),
+    LogicalVolume(LogicalVolume<'a>),
+    Dataset(Dataset<'a>),
+}
+
+/// Tells one from another, while the machine runs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum OriginId {
+    /// The id of the file system, and the number of the subvolume.
+    Subvolume([u8; 16], u64),
+    /// The numbers of the device.
+    Device(u32, u32),
+}
+
 /// A snapshot that can be read.
 pub(super) struct Snapshot {
     root: OwnedFd,
-    /// When it was made, by the clock that gives files their times.
+    /// When it was made, by the clock that gives files their times; or a little before.
     pub(super) moment: (i64, u32),
     made: Made,
 }
@@ -87,39 +123,31 @@ pub(super) struct Snapshot {
 /// A snapshot that exists. It is removed when this is dropped.
 struct Made {
     note: SnapshotNote,
-    /// The top of its file system.
-    top: OwnedFd,
     ledger: Arc<Ledger>,
+    /// What it is of, in words.
+    of: String,
+    /// If it is a subvolume.
+    subvolume: Option<subvolume::Made>,
 }
 
-/// What may exist.
-struct Ledger {
-    names: String,
-    keep: Keep,
-    notes: Mutex<Notes>,
-}
-
-#[derive(Default)]
-struct Notes {
-    there: BTreeSet<SnapshotNote>,
-    numbered: u64,
+impl Place {
+    /// The name there of a snapshot. LVM's is no longer than it has to be: with the group's, and with each dash doubled, it has to
+    /// fit into 128 bytes; whose it is, a tag tells, and with ZFS a property.
+    fn name(&self, owner: &str, run: &str, number: u64) -> String {
+        match self {
+            Self::Btrfs(_) => format!("{}{run}-{number}", names_of(owner)),
+            Self::VolumeGroup(_) | Self::Dataset(_) => format!("strongroom-{}-{number}", run.replace('-', "")),
+        }
+    }
 }
 
 impl Snapshots {
     /// None yet. `owner` is whose they are, the same for all of a machine; `run` is this backup's own. `left` are those that
     /// could not be removed before.
     pub fn new(using: SnapshotUse, owner: &str, run: &str, left: Vec<SnapshotNote>, keep: Keep) -> Snapshots {
-        let notes = Notes {
-            there: left.into_iter().collect(),
-            numbered: 0,
-        };
         Snapshots {
             using,
-            ledger: Arc::new(Ledger {
-                names: format!("{}{run}-", names_of(owner)),
-                keep,
-                notes: Mutex::new(notes),
-            }),
+            ledger: Arc::new(Ledger::new(owner, run, left, keep)),
             made: Mutex::default(),
         }
     }
@@ -145,7 +173,7 @@ impl Snapshots {
             let Some(Ok(folder)) = folder.map(|folder| openat(CWD, folder, LISTABLE, Mode::empty())) else {
                 continue;
             };
-            if let Err(why) = device(&folder, &mounts).and_then(top) {
+            if let Err(why) = Origin::of(&folder, &mounts).and_then(|origin| origin.check()) {
                 return Err(SnapshotError {
                     path: path.clone(),
                     why,
@@ -164,64 +192,163 @@ impl Snapshots {
     }
 
     fn try_way(&self, directory: &OwnedFd, inode: u64, mounts: &Mounts) -> Result<Way, String> {
-        let device = device(directory, mounts)?;
-        let subvolume = btrfs::subvolume(directory).map_err(unknown)?;
-        if subvolume.is_read_only {
+        let origin = Origin::of(directory, mounts)?;
+        if origin.is_read_only() {
             return Ok(Way::ReadOnly);
         }
-        let file_system = btrfs::file_system(directory).map_err(unknown)?;
-        let id: SubvolumeId = (file_system, subvolume.id);
-        let mut made = self.made.lock().expect("nobody panics with it");
-        let snapshot = match made.get(&id) {
+        let mut made = self.made();
+        let snapshot = match made.get(&origin.id()) {
             Some(snapshot) => snapshot.clone(),
             None if made.len() >= SNAPSHOTS_MAX => {
                 return Err(format!("there are {SNAPSHOTS_MAX} snapshots already"));
             }
             None => {
-                let snapshot = Arc::new(Snapshot::make(&self.ledger, directory, file_system, device)?);
-                made.insert(id, snapshot.clone());
+                let snapshot = Arc::new(Snapshot::make(&self.ledger, directory, &origin)?);
+                made.insert(origin.id(), snapshot.clone());
                 snapshot
             }
         };
-        let inside = snapshot.open(directory, inode).map_err(|error| {
+        let path = origin.path_of(directory, inode);
+        let inside = path.and_then(|path| snapshot.open(&path, inode)).map_err(|error| {
             let error = std::io::Error::from(error);
             format!("it was made while the snapshot was, and is not in it ({error})")
         })?;
         Ok(Way::Snapshot(snapshot, inside))
     }
+
+    /// Names volumes whose snapshot could not be read to its end, because more was overwritten meanwhile than it has room for. To
+    /// be asked when all has been read.
+    pub fn overflowed(&self) -> Vec<String> {
+        let made = self.made();
+        let made = made.values().map(|snapshot| &snapshot.made);
+        let full = made.filter(|made| match &made.note.place {
+            Place::VolumeGroup(group) => logical_volume::is_full(group, &made.note.name),
+            Place::Btrfs(_) | Place::Dataset(_) => false,
+        });
+        full.map(|made| made.of.clone()).collect()
+    }
+
+    fn made(&self) -> MutexGuard<'_, HashMap<OriginId, Arc<Snapshot>>> {
+        self.made.lock().expect("nobody panics with it")
+    }
+}
+
+impl Origin<'_> {
+    /// What a directory lies on.
+    ///
+    /// # Errors
+    /// Why there can be no snapshot of that.
+    fn of<'a>(directory: &OwnedFd, mounts: &'a Mounts) -> Result<Origin<'a>, String> {
+        let mount: &'a Mount = mounts.of(directory).ok_or("it is not known what is mounted there")?;
+        match mount.file_system.as_str() {
+            "btrfs" => Subvolume::of(directory, mount).map(Origin::Subvolume),
+            "zfs" => Dataset::of(mount).map(Origin::Dataset),
+            _ => LogicalVolume::of(mount).map(Origin::LogicalVolume),
+        }
+    }
+
+    fn id(&self) -> OriginId {
+        match self {
+            Self::Subvolume(volume) => OriginId::Subvolume(volume.file_system, volume.id),
+            Self::LogicalVolume(LogicalVolume { mount, .. }) | Self::Dataset(Dataset { mount, .. }) => {
+                OriginId::Device(mount.device.0, mount.device.1)
+            }
+        }
+    }
+
+    /// Whether nobody can write to it.
+    fn is_read_only(&self) -> bool {
+        match self {
+            Self::Subvolume(volume) => volume.is_read_only,
+            Self::LogicalVolume(_) => false,
+            Self::Dataset(dataset) => dataset.is_read_only(),
+        }
+    }
+
+    /// Whether a snapshot can be made, as far as can be said before.
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Subvolume(volume) => volume.check(),
+            Self::LogicalVolume(volume) => volume.room().map(drop),
+            Self::Dataset(dataset) => dataset.check(),
+        }
+    }
+
+    fn place(&self) -> Place {
+        match self {
+            Self::Subvolume(volume) => Place::Btrfs(volume.file_system),
+            Self::LogicalVolume(volume) => Place::VolumeGroup(volume.group.clone()),
+            Self::Dataset(dataset) => Place::Dataset(dataset.name.to_owned()),
+        }
+    }
+
+    /// Where a directory of it, with this inode, lies below its root: components joined by `/`.
+    fn path_of(&self, directory: impl AsFd, inode: u64) -> Result<CString, Errno> {
+        match self {
+            Self::Subvolume(_) => subvolume::path_of(directory, inode),
+            Self::LogicalVolume(LogicalVolume { mount, .. }) | Self::Dataset(Dataset { mount, .. }) => {
+                mounted::path_of(directory, mount)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Origin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Subvolume(volume) => write!(f, "subvolume {}", volume.id),
+            Self::LogicalVolume(volume) => f.write_str(&volume.name),
+            Self::Dataset(dataset) => f.write_str(dataset.name),
+        }
+    }
 }
 
 impl Snapshot {
-    /// Makes one of the subvolume that a directory lies in.
-    fn make(ledger: &Arc<Ledger>, of: &OwnedFd, file_system: [u8; 16], device: &Path) -> Result<Snapshot, String> {
-        let top = top(device)?;
-        let note = ledger.announce(file_system)?;
-        let name = c_string(&note.name);
-        if let Err(error) = btrfs::make_snapshot(of, &top, &name) {
-            ledger.forget(&note);
-            return Err(impossible(error));
-        }
-        let opened = openat(&top, &name, LISTABLE, Mode::empty());
-        let opened = opened.and_then(|root| Ok((btrfs::subvolume(&root)?.made, root)));
-        let made = Made {
+    /// Whether a directory in it, with this inode, is but the place of another subvolume.
+    pub(super) fn is_stub(&self, inode: u64) -> bool {
+        self.made.subvolume.is_some() && inode == SUBVOLUME_STUB
+    }
+
+    /// Makes one of what a directory lies on.
+    fn make(ledger: &Arc<Ledger>, of: &OwnedFd, origin: &Origin<'_>) -> Result<Snapshot, String> {
+        let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let before = (before.as_secs() as i64, before.subsec_nanos());
+        let note = ledger.announce(origin.place())?;
+        // Whatever fails from here on, dropping it removes what there is.
+        let mut made = Made {
             note,
-            top,
             ledger: ledger.clone(),
+            of: origin.to_string(),
+            subvolume: None,
         };
-        let (moment, root) = opened.map_err(impossible)?;
+        let (root, moment) = match origin {
+            Origin::Subvolume(volume) => {
+                let subvolume = volume.make(of, &made.note.name)?;
+                made.subvolume.insert(subvolume).open()?
+            }
+            Origin::LogicalVolume(volume) => {
+                volume.make(&made.note.name, &ledger.owner)?;
+                (volume.open(&made.note.name)?, before)
+            }
+            Origin::Dataset(dataset) => {
+                dataset.make(&made.note.name, &ledger.owner)?;
+                (dataset.open(&made.note.name)?, before)
+            }
+        };
         Ok(Snapshot { root, moment, made })
     }
 
-    /// Opens in it what `directory`, with this inode, was when it was made.
-    fn open(&self, directory: &OwnedFd, inode: u64) -> Result<OwnedFd, Errno> {
-        let path = btrfs::path_in_subvolume(directory, inode)?;
+    /// Opens in it what has this path and this inode.
+    fn open(&self, path: &CString, inode: u64) -> Result<OwnedFd, Errno> {
         let mut inside = openat(&self.root, c".", LISTABLE, Mode::empty())?;
         for component in path.as_bytes().split(|&byte| byte == b'/') {
             if !component.is_empty() {
                 inside = openat(&inside, component, LISTABLE, Mode::empty())?;
             }
         }
-        match super::meta::Meta::of_open(&inside)?.ino == inode {
+        // The root is the root; ZFS gives that of a snapshot another number.
+        let is_root = path.as_bytes().iter().all(|&byte| byte == b'/');
+        match is_root || super::meta::Meta::of_open(&inside)?.ino == inode {
             true => Ok(inside),
             false => Err(Errno::STALE),
         }
@@ -230,45 +357,17 @@ impl Snapshot {
 
 impl Drop for Made {
     fn drop(&mut self) {
-        let removed = btrfs::remove_subvolume(&self.top, &c_string(&self.note.name));
+        let removed = match (&self.note.place, &self.subvolume) {
+            (Place::Btrfs(_), Some(made)) => made.remove(),
+            // It was not made.
+            (Place::Btrfs(_), None) => Ok(()),
+            (Place::VolumeGroup(group), _) => logical_volume::remove(group, &self.note.name, &self.ledger.owner),
+            (Place::Dataset(name), _) => dataset::remove(name, &self.note.name, &self.ledger.owner),
+        };
         // If it cannot be removed now, its note stays, and the next start tries again.
-        if removed.and_then(|()| btrfs::commit(&self.top)).is_ok() {
+        if removed.is_ok() {
             self.ledger.forget(&self.note);
         }
-    }
-}
-
-impl Ledger {
-    /// Notes a snapshot that is to be made.
-    fn announce(&self, file_system: [u8; 16]) -> Result<SnapshotNote, String> {
-        let mut notes = self.notes();
-        notes.numbered += 1;
-        let note = SnapshotNote {
-            file_system,
-            name: format!("{}{}", self.names, notes.numbered),
-        };
-        notes.there.insert(note.clone());
-        self.keep(&notes).inspect_err(|_| {
-            notes.there.remove(&note);
-        })?;
-        Ok(note)
-    }
-
-    /// Forgets one that does not exist.
-    fn forget(&self, note: &SnapshotNote) {
-        let mut notes = self.notes();
-        notes.there.remove(note);
-        // If it stays noted, the next start finds that there is nothing to remove.
-        let _ = self.keep(&notes);
-    }
-
-    fn keep(&self, notes: &Notes) -> Result<(), String> {
-        let all: Vec<SnapshotNote> = notes.there.iter().cloned().collect();
-        (self.keep)(&all)
-    }
-
-    fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.notes.lock().expect("nobody panics with it")
     }
 }
 
@@ -288,85 +387,35 @@ impl fmt::Debug for Snapshot {
 
 /// Removes snapshots of this owner that were left. Returns those that are left still, and why.
 ///
-/// What has another's name, or is no read-only subvolume, is nothing of ours: it stays, and its note is dropped.
+/// What has another's name, tag or property, or is no snapshot, is nothing of ours: it stays, and its note is dropped.
 pub fn remove_left(owner: &str, notes: Vec<SnapshotNote>) -> Vec<(SnapshotNote, String)> {
-    let ours = names_of(owner);
-    let is_ours = |note: &SnapshotNote| note.name.starts_with(&ours) && !note.name.contains('/');
     let mounts = Mounts::load();
-    let left = notes.into_iter().filter(is_ours).filter_map(|note| {
-        let removed = remove(&note, &mounts);
+    let left = notes.into_iter().filter_map(|note| {
+        let removed = match &note.place {
+            Place::Btrfs(_) if !note.name.starts_with(&names_of(owner)) || note.name.contains('/') => Ok(()),
+            Place::Btrfs(file_system) => subvolume::remove(*file_system, &note.name, &mounts),
+            Place::VolumeGroup(group) => logical_volume::remove(group, &note.name, owner),
+            Place::Dataset(name) => dataset::remove(name, &note.name, owner),
+        };
         removed.err().map(|why| (note, why))
     });
     left.collect()
 }
 
-fn remove(note: &SnapshotNote, mounts: &Mounts) -> Result<(), String> {
-    let device = mounts.of_type("btrfs").find_map(|mount| {
-        let point = openat(CWD, &mount.point, LISTABLE, Mode::empty()).ok()?;
-        let is_there = btrfs::file_system(&point).is_ok_and(|id| id == note.file_system);
-        is_there.then_some(&mount.source)
-    });
-    let top = top(device.ok_or("its file system is not mounted")?)?;
-    let name = c_string(&note.name);
-    match openat(&top, &name, LISTABLE, Mode::empty()).and_then(btrfs::subvolume) {
-        Err(Errno::NOENT) => {}
-        Ok(subvolume) if subvolume.is_read_only => btrfs::remove_subvolume(&top, &name).map_err(impossible)?,
-        Ok(_) | Err(Errno::NOTDIR | Errno::LOOP | Errno::NOTTY) => return Ok(()),
-        Err(error) => return Err(impossible(error)),
-    }
-    btrfs::commit(&top).map_err(impossible)
-}
-
-/// Whether a directory that has this name and this inode is somebody's snapshot, or what another snapshot has in its place.
+/// Whether a directory that has this name and this inode is somebody's snapshot, what another snapshot has in its place, or
+/// where ZFS shows its own.
 pub(super) fn is_snapshot(name: &[u8], inode: u64) -> bool {
-    name.starts_with(NAME.as_bytes()) && [SUBVOLUME_STUB, btrfs::SUBVOLUME_ROOT].contains(&inode)
+    let is_of_btrfs = name.starts_with(NAME.as_bytes()) && [SUBVOLUME_STUB, btrfs::SUBVOLUME_ROOT].contains(&inode);
+    is_of_btrfs || (name, inode) == (b".zfs", dataset::CONTROL_ROOT)
 }
 
 fn names_of(owner: &str) -> String {
     format!("{NAME}{owner}-")
 }
 
-fn c_string(name: &str) -> CString {
-    CString::new(name).expect("names of snapshots have no NUL")
-}
-
-/// The device of the btrfs that a directory lies on.
-fn device<'a>(directory: &OwnedFd, mounts: &'a Mounts) -> Result<&'a Path, String> {
-    let mount = mounts.of(directory).ok_or("it is not known what is mounted there")?;
-    match mount.file_system.as_str() {
-        "btrfs" => Ok(&mount.source),
-        other => Err(format!("{other} has no snapshots that this version could make")),
-    }
-}
-
-fn top(device: &Path) -> Result<OwnedFd, String> {
-    btrfs::mount_top(device).map_err(impossible)
-}
-
-fn impossible(error: Errno) -> String {
-    match error {
-        Errno::PERM | Errno::ACCESS => {
-            "a snapshot needs root, or the capabilities CAP_SYS_ADMIN, CAP_DAC_OVERRIDE and CAP_FOWNER".to_owned()
-        }
-        Errno::ROFS => "its file system is mounted read-only".to_owned(),
-        error => format!("btrfs says: {}", std::io::Error::from(error)),
-    }
-}
-
-/// Why nothing is known of a subvolume. Who may not even list a directory has but a name of it, which is good for no question.
-fn unknown(error: Errno) -> String {
-    match error {
-        Errno::BADF => impossible(Errno::ACCESS),
-        error => format!(
-            "btrfs does not say which subvolume it is: {}",
-            std::io::Error::from(error)
-        ),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{SnapshotNote, is_snapshot, remove_left};
+    use super::{Place, SnapshotNote, is_snapshot, remove_left};
 
     #[test]
     fn what_has_the_name_of_a_snapshot_is_one_only_as_a_subvolume() {
@@ -375,6 +424,8 @@ mod tests {
             ("strongroom-snapshot-m-r-1", 2, true),
             ("strongroom-snapshot-m-r-1", 257, false),
             ("strongroom", 256, false),
+            (".zfs", (1 << 48) - 1, true),
+            (".zfs", 34, false),
         ] {
             assert_eq!(is_snapshot(name.as_bytes(), inode), expected, "{name} {inode}");
         }
@@ -383,7 +434,7 @@ mod tests {
     #[test]
     fn notes_of_others_are_dropped_and_those_of_an_absent_file_system_kept() {
         let note = |name: &str| SnapshotNote {
-            file_system: [7; 16],
+            place: Place::Btrfs([7; 16]),
             name: name.to_owned(),
         };
         let notes = [
@@ -396,5 +447,13 @@ mod tests {
         assert_eq!(left.len(), 1);
         assert_eq!(left[0].0, note("strongroom-snapshot-me-1-1"));
         assert!(left[0].1.contains("not mounted"));
+    }
+
+    #[test]
+    fn names_of_logical_volumes_leave_room_for_those_of_their_groups() {
+        let id = "01a2010e-b597-76dc-a8fc-dd21010562e2";
+        let name = Place::VolumeGroup("a".to_owned()).name(id, id, 128);
+        // `group-name-cow`, where each dash of a name is doubled, and a NUL at the end.
+        assert!(name.replace('-', "--").len() + "--cow\0".len() <= 64, "{name}");
     }
 }

@@ -23,8 +23,7 @@ pub struct Files {
 
 impl Files {
     /// Nothing is read yet, and no snapshot made.
-    pub fn new(selection: Selection, snapshots: Snapshots) -> Files {
-        let snapshots = Arc::new(snapshots);
+    pub fn new(selection: Selection, snapshots: Arc<Snapshots>) -> Files {
         Files { selection, snapshots }
     }
 }

@@ -229,6 +229,7 @@ mod tests {
             point: "/mnt/x".into(),
             file_system: file_system.to_owned(),
             source: "source".into(),
+            root: "/".into(),
             device: (0, 99),
         }
     }

@@ -14,7 +14,7 @@ use super::reading::open_quietly;
 use super::rules::Rules;
 use super::selection::Selection;
 use super::shown::ShownPath;
-use super::snapshot::{SUBVOLUME_STUB, Snapshots, is_snapshot};
+use super::snapshot::{Snapshots, is_snapshot};
 use super::step::{IssueKind, Step, WalkIssue};
 use crate::source::VolumesRead;
 use rustix::fd::OwnedFd;
@@ -218,9 +218,11 @@ impl Walker {
     /// snapshot has an empty directory, or what is hidden; so that is looked for where the tree has it.
     fn look(&self, level: &Level, name: &CStr, path: &[u8]) -> Result<Seen, Errno> {
         let meta = Meta::of_entry(level.handle(), name)?;
-        let is_in_snapshot = level.volume.snapshot.is_some();
-        let is_stub = meta.kind.is_directory() && meta.ino == SUBVOLUME_STUB;
-        if is_in_snapshot && (is_stub || self.file_systems.mounts().has_at(path)) {
+        let is_elsewhere = level.volume.snapshot.as_ref().is_some_and(|inside| {
+            let is_stub = meta.kind.is_directory() && inside.snapshot.is_stub(meta.ino);
+            is_stub || self.file_systems.mounts().has_at(path)
+        });
+        if is_elsewhere {
             let directory = Arc::new(open_path(&self.path)?);
             let meta = Meta::of_entry(&directory, name)?;
             let volume = Volume::untold(meta.dev);

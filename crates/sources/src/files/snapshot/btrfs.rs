@@ -3,11 +3,10 @@
 //! By ioctl and not by the `btrfs` tool: that one works by path, and the top of a file system, where the snapshots are kept,
 //! has none in most systems. It is mounted where nobody sees it, and only a descriptor leads there.
 
+use super::mounted::mount_hidden;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::{Errno, Result};
 use rustix::ioctl::{Opcode, Updater, ioctl, opcode};
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen};
 use std::ffi::{CStr, CString};
 use std::path::Path;
 
@@ -16,7 +15,7 @@ const GROUP: u8 = 0x94;
 /// `BTRFS_FIRST_FREE_OBJECTID`: the inode of the root of each subvolume.
 pub(super) const SUBVOLUME_ROOT: u64 = 256;
 /// `BTRFS_EMPTY_SUBVOL_DIR_OBJECTID`: what a snapshot has in the place of a subvolume.
-pub(in crate::files) const SUBVOLUME_STUB: u64 = 2;
+pub(super) const SUBVOLUME_STUB: u64 = 2;
 /// `BTRFS_SUBVOL_RDONLY`, of what is to be made.
 const MAKE_READ_ONLY: u64 = 1 << 1;
 /// `BTRFS_ROOT_SUBVOL_RDONLY`, of what there is.
@@ -101,22 +100,7 @@ pub(super) struct Subvolume {
 
 /// Mounts the top of the file system on a device: not anywhere in the tree, and only for as long as it is open.
 pub(super) fn mount_top(device: &Path) -> Result<OwnedFd> {
-    let context = fsopen("btrfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_set_string(&context, "source", device)?;
-    fsconfig_set_string(&context, "subvolid", "5")?;
-    fsconfig_create(&context)?;
-    let quietly = MountAttrFlags::MOUNT_ATTR_NOSUID
-        | MountAttrFlags::MOUNT_ATTR_NODEV
-        | MountAttrFlags::MOUNT_ATTR_NOEXEC
-        | MountAttrFlags::MOUNT_ATTR_NOATIME;
-    let mount = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, quietly)?;
-    // That is but a name, and cannot be asked anything.
-    openat(
-        &mount,
-        c".",
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
+    mount_hidden("btrfs", device, &["subvolid=5"])
 }
 
 /// Makes a read-only snapshot of the subvolume that `of` lies in, as `name` in the directory `into`.
