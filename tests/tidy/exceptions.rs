@@ -123,8 +123,16 @@ pub const FILE_SYSTEM: &[Exception] = &[
         "a source: opens snapshots, and makes and removes them",
     ),
     may(
-        "crates/sources/src/files/snapshot/btrfs.rs",
-        "a source: opens the top of a file system, where snapshots lie",
+        "crates/sources/src/files/snapshot/logical_volume.rs",
+        "a source: reads what the kernel says of a device",
+    ),
+    may(
+        "crates/sources/src/files/snapshot/mounted.rs",
+        "a source: opens file systems that are mounted out of sight",
+    ),
+    may(
+        "crates/sources/src/files/snapshot/subvolume.rs",
+        "a source: opens snapshots at the top of their file system",
     ),
     may(
         "crates/sources/src/files/target.rs",

@@ -181,7 +181,14 @@ impl Machine {
         let (owner, run) = (self.state().container.to_string(), uuid::Uuid::new_v4().to_string());
         let folder = self.folder().clone();
         let keep = move |notes: &[SnapshotNote]| folder.keep_snapshots(notes).map_err(|error| error.to_string());
-        Ok(Snapshots::new(using, &owner, &run, left, Box::new(keep)))
+        Ok(Snapshots::new(
+            using,
+            self.clock().clone(),
+            &owner,
+            &run,
+            left,
+            Box::new(keep),
+        ))
     }
 
     /// Removes snapshots that were left; returns those that cannot be removed now.

@@ -133,6 +133,11 @@ impl Machine {
         self.disk.as_ref().map(|disk| disk.given_by_service())
     }
 
+    /// The clock that it goes by.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// What its clock shows.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()

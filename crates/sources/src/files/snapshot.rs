@@ -15,6 +15,7 @@ mod tool;
 use super::mounts::{Mount, Mounts};
 use super::selection::Selection;
 use dataset::Dataset;
+use jiff::Timestamp;
 use ledger::Ledger;
 use logical_volume::LogicalVolume;
 use rustix::fd::{AsFd, OwnedFd};
@@ -25,8 +26,7 @@ use std::ffi::CString;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{SystemTime, UNIX_EPOCH};
-use strongroom_model::SnapshotUse;
+use strongroom_model::{Clock, SnapshotUse};
 use subvolume::Subvolume;
 
 use btrfs::SUBVOLUME_STUB;
@@ -68,6 +68,7 @@ pub type Keep = Box<dyn Fn(&[SnapshotNote]) -> Result<(), String> + Send + Sync>
 /// The snapshots of one backup. They are removed with the last that reads from them.
 pub struct Snapshots {
     using: SnapshotUse,
+    clock: Clock,
     ledger: Arc<Ledger>,
     made: Mutex<HashMap<OriginId, Arc<Snapshot>>>,
 }
@@ -144,9 +145,17 @@ impl Place {
 impl Snapshots {
     /// None yet. `owner` is whose they are, the same for all of a machine; `run` is this backup's own. `left` are those that
     /// could not be removed before.
-    pub fn new(using: SnapshotUse, owner: &str, run: &str, left: Vec<SnapshotNote>, keep: Keep) -> Snapshots {
+    pub fn new(
+        using: SnapshotUse,
+        clock: Clock,
+        owner: &str,
+        run: &str,
+        left: Vec<SnapshotNote>,
+        keep: Keep,
+    ) -> Snapshots {
         Snapshots {
             using,
+            clock,
             ledger: Arc::new(Ledger::new(owner, run, left, keep)),
             made: Mutex::default(),
         }
@@ -203,7 +212,7 @@ impl Snapshots {
                 return Err(format!("there are {SNAPSHOTS_MAX} snapshots already"));
             }
             None => {
-                let snapshot = Arc::new(Snapshot::make(&self.ledger, directory, &origin)?);
+                let snapshot = Arc::new(Snapshot::make(&self.ledger, directory, &origin, self.clock.now())?);
                 made.insert(origin.id(), snapshot.clone());
                 snapshot
             }
@@ -309,10 +318,9 @@ impl Snapshot {
         self.made.subvolume.is_some() && inode == SUBVOLUME_STUB
     }
 
-    /// Makes one of what a directory lies on.
-    fn make(ledger: &Arc<Ledger>, of: &OwnedFd, origin: &Origin<'_>) -> Result<Snapshot, String> {
-        let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let before = (before.as_secs() as i64, before.subsec_nanos());
+    /// Makes one of what a directory lies on, `now`.
+    fn make(ledger: &Arc<Ledger>, of: &OwnedFd, origin: &Origin<'_>, now: Timestamp) -> Result<Snapshot, String> {
+        let before = (now.as_second(), u32::try_from(now.subsec_nanosecond()).unwrap_or(0));
         let note = ledger.announce(origin.place())?;
         // Whatever fails from here on, dropping it removes what there is.
         let mut made = Made {
