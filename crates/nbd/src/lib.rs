@@ -13,9 +13,11 @@
 
 #![forbid(unsafe_code)]
 
-//mod client;
+mod client;
 mod error;
+mod server;
 pub mod wire;
 
-//pub use client::{Allocation, Client, ConnectOptions, Dirty, ExportInfo, Extent, ListedExport};
+pub use client::{Allocation, Client, ConnectOptions, Dirty, ExportInfo, Extent, ListedExport};
 pub use error::NbdError;
+pub use server::{Export, ExportError, Server, ServerLimits, Stretch};

@@ -166,7 +166,9 @@ impl ExportQuery {
         let name = fields.counted_text()?;
         let count = fields.u16()?;
         let numbers = fields.take(usize::from(count) * 2)?;
-        let infos = numbers.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+        let infos = numbers
+            .chunks_exact(2)
+            .map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
         Ok(Self {
             name,
             infos: infos.collect(),

@@ -143,8 +143,8 @@ proptest! {
     fn any_bytes_are_refused_or_taken(code in 0u32..14, data in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = ClientOption::decode(code, &data);
         let _ = OptionReply::decode(code, &data);
-        for (kind, _) in [ChunkKind::Hole, ChunkKind::BlockStatus, ChunkKind::Error, ChunkKind::ErrorAt].iter().zip(0..) {
-            let _ = Payload::decode(*kind, &data);
+        for kind in [ChunkKind::Hole, ChunkKind::BlockStatus, ChunkKind::Error, ChunkKind::ErrorAt] {
+            let _ = Payload::decode(kind, &data);
         }
     }
 }
@@ -181,10 +181,22 @@ fn crooked_answers_are_refused() {
         (2, b"\0\0\0\x05abc", "5 bytes announced, 3 there"),
         (3, b"\0", "2 bytes announced"),
         (3, b"\0\0\0\0", "8 bytes announced"),
-        (3, b"\0\x03\0\0\0\x03\0\0\x10\0\0\0\x10\0", "a smallest block of 3 bytes"),
+        (
+            3,
+            b"\0\x03\0\0\0\x03\0\0\x10\0\0\0\x10\0",
+            "a smallest block of 3 bytes",
+        ),
         (3, b"\0\x03\0\0\0\0\0\0\x10\0\0\0\x10\0", "a smallest block of 0 bytes"),
-        (3, b"\0\x03\0\x02\0\0\0\x02\0\0\0\x02\0\0", "a smallest block of 131072 bytes"),
-        (3, b"\0\x03\0\0\x02\0\0\0\x02\0\0\0\0\x01", "a largest request of 1 bytes"),
+        (
+            3,
+            b"\0\x03\0\x02\0\0\0\x02\0\0\0\x02\0\0",
+            "a smallest block of 131072 bytes",
+        ),
+        (
+            3,
+            b"\0\x03\0\0\x02\0\0\0\x02\0\0\0\0\x01",
+            "a largest request of 1 bytes",
+        ),
         (4, b"\0\0", "4 bytes announced"),
     ];
     for (kind, data, why) in cases {
@@ -201,8 +213,16 @@ fn crooked_chunks_are_refused() {
         (ChunkKind::Hole, b"\0\0\0\0\0\0\0\0\0\0\0\0", "a hole of no bytes"),
         (ChunkKind::Hole, b"\0\0\0\0\0\0\0\0\0\0\0\x01x", "too many"),
         (ChunkKind::BlockStatus, b"\0\0\0\0", "0 bytes of extents"),
-        (ChunkKind::BlockStatus, b"\0\0\0\0\0\0\0\x01\0\0\0", "7 bytes of extents"),
-        (ChunkKind::BlockStatus, b"\0\0\0\0\0\0\0\0\0\0\0\0", "an extent of no bytes"),
+        (
+            ChunkKind::BlockStatus,
+            b"\0\0\0\0\0\0\0\x01\0\0\0",
+            "7 bytes of extents",
+        ),
+        (
+            ChunkKind::BlockStatus,
+            b"\0\0\0\0\0\0\0\0\0\0\0\0",
+            "an extent of no bytes",
+        ),
         (ChunkKind::Error, b"\0\0\0\0\0\0", "an error that is none"),
         (ChunkKind::Error, b"\0\0\0\x05\0\x09no", "9 bytes announced"),
         (ChunkKind::ErrorAt, b"\0\0\0\x05\0\0", "8 bytes announced"),
@@ -212,12 +232,24 @@ fn crooked_chunks_are_refused() {
         let error = Payload::decode(*kind, data).unwrap_err().to_string();
         assert!(error.contains(why), "{kind:?} {data:?}: {error}");
     }
-    assert_eq!(ChunkKind::Other(7).length_max(), None, "what is not known must not come");
+    assert_eq!(
+        ChunkKind::Other(7).length_max(),
+        None,
+        "what is not known must not come"
+    );
     let unknown = Payload::decode(ChunkKind::Other(0x8009), b"\0\0\0\x05\0\x02no and more").unwrap();
-    assert!(matches!(unknown, Payload::Error(Failure { errno: Errno::Io, .. })), "an error that is not known is one");
+    assert!(
+        matches!(unknown, Payload::Error(Failure { errno: Errno::Io, .. })),
+        "an error that is not known is one"
+    );
     let long = "ä".repeat(3000);
     let (errno, offset) = (Errno::Io, None);
-    let cut = Payload::Error(Failure { errno, offset, message: long.clone() }).encode(1, true);
+    let cut = Payload::Error(Failure {
+        errno,
+        offset,
+        message: long.clone(),
+    })
+    .encode(1, true);
     let Ok(Payload::Error(cut)) = Payload::decode(ChunkKind::Error, &cut[20..]) else {
         panic!("a long message is cut")
     };
@@ -229,7 +261,12 @@ fn what_has_another_magic_number_is_refused() {
     assert!(OptionHeader::decode(&[0; 16]).is_err());
     assert!(OptionReplyHeader::decode(&[0; 20]).is_err());
     assert!(Request::decode(&[0; 28]).is_err());
-    assert!(ReplyStart::decode(&[0; 16]).unwrap_err().to_string().contains("begins with 0x0"));
+    assert!(
+        ReplyStart::decode(&[0; 16])
+            .unwrap_err()
+            .to_string()
+            .contains("begins with 0x0")
+    );
 }
 
 #[test]
@@ -238,5 +275,8 @@ fn errors_have_the_numbers_of_the_protocol() {
         assert_eq!(Errno::from_number(number).number(), number);
     }
     assert_eq!(Errno::from_number(22), Errno::Invalid);
-    assert_eq!((Errno::Io.to_string(), Errno::Other(7).to_string()), ("input or output error (EIO)".into(), "error 7".into()));
+    assert_eq!(
+        (Errno::Io.to_string(), Errno::Other(7).to_string()),
+        ("input or output error (EIO)".into(), "error 7".into())
+    );
 }
