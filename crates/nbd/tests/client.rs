@@ -6,7 +6,7 @@ use strongroom_nbd::wire::{Errno, refusal};
 use strongroom_nbd::{Client, ConnectOptions, NbdError};
 use tempfile::tempdir;
 
-use crate::world::{LIMIT, MIB, Served, image, run};
+use crate::world::{LIMIT, MIB, Served, image, noise, run};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -165,7 +165,7 @@ async fn what_was_written_since_a_bitmap_began() {
 async fn a_server_without_structured_replies() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("disk");
-    let contents = image(9 * MIB, &[MIB..4 * MIB]);
+    let contents = noise(9 * MIB, MIB..4 * MIB);
     std::fs::write(&path, &contents).unwrap();
     let served = Served::by_nbdkit(folder.path(), &["--no-sr", "file", text(&path)]).await;
     let client = Client::connect(&served.socket, &allocation(""), LIMIT).await.unwrap();
@@ -179,7 +179,7 @@ async fn a_server_without_structured_replies() {
 async fn structured_replies_need_not_be_asked_for() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("disk");
-    let contents = image(3 * MIB, &[MIB..2 * MIB]);
+    let contents = noise(3 * MIB, MIB..2 * MIB);
     std::fs::write(&path, &contents).unwrap();
     let served = Served::by_qemu(folder.path(), &["--format=raw", text(&path)]).await;
     let mut options = allocation("");
@@ -192,7 +192,7 @@ async fn structured_replies_need_not_be_asked_for() {
 async fn a_server_that_wants_whole_blocks_and_short_requests() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("disk");
-    let contents = image(5 * MIB, &[MIB..4 * MIB]);
+    let contents = noise(5 * MIB, MIB..4 * MIB);
     std::fs::write(&path, &contents).unwrap();
     let policy = [
         "blocksize-minimum=4096",
@@ -220,7 +220,7 @@ async fn a_server_that_wants_whole_blocks_and_short_requests() {
 async fn little_may_be_in_flight() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("disk");
-    let contents = image(20 * MIB, &[MIB..19 * MIB]);
+    let contents = noise(20 * MIB, MIB..19 * MIB);
     std::fs::write(&path, &contents).unwrap();
     let served = Served::by_qemu(folder.path(), &["--format=raw", text(&path)]).await;
     for (bytes, requests) in [(1 << 16, 1), (100_001, 3), (1 << 16, 64)] {

@@ -151,7 +151,7 @@ impl Guest {
     }
 
     /// The server has hung up, and said nothing more.
-    async fn is_hung_up_on(mut self) -> bool {
+    async fn sees_the_end(mut self) -> bool {
         let mut rest = Vec::new();
         // What was sent and not read is lost with the stream, which is an error or an end.
         self.0.read_to_end(&mut rest).await.map_or(true, |_| rest.is_empty())
@@ -203,7 +203,7 @@ async fn options_that_make_no_sense_are_refused() {
         "and it goes on"
     );
     guest.request(Command::Disconnect, 0, 0, 0).await;
-    assert!(guest.is_hung_up_on().await);
+    assert!(guest.sees_the_end().await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -258,10 +258,10 @@ async fn the_old_way_to_begin() {
     }
     let mut guest = Guest::new().await;
     guest.send(&ClientOption::ExportName("f".into()).encode()).await;
-    assert!(guest.is_hung_up_on().await, "there is no other way to refuse");
+    assert!(guest.sees_the_end().await, "there is no other way to refuse");
     let mut guest = Guest::new().await;
     assert_eq!(guest.option(&ClientOption::Abort).await, [OptionReply::Ack]);
-    assert!(guest.is_hung_up_on().await);
+    assert!(guest.sees_the_end().await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -281,24 +281,24 @@ async fn info_does_not_begin() {
 #[tokio::test(start_paused = true)]
 async fn clients_that_are_none_are_hung_up_on() {
     let guest = Guest::of(vec![], 4).await;
-    assert!(guest.is_hung_up_on().await, "unknown flags");
+    assert!(guest.sees_the_end().await, "unknown flags");
     let mut guest = Guest::new().await;
     guest.send(b"GET / HTTP/1.1\r\n\r\n").await;
-    assert!(guest.is_hung_up_on().await, "no option");
+    assert!(guest.sees_the_end().await, "no option");
     let mut guest = Guest::new().await;
     guest.send(b"IHAVEOPT\0\0\0\x07\xff\xff\xff\xff").await;
-    assert!(guest.is_hung_up_on().await, "an option without end");
+    assert!(guest.sees_the_end().await, "an option without end");
     let mut guest = Guest::new().await;
     for _ in 0..256 {
         guest.option(&ClientOption::List).await;
     }
-    assert!(guest.is_hung_up_on().await, "options without end");
+    assert!(guest.sees_the_end().await, "options without end");
     let mut guest = Guest::begun(true).await;
     guest.send(&[0xff; 28]).await;
-    assert!(guest.is_hung_up_on().await, "no request");
+    assert!(guest.sees_the_end().await, "no request");
     let mut guest = Guest::begun(true).await;
     guest.request(Command::Write, 0, 0, u32::MAX).await;
-    assert!(guest.is_hung_up_on().await, "a write without end");
+    assert!(guest.sees_the_end().await, "a write without end");
 }
 
 #[tokio::test(start_paused = true)]
@@ -329,7 +329,7 @@ async fn requests_that_make_no_sense_are_refused() {
         guest.request(Command::Cache, 0, 0, 8202).await;
         assert!(guest.answer().await.is_empty());
         guest.request(Command::Disconnect, 0, 0, 0).await;
-        assert!(guest.is_hung_up_on().await);
+        assert!(guest.sees_the_end().await);
     }
 }
 
@@ -391,23 +391,23 @@ async fn one_extent_is_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_is_silent_is_hung_up_on() {
+async fn whoever_is_silent_sees_the_end() {
     let begun = tokio::time::Instant::now();
-    assert!(Guest::new().await.is_hung_up_on().await);
+    assert!(Guest::new().await.sees_the_end().await);
     assert_eq!(begun.elapsed().as_secs(), 10, "before it has chosen");
     let guest = Guest::begun(true).await;
     let begun = tokio::time::Instant::now();
-    assert!(guest.is_hung_up_on().await);
+    assert!(guest.sees_the_end().await);
     assert_eq!(begun.elapsed().as_secs(), 100, "and after it");
     let mut guest = Guest::begun(true).await;
     let begun = tokio::time::Instant::now();
     guest.send(&[0x25; 27]).await;
-    assert!(guest.is_hung_up_on().await);
+    assert!(guest.sees_the_end().await);
     assert_eq!(begun.elapsed().as_secs(), 100, "in the middle of a request");
     let mut guest = Guest::begun(true).await;
     let begun = tokio::time::Instant::now();
     guest.request(Command::Write, 0, 0, 1000).await;
-    assert!(guest.is_hung_up_on().await);
+    assert!(guest.sees_the_end().await);
     assert_eq!(begun.elapsed().as_secs(), 20, "in the middle of a write");
 }
 
@@ -451,7 +451,7 @@ async fn whoever_waits_for_an_answer_is_not_idle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_takes_no_answers_is_hung_up_on() {
+async fn whoever_takes_no_answers_sees_the_end() {
     let disk: Arc<dyn Export> = Arc::new(Slow {
         size: 1 << 20,
         wait: SECOND,
@@ -487,5 +487,5 @@ async fn requests_are_answered_side_by_side() {
     guest.request(Command::Disconnect, 0, 0, 0).await;
     assert_eq!(guest.vector(8 * 17).await.len(), 8 * 17);
     assert_eq!(begun.elapsed().as_secs(), 2, "four at once");
-    assert!(guest.is_hung_up_on().await);
+    assert!(guest.sees_the_end().await);
 }

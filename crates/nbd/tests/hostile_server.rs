@@ -103,7 +103,7 @@ async fn greetings() {
     let cases = [
         (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), "no NBD server"),
         (
-            [SERVER_MAGIC.to_be_bytes(), 0x0042_0281_8612_53_u64.to_be_bytes()].concat(),
+            [SERVER_MAGIC.to_be_bytes(), 0x0000_4202_8186_1253_u64.to_be_bytes()].concat(),
             "old style",
         ),
         ([&magic[..], &[0, 2]].concat(), "fixed newstyle"),

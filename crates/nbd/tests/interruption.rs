@@ -5,12 +5,12 @@ use std::time::Duration;
 use strongroom_nbd::{Client, ConnectOptions, NbdError};
 use tempfile::tempdir;
 
-use crate::world::{LIMIT, MIB, Served, image};
+use crate::world::{LIMIT, MIB, Served, noise};
 
 /// A server that takes long for each read, unless it is told otherwise.
 async fn slow(folder: &std::path::Path, delay: &str) -> Served {
     let path = folder.join("disk");
-    std::fs::write(&path, image(MIB, &[0..MIB])).unwrap();
+    std::fs::write(&path, noise(MIB, 0..MIB)).unwrap();
     let delay = format!("delay-read={delay}");
     Served::by_nbdkit(folder, &["--filter=delay", "file", path.to_str().unwrap(), &delay]).await
 }
@@ -46,7 +46,7 @@ async fn a_server_that_is_killed_ends_all_reads() {
 async fn a_caller_who_goes_leaves_the_connection_to_the_others() {
     let folder = tempdir().unwrap();
     let served = slow(folder.path(), "20ms").await;
-    let contents = image(MIB, &[0..MIB]);
+    let contents = noise(MIB, 0..MIB);
     let mut options = ConnectOptions::new("");
     options.requests_in_flight_max = 4;
     let client = Client::connect(&served.socket, &options, LIMIT).await.unwrap();

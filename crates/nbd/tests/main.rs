@@ -8,4 +8,5 @@ mod hostile_client;
 mod hostile_server;
 mod interruption;
 mod server;
+mod snapshot;
 mod world;

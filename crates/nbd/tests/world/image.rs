@@ -22,6 +22,11 @@ pub fn image(size: usize, noise: &[Range<usize>]) -> Vec<u8> {
     contents
 }
 
+/// Contents with noise in one range.
+pub fn noise(size: usize, range: Range<usize>) -> Vec<u8> {
+    image(size, &[range, 0..0])
+}
+
 /// A disk in memory, which knows its zeros in blocks.
 pub struct Disk {
     contents: Bytes,

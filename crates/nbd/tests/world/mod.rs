@@ -3,7 +3,7 @@
 mod image;
 mod program;
 
-pub use image::{Disk, image};
+pub use image::{Disk, image, noise};
 pub use program::{Served, output, run};
 
 use std::path::{Path, PathBuf};

@@ -34,6 +34,26 @@ impl Served {
         Self::start(command, socket).await
     }
 
+    /// A disk that is written to, at the export `live`, while `point` shows it as it was: as QEMU makes it for a backup.
+    /// What is kept for that goes to `fleece`, a node of QEMU on the file of that name.
+    pub async fn of_snapshot(folder: &Path, disk: &Path, fleece: &str) -> Self {
+        let socket = folder.join("daemon.sock");
+        let file = format!("driver=file,node-name=file,filename={}", disk.display());
+        let server = format!("addr.type=unix,addr.path={},max-connections=8", socket.display());
+        let cbw = "driver=copy-before-write,node-name=cbw,file=file,target=fleece,on-cbw-error=break-snapshot";
+        let mut command = Command::new("qemu-storage-daemon");
+        command.args(["--blockdev", &file, "--blockdev", fleece, "--blockdev", cbw]);
+        command.args(["--blockdev", "driver=snapshot-access,node-name=point,file=cbw"]);
+        command.args([
+            "--nbd-server",
+            &server,
+            "--export",
+            "type=nbd,id=point,node-name=point,name=point",
+        ]);
+        command.args(["--export", "type=nbd,id=live,node-name=cbw,name=live,writable=on"]);
+        Self::start(command, socket).await
+    }
+
     async fn start(mut command: Command, socket: PathBuf) -> Self {
         let child = command.stdin(Stdio::null()).spawn();
         let child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
