@@ -154,11 +154,11 @@ impl Client {
             coming.push(self.link.read(offset, length).await?);
         }
         let whole = if coming.len() == 1 {
-            coming.remove(0).contents().await?
+            coming.remove(0).arrived().await?
         } else {
             let mut whole = BytesMut::with_capacity(usize_of(covered.end - covered.start));
             for piece in coming {
-                whole.extend_from_slice(&piece.contents().await?);
+                whole.extend_from_slice(&piece.arrived().await?);
             }
             whole.freeze()
         };
@@ -207,7 +207,7 @@ impl Client {
             let asked = self.grid.around(&rest);
             let length = (asked.end - asked.start).min(STATUS_BYTES_MAX);
             let length = u32::try_from(length).expect("2 GiB fit 32 bits");
-            let descriptors = self.link.status(asked.start, length, *id).await?.descriptors().await?;
+            let descriptors = self.link.status(asked.start, length, *id).await?.arrived().await?;
             extents.take(asked.start, &descriptors)?;
         }
         Ok(extents.found())

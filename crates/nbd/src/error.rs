@@ -82,7 +82,7 @@ impl NbdError {
     }
 }
 
-/// What comes while a connection is used: the end of it, or something malformed.
+/// The one thing that fails with such an error here is the stream of a connection, and any failure of it is the end.
 impl From<io::Error> for NbdError {
     fn from(error: io::Error) -> Self {
         match error.kind() {

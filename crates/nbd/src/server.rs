@@ -8,6 +8,7 @@ mod transmission;
 pub use export::{Export, ExportError, Stretch};
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// How much a server bears.
 #[derive(Debug, Clone)]
@@ -57,6 +58,9 @@ pub struct Server {
     connections: Arc<Semaphore>,
 }
 
+/// After a client could not be accepted: what was missing may be there again.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
 type Exports = BTreeMap<String, Arc<dyn Export>>;
 
 impl Server {
@@ -72,17 +76,22 @@ impl Server {
     /// Attends to whoever connects, until the future is dropped: then all connections are hung up. Who may connect is a
     /// matter of the folder that the socket is in.
     ///
-    /// Ends by itself only when the listener does.
-    pub async fn serve(&self, listener: &UnixListener) -> io::Result<()> {
-        // No more than there are permits for connections.
+    /// Never ends by itself: whoever could not be accepted, as when there are too many descriptors, tries again.
+    pub async fn serve(&self, listener: &UnixListener) -> Infallible {
+        // No more than there are permits for connections, and those that are hung up on at once.
         let mut attended = JoinSet::new();
         loop {
             tokio::select! {
-                accepted = listener.accept() => {
-                    let (stream, _) = accepted?;
-                    let server = self.clone();
-                    attended.spawn(async move { server.attend(stream).await });
-                }
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        let server = self.clone();
+                        attended.spawn(async move { server.attend(stream).await });
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "an NBD client could not be accepted");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
                 Some(_) = attended.join_next() => {}
             }
         }

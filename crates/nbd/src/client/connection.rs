@@ -64,25 +64,12 @@ pub struct Coming<T> {
 }
 
 impl<T> Coming<T> {
-    async fn arrived(self) -> Result<T, NbdError> {
+    /// The answer, when it has come; it comes whether anybody waits for it or not.
+    pub async fn arrived(self) -> Result<T, NbdError> {
         match self.answer.await {
             Ok(answer) => answer,
             Err(_) => Err(reason(self.end).await),
         }
-    }
-}
-
-impl Coming<Bytes> {
-    /// What was read.
-    pub async fn contents(self) -> Result<Bytes, NbdError> {
-        self.arrived().await
-    }
-}
-
-impl Coming<Vec<Descriptor>> {
-    /// What was told.
-    pub async fn descriptors(self) -> Result<Vec<Descriptor>, NbdError> {
-        self.arrived().await
     }
 }
 

@@ -31,7 +31,7 @@ impl Ours {
         let listener = UnixListener::bind(&socket).unwrap();
         let exports = exports.into_iter().map(|(name, export)| (name.to_owned(), export));
         let server = Server::new(exports, limits);
-        let task = tokio::spawn(async move { server.serve(&listener).await.unwrap() });
+        let task = tokio::spawn(async move { match server.serve(&listener).await {} });
         Self { socket, task }
     }
 
