@@ -162,6 +162,25 @@ async fn what_was_written_since_a_bitmap_began() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_disk_of_which_one_question_does_not_tell_all() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("disk");
+    let (size, at) = (10_u64 << 30, 9 << 30);
+    let file = std::fs::File::create(&path).unwrap();
+    file.set_len(size).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[7; 4096], at).unwrap();
+    let served = Served::by_qemu(folder.path(), &["--format=raw", text(&path)]).await;
+    let client = Client::connect(&served.socket, &allocation(""), LIMIT).await.unwrap();
+    let extents = client.allocation(1..size - 1, LIMIT).await.unwrap();
+    let extents: Vec<_> = extents
+        .iter()
+        .map(|extent| (extent.length, extent.flags.zero))
+        .collect();
+    assert_eq!(extents, [(at - 1, true), (4096, false), (size - at - 4097, true)]);
+    assert_eq!(client.read(at - 1, 3, LIMIT).await.unwrap(), &[0, 7, 7][..]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_structured_replies() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("disk");

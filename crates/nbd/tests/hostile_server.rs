@@ -338,6 +338,26 @@ async fn silence() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_takes_nothing_is_left_alone() {
+    let (stream, theirs) = duplex(64);
+    let mut peer = Peer(theirs);
+    let options = options();
+    let replies = [export(1 << 20), OptionReply::Ack];
+    let (client, ()) = tokio::join!(Client::over(stream, &options, LIMIT), peer.agree(true, &replies));
+    let client = client.unwrap();
+    let reads = (0..10).map(|_| client.read(0, 100, LIMIT));
+    for read in reads.map(Box::pin) {
+        let given_up = tokio::time::timeout(Duration::from_secs(1), read).await;
+        assert!(given_up.is_err());
+    }
+    drop(client);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let mut taken = Vec::new();
+    peer.0.read_to_end(&mut taken).await.unwrap();
+    assert_eq!(taken.len(), 64, "what fits the stream, then its end");
+}
+
+#[tokio::test(start_paused = true)]
 async fn extents_of_one_byte_each() {
     let (client, mut peer) = begun(true).await;
     let playing = tokio::spawn(async move {

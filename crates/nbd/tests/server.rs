@@ -7,8 +7,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use strongroom_nbd::wire::Errno;
-use strongroom_nbd::{Client, ConnectOptions, Export, ExportError, NbdError, ServerLimits, Stretch};
+use strongroom_nbd::{Client, ConnectOptions, Export, ExportError, NbdError, Server, ServerLimits, Stretch};
 use tempfile::tempdir;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::world::{Disk, LIMIT, MIB, Ours, image, output, run};
 
@@ -233,6 +234,56 @@ async fn a_single_export_needs_no_name() {
         .unwrap();
     assert_eq!((client.export().name.as_str(), client.export().size), ("only", 100));
     assert_eq!(run("nbdinfo", &["--size", &ours.uri("")]).await.trim(), "100");
+}
+
+/// A disk of one byte at 9 TiB.
+struct Vast;
+
+#[async_trait]
+impl Export for Vast {
+    fn size(&self) -> u64 {
+        10 << 40
+    }
+
+    async fn read(&self, _: u64, length: u32) -> Result<Bytes, ExportError> {
+        Ok(vec![1; length as usize].into())
+    }
+
+    async fn extents(&self, range: Range<u64>) -> Result<Vec<Stretch>, ExportError> {
+        let zero = range.start != 9 << 40;
+        let end = if range.start < 9 << 40 { 9 << 40 } else { 10 << 40 };
+        let length = if zero { end - range.start } else { 1 };
+        Ok(vec![Stretch { length, zero }])
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vast_disk_over_tcp() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let export: Arc<dyn Export> = Arc::new(Vast);
+    let server = Server::new([("vast".to_owned(), export)], ServerLimits::default());
+    let serving = tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let server = server.clone();
+            tokio::spawn(async move { server.attend(stream).await });
+        }
+    });
+    let map = run("nbdinfo", &["--map", "--totals", &format!("nbd://{address}")]).await;
+    assert_eq!(
+        map.split_whitespace().filter(|word| *word == "hole,zero").count(),
+        1,
+        "{map}"
+    );
+    let options = ConnectOptions::new("").with_context("base:allocation");
+    let stream = TcpStream::connect(address).await.unwrap();
+    let client = Client::over(stream, &options, LIMIT).await.unwrap();
+    let extents = client.allocation(0..10 << 40, LIMIT).await.unwrap();
+    let lengths: Vec<_> = extents.iter().map(|extent| extent.length).collect();
+    assert_eq!(lengths, [9 << 40, 1, (1 << 40) - 1]);
+    assert_eq!(client.read((9 << 40) - 5000, 5001, LIMIT).await.unwrap()[5000], 1);
+    serving.abort();
 }
 
 /// A disk that breaks in each way that one can.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::assembly::{ReadAssembly, StatusAssembly};
 use super::negotiation::Agreed;
@@ -197,10 +197,17 @@ where
             }
             Err(error) => error.into(),
         },
+        () = abandoned(&ended) => NbdError::Closed,
     };
     tracing::debug!(%reason, "an NBD connection has ended");
     // Before those who wait are let go, who then ask for it.
     ended.send_replace(Some(reason));
+}
+
+/// Returns some time after the last handle has gone: the server was told, unless it takes nothing any more.
+async fn abandoned(ended: &watch::Sender<Option<NbdError>>) {
+    ended.closed().await;
+    sleep(FAREWELL).await;
 }
 
 /// Sends requests until there is nobody left who could have any, or one says goodbye.
