@@ -15,6 +15,7 @@
 mod bundle;
 mod content;
 mod draft;
+mod earlier;
 mod give_way;
 mod image;
 mod issues;

@@ -1,20 +1,23 @@
 //! The stage that walks, compares, reads and fingerprints. It alone decides what the recovery point will be.
 
+mod blocks;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 use strongroom_format::cutter::{CHUNK_BYTES_MAX, Cutter};
-use strongroom_format::entry::{BLOCK_BYTES, Content, Entry, Kind, Node, Owner, Record, Time};
+use strongroom_format::entry::{Content, Entry, Kind, Node, Owner, Record, Time};
 use strongroom_model::BlobId;
 use strongroom_seal::DataKeys;
-use strongroom_sources::files::{self, IssueKind, Meta, Names, ReadError, Segment, WalkIssue};
+use strongroom_sources::files::{self, IssueKind, Meta, Names, ReadError, WalkIssue};
 use strongroom_sources::source::{Comparison, Contents, Found, Source, Walk as _};
 
 use super::BackupOptions;
-use super::bundle::{BLOCKS_BYTES, Bundle, FILES_BYTES};
+use super::bundle::{Bundle, FILES_BYTES};
 use super::content::FileContent;
 use super::draft::{Draft, content};
+use super::earlier::Earlier;
 use super::image::{HEAD_BYTES, is_image};
 use super::issues::Issues;
 use super::previous::Previous;
@@ -35,8 +38,6 @@ const BATCH_WEIGHT_MIN: usize = 1 << 10;
 const TRIES: usize = 3;
 /// A file that changed so shortly before it was read may change again without a later ctime: it is read again next time.
 const RECENT_NS: i64 = 100_000_000;
-/// Reads of block files.
-const WINDOW_BYTES: usize = 1 << 20;
 
 /// Why the scan ended early.
 #[derive(Debug)]
@@ -182,16 +183,18 @@ impl Scan {
         if let Some(target) = self.link_target(&found) {
             return self.link(&found, target);
         }
-        let records = self.previous.take(found.path());
-        if let Some(records) = records.filter(|records| self.is_unchanged(&found, records)) {
+        let mut records = self.previous.take(found.path());
+        if let Some(records) = records.take_if(|records| self.is_unchanged(&found, records)) {
             self.note_link(&found);
             self.progress.add_bytes(size_of(found.meta()));
             return records
                 .into_iter()
                 .try_for_each(|entry| self.push(Draft::settled(entry)));
         }
+        // What a source says is still the same, it says of the point that it compares itself with.
+        let earlier = records.filter(|_| self.is_comparable && !self.options.force_rehash);
         match found.meta().kind {
-            files::Kind::File => self.file(&found),
+            files::Kind::File => self.file(&found, &Earlier::new(earlier)),
             _ => self.other(&found),
         }
     }
@@ -299,12 +302,12 @@ impl Scan {
 
     // Files.
 
-    fn file(&mut self, found: &impl Found) -> Result<(), Stop> {
+    fn file(&mut self, found: &impl Found, earlier: &Earlier) -> Result<(), Stop> {
         self.files_read += 1;
         let result = if found.meta().size < SMALL_BYTES {
             self.small_file(found)
         } else {
-            self.large_file(found)
+            self.large_file(found, earlier)
         };
         match result {
             Ok(result) => result.map(|()| self.note_link(found)),
@@ -394,11 +397,11 @@ impl Scan {
     }
 
     /// Reads a large file in parts; if it changes meanwhile and none of its records has left yet, again.
-    fn large_file(&mut self, found: &impl Found) -> Result<Result<(), Stop>, ReadError> {
+    fn large_file(&mut self, found: &impl Found, earlier: &Earlier) -> Result<Result<(), Stop>, ReadError> {
         let (batch, weight, sent) = (self.batch.len(), self.batch_weight, self.batches_sent);
         for left in (0..TRIES).rev() {
             let file = found.open()?;
-            let read = match self.read_large(found, &file) {
+            let read = match self.read_large(found, &file, earlier) {
                 Ok(Ok(read)) => read,
                 Ok(Err(stop)) => return Ok(Err(stop)),
                 Err(error) if self.batches_sent == sent => {
@@ -434,7 +437,12 @@ impl Scan {
         self.batch_weight = weight;
     }
 
-    fn read_large(&mut self, found: &impl Found, file: &impl Contents) -> Result<Result<Read, Stop>, ReadError> {
+    fn read_large(
+        &mut self,
+        found: &impl Found,
+        file: &impl Contents,
+        earlier: &Earlier,
+    ) -> Result<Result<Read, Stop>, ReadError> {
         let meta = file.stat();
         let mut head = [0; HEAD_BYTES];
         let filled = file.fill_at(0, &mut head)?;
@@ -452,7 +460,7 @@ impl Scan {
         }
         let mut content = FileContent::new(found.path().to_vec(), node);
         let read = if is_image(found.name(), &meta, &head[..filled]) {
-            self.read_blocks(file, &mut content)
+            self.read_blocks(file, earlier, &mut content)
         } else {
             self.read_cut(file, &mut content)
         };
@@ -512,83 +520,6 @@ impl Scan {
             }
         };
         content.piece(print, length, known);
-        self.after_piece(content)
-    }
-
-    /// Aligned blocks, bundled in file order. Holes stay holes.
-    fn read_blocks(&mut self, file: &impl Contents, content: &mut FileContent) -> Result<Result<(), Stop>, ReadError> {
-        // Images have bundles of their own, so that these hold blocks in disk order.
-        if let Err(stop) = self.close_bundle() {
-            return Ok(Err(stop));
-        }
-        for segment in file.segments() {
-            match segment? {
-                Segment::Hole { len, .. } => content.hole(len),
-                Segment::Data { offset, len } => match self.read_data(file, offset, len, content)? {
-                    Ok(true) => {}
-                    Ok(false) => break,
-                    Err(stop) => return Ok(Err(stop)),
-                },
-            }
-        }
-        Ok(self.close_bundle())
-    }
-
-    /// The blocks of one stretch of data. Whether the file was long enough.
-    fn read_data(
-        &mut self,
-        file: &impl Contents,
-        offset: u64,
-        length: u64,
-        content: &mut FileContent,
-    ) -> Result<Result<bool, Stop>, ReadError> {
-        let mut window = vec![0; WINDOW_BYTES];
-        let (mut position, end) = (offset, offset + length);
-        while position < end {
-            let to_boundary = WINDOW_BYTES as u64 - position % BLOCK_BYTES as u64;
-            let wanted = to_boundary.min(end - position) as usize;
-            let read = file.fill_at(position, &mut window[..wanted])?;
-            if let Err(stop) = self.blocks(&window[..read], position, content) {
-                return Ok(Err(stop));
-            }
-            position += read as u64;
-            if read < wanted {
-                return Ok(Ok(false));
-            }
-        }
-        Ok(Ok(true))
-    }
-
-    /// Blocks of `bytes`, which begin at `position` of the file.
-    fn blocks(&mut self, mut bytes: &[u8], mut position: u64, content: &mut FileContent) -> Result<(), Stop> {
-        while !bytes.is_empty() {
-            let to_boundary = BLOCK_BYTES - (position % BLOCK_BYTES as u64) as usize;
-            let (block, rest) = bytes.split_at(to_boundary.min(bytes.len()));
-            self.block(block, content)?;
-            position += block.len() as u64;
-            bytes = rest;
-        }
-        Ok(())
-    }
-
-    fn block(&mut self, block: &[u8], content: &mut FileContent) -> Result<(), Stop> {
-        let length = block.len() as u32;
-        self.progress.add_bytes(u64::from(length));
-        if is_zero(block) {
-            content.zero(u64::from(length));
-            return self.after_piece(content);
-        }
-        let print = fingerprint(&self.keys, block);
-        let known = self.contents.find(print, length).unwrap_or_else(|| {
-            let (slot, start) = (self.bundle.slot().clone(), self.bundle.len() as u32);
-            self.bundle.plain().extend_from_slice(block);
-            self.contents.insert(print, slot.clone(), start, length);
-            Known::Now(slot, start)
-        });
-        content.block(print, length, known);
-        if self.bundle.is_full(BLOCKS_BYTES) {
-            self.bundle.close()?;
-        }
         self.after_piece(content)
     }
 

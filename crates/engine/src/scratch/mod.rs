@@ -16,7 +16,7 @@ use rustix::fs::{FlockOperation, flock};
 use strongroom_model::Digest;
 
 pub use last::{LastPoint, PageLog, PageLogReader, Unsure};
-pub use map::{FingerprintMap, Known};
+pub use map::{FingerprintMap, Known, Placed};
 
 use crate::error::EngineError;
 

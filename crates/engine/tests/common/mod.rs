@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use jiff::Timestamp;
-use strongroom_engine::backup::{BackupOptions, BackupParts, BackupReport, back_up};
+use strongroom_engine::backup::{BackupOptions, BackupParts, BackupReport, Past, back_up};
 use strongroom_engine::remote::{Begun, CommitOutcome, DamagedObject, Fetched, RemoteError, VaultReader, VaultWriter};
 use strongroom_engine::restore::{RestoreOptions, RestoreParts, RestoreReport, restore};
 use strongroom_engine::{EngineError, OpenPoint, Progress, Scratch};
@@ -17,6 +17,7 @@ use strongroom_format::point::{parse_point, point_digest};
 use strongroom_model::{BlobId, Clock, Digest, ItemId, KeySetId, PackId, PointId, Priority, VaultId};
 use strongroom_seal::{DataKeys, Level, MasterKey};
 use strongroom_sources::files::{Rules, Selection};
+use strongroom_sources::source::Source;
 
 /// What the vault holds, and what it was asked.
 #[derive(Default)]
@@ -173,13 +174,17 @@ impl World {
     }
 
     pub async fn try_backup(&self) -> Result<BackupReport, EngineError> {
+        let source = Selection::new(vec![self.source()], Rules::default()).unwrap();
+        self.try_backup_of(source, None).await
+    }
+
+    pub async fn try_backup_of(&self, source: impl Source, past: Option<Past>) -> Result<BackupReport, EngineError> {
         let parts = BackupParts {
             writer: self.vault.clone(),
             reader: self.vault.clone(),
             keys: self.keys.clone(),
             progress: self.progress.clone(),
         };
-        let source = Selection::new(vec![self.source()], Rules::default()).unwrap();
         let options = BackupOptions {
             level: Level::default(),
             vault: VaultId::from_bytes([1; 16]),
@@ -188,7 +193,7 @@ impl World {
             machine: "test".into(),
             program: "test".into(),
             clock: self.clock.clone(),
-            past: None,
+            past,
             force_rehash: false,
             priority: Priority::Low,
             workers: 2,

@@ -100,6 +100,13 @@ pub enum Segment {
         /// How many bytes, never 0.
         len: u64,
     },
+    /// Bytes that are as the recovery point has them with which the source compares itself. They can be read all the same.
+    Kept {
+        /// Where it starts.
+        offset: u64,
+        /// How many bytes, never 0.
+        len: u64,
+    },
 }
 
 /// Opens what a walk found. It is the very same inode, or this fails with `Replaced`.
