@@ -103,7 +103,7 @@ fn a_snapshot_gives_the_same_recovery_point_as_the_tree_and_what_is_unchanged_is
     let _ext4 = Mount::image("ext4", &world.path("ext4.img"), 32 << 20, &source.join("disk"), "");
     fs::write(source.join("disk/on ext4"), "contents").unwrap();
     let _part = Mount::bind(&source.join("folder-2"), &source.join("nested/part"));
-    let_age(&source);
+    let_age();
     let machine = world.machine("whole");
 
     let report = machine.back_up(&source);
@@ -272,7 +272,7 @@ fn a_change_that_keeps_size_and_mtime_is_seen_and_one_that_hides_from_ctime_is_b
     let (set_back, hidden) = (at.join("set back"), at.join("hidden"));
     fs::write(&set_back, "first").unwrap();
     fs::write(&hidden, [b'A'; 8192]).unwrap();
-    let_age(&at);
+    let_age();
     let machine = world.machine("honest");
     let exclude = ["--exclude", "lost+found"];
     let back_up = |more: &[&str]| {
@@ -289,7 +289,7 @@ fn a_change_that_keeps_size_and_mtime_is_seen_and_one_that_hides_from_ctime_is_b
     touch(&[&set_back, &reference]);
     fs::write(&set_back, "other").unwrap();
     touch(&[&reference, &set_back]);
-    let_age(&at);
+    let_age();
     assert_eq!(back_up(&[])["files_read"], 1, "ctime tells of it");
 
     // Behind the back of the file system, as a broken disk does it: no time changes.

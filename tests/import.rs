@@ -275,7 +275,7 @@ fn an_import_changes_nothing_for_the_backups_that_are_made_already() {
     tree::edit(&once.source, &mut once.random);
     let own = once.world.path("own");
     tree::make(&own, &mut once.random, &SIZE);
-    tree::let_age(&own);
+    tree::let_age();
     let before = once.machine.back_up(&own);
     assert!(before["files_read"].as_u64().unwrap() > 60);
     let imported = snapshots(&once.restic.import(&once.machine, &[]).done());

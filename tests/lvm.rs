@@ -139,7 +139,7 @@ fn it_is_the_same_as_the_tree(world: &World, group: &Group, machine: &Machine, v
     // Of its own: what shares its contents with little else is read again, to be kept anew.
     fs::write(source.join("inner/seen"), Random::new().bytes(100)).unwrap();
     let _part = Mount::bind(&source.join("folder-2"), &source.join("part"));
-    let_age(&source);
+    let_age();
 
     let report = machine.back_up(&source);
     assert_eq!(reading(&report, volume).0, "snapshot", "{report}");

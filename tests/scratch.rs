@@ -22,9 +22,8 @@ const SIZE: Size = Size {
 fn backed_up(world: &World) -> (Machine, PathBuf) {
     let source = world.path("source");
     tree::make(&source, &mut Random::new(), &SIZE);
+    tree::let_age();
     let machine = world.machine("machine");
-    machine.back_up(&source);
-    // What was written in the same tick of the clock as it was read is read once more.
     machine.back_up(&source);
     (machine, source)
 }

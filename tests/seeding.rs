@@ -37,6 +37,7 @@ impl Seeding {
         let web = world.machine("web");
         let source = world.path("source");
         tree::make(&source, &mut random, &SIZE);
+        tree::let_age();
         let folder = world.path("seed");
         Self {
             world,

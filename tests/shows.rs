@@ -76,6 +76,7 @@ fn a_museum_of_every_kind_of_file_restores_exactly() {
         Vec::<&str>::new(),
         "run as root, on a file system with attributes"
     );
+    tree::let_age();
     let machine = world.machine("museum");
     let report = machine.back_up(&source);
     assert_eq!(report["warnings"], Value::Array(vec![]));

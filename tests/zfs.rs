@@ -96,7 +96,7 @@ fn it_is_the_same_as_the_tree() {
         tree::make(&place.join("data"), &mut random, &SIZE);
     }
     done("zfs", &["snapshot", "some-pool/whole@own"]);
-    let_age(&source);
+    let_age();
     let report = machine.back_up(&source);
     assert_eq!(reading(&report, &source).0, "snapshot", "{report}");
     assert_eq!(reading(&report, &source.join("inner")).0, "snapshot", "{report}");

@@ -32,20 +32,18 @@ pub fn make(at: &Path, random: &mut Random, size: &Size) {
     }
 }
 
-/// Waits until nothing here is so new that a backup would read it once more the next time, because it may change again
-/// without a later ctime.
-pub fn let_age(at: &Path) {
+/// Waits until nothing that was written so far is so new that a backup would read it once more the next time, because it
+/// may change again without a later ctime.
+pub fn let_age() {
     const RECENT_NS: i128 = 150_000_000;
-    let changed = |file: &Path| {
-        let facts = fs::symlink_metadata(file).unwrap();
+    let clock = tempfile::NamedTempFile::new().unwrap();
+    let tick = || {
+        fs::write(clock.path(), "tick").unwrap();
+        let facts = fs::metadata(clock.path()).unwrap();
         i128::from(facts.ctime()) * 1_000_000_000 + i128::from(facts.ctime_nsec())
     };
-    let newest = files_below(at).iter().map(|file| changed(file)).max().unwrap();
-    let clock = tempfile::NamedTempFile::new().unwrap();
-    wait_for("the files to age", || {
-        fs::write(clock.path(), "tick").unwrap();
-        (changed(clock.path()) > newest + RECENT_NS).then_some(())
-    });
+    let begun = tick();
+    wait_for("the files to age", || (tick() > begun + RECENT_NS).then_some(()));
 }
 
 /// Changes some of it: contents, lengths, names, modes; removes and adds.
