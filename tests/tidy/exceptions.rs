@@ -66,6 +66,26 @@ pub const FILE_SYSTEM: &[Exception] = &[
     ),
     may("crates/engine/src/scratch/segment.rs", "scratch: one file of the map"),
     may(
+        "crates/hypervisor/src/description.rs",
+        "reads what the host's administrator says of its virtual machines",
+    ),
+    may(
+        "crates/hypervisor/src/snapshot/bitmaps.rs",
+        "asks whether a disk is still the same file",
+    ),
+    may(
+        "crates/hypervisor/src/snapshot/journal.rs",
+        "state: what has to be undone after a crash",
+    ),
+    may(
+        "crates/hypervisor/src/snapshot/layers.rs",
+        "makes and removes the files that QEMU keeps a point in",
+    ),
+    may(
+        "crates/hypervisor/src/snapshot/sockets.rs",
+        "asks the kernel who is connected to QEMU",
+    ),
+    may(
         "crates/restic/src/blobs.rs",
         "a source: reads packs of a restic repository",
     ),

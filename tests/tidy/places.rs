@@ -35,6 +35,7 @@ const MEASURING: &[&str] = &[
     "crates/api/src/client/pace.rs",
     "crates/engine/",
     "crates/agent/",
+    "crates/hypervisor/",
     "crates/mount/",
     "crates/service/",
     "src/",
