@@ -36,6 +36,7 @@ struct Ordeal {
     /// The source at the last look.
     before: Listing,
     number: usize,
+    rounds: usize,
     killed: usize,
 }
 
@@ -72,6 +73,7 @@ impl Ordeal {
             expected: BTreeMap::new(),
             before,
             number: 0,
+            rounds: 0,
             killed: 0,
         };
         ordeal.time(&Work::FirstBackup);
@@ -203,29 +205,34 @@ impl Ordeal {
         );
     }
 
-    fn assert_kills_came_in_time(&self) {
-        let killed = self.killed;
-        println!("{killed} of {KILLS} kills came in time");
-        assert!(killed > KILLS / 2, "hardly anything was killed: the times do not fit");
+    /// Notes whether the kill came in time. If not, the machine has less else to do than when it was timed.
+    fn note(&mut self, work: &Work, in_time: bool) {
+        self.rounds += 1;
+        match in_time {
+            true => self.killed += 1,
+            false => self.usual[work.kind()] = self.usual[work.kind()].mul_f64(0.9),
+        }
+    }
+
+    /// Until as many kills came in time as are wanted, however often that has to be tried on a machine whose load changes.
+    fn is_over(&self) -> bool {
+        let (killed, rounds) = (self.killed, self.rounds);
+        assert!(rounds < 5 * KILLS, "only {killed} of {rounds} kills came in time");
+        killed == KILLS
     }
 }
 
 #[test]
 fn of_the_client() {
     let mut ordeal = Ordeal::new();
-    for _ in 0..KILLS {
+    while !ordeal.is_over() {
         let work = ordeal.work();
         let running = ordeal.start(&work);
         let ended: Ended = running.kill_after(ordeal.moment(&work));
-        match ended.was_killed() {
-            true => ordeal.killed += 1,
-            // It was faster than it used to be.
-            false => ordeal.usual[work.kind()] = ordeal.usual[work.kind()].mul_f64(0.9),
-        }
+        ordeal.note(&work, ended.was_killed());
         ordeal.look();
         ordeal.assert_goes_on(&work);
     }
-    ordeal.assert_kills_came_in_time();
     ordeal.assert_is_whole();
     ordeal.assert_nothing_is_doubled();
     let scratch = ordeal.machine.state.join("scratch");
@@ -236,18 +243,18 @@ fn of_the_client() {
 #[test]
 fn of_the_server() {
     let mut ordeal = Ordeal::new();
-    for _ in 0..KILLS {
+    while !ordeal.is_over() {
         let work = ordeal.work();
         let mut running = ordeal.start(&work);
         sleep(ordeal.moment(&work));
-        ordeal.killed += usize::from(!running.has_ended());
+        let in_time = !running.has_ended();
+        ordeal.note(&work, in_time);
         ordeal.world.service.kill();
         ordeal.world.service.start_again();
         // The client waits for the service and goes on by itself.
         running.wait().with_status(0);
         ordeal.look();
     }
-    ordeal.assert_kills_came_in_time();
     wait_for("leftovers to go", || {
         ordeal.world.service.leftovers().is_empty().then_some(())
     });

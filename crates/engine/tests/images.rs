@@ -4,6 +4,7 @@
 mod common;
 
 use std::fs;
+use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -196,6 +197,7 @@ fn since(point: Option<Digest>) -> Option<Past> {
     Some(Past {
         moment: "2026-11-22T00:00:00Z".parse().unwrap(),
         compared_with: point,
+        frozen: None,
     })
 }
 
@@ -208,6 +210,10 @@ async fn checked(world: &World, disk: &Disk, compared_with: Option<Digest>) -> B
     let restored = fs::read(target.path().join("disk.raw")).unwrap();
     assert!(restored == *disk.contents, "the restored disk is another");
     report
+}
+
+fn one(range: Range<u64>) -> Kept {
+    iter::once(range).collect()
 }
 
 /// Noise, a stretch of zeros, and noise again; some bytes more than whole blocks.
@@ -238,7 +244,7 @@ async fn what_is_kept_is_neither_read_nor_sent() {
     assert_eq!(second.bytes, size);
 
     // Nothing has changed.
-    let disk = Disk::new(&contents, vec![0..size]);
+    let disk = Disk::new(&contents, one(0..size));
     let third = checked(&world, &disk, Some(second.digest)).await;
     assert!(disk.bytes_read() <= 4096, "{} bytes were read", disk.bytes_read());
     assert!(third.new_bytes < BLOCK, "{} bytes are new", third.new_bytes);
@@ -254,7 +260,7 @@ async fn what_is_kept_of_another_point_is_read() {
     other[..1 << 20].copy_from_slice(&noise(1 << 20, 4));
     checked(&world, &Disk::new(&other, vec![]), None).await;
     // The source still compares itself with the first.
-    let disk = Disk::new(&contents, vec![0..size]);
+    let disk = Disk::new(&contents, one(0..size));
     checked(&world, &disk, Some(first.digest)).await;
     assert!(disk.bytes_read() >= size);
 }
@@ -271,7 +277,7 @@ async fn what_does_not_fit_blocks_is_read_and_a_disk_may_grow_and_shrink() {
     let second = checked(&world, &disk, Some(first.digest)).await;
     assert!(disk.bytes_read() < 10 * BLOCK, "{} bytes were read", disk.bytes_read());
     contents.truncate(9 << 20);
-    let disk = Disk::new(&contents, vec![0..9 << 20]);
+    let disk = Disk::new(&contents, one(0..9 << 20));
     checked(&world, &disk, Some(second.digest)).await;
     assert!(disk.bytes_read() < BLOCK, "{} bytes were read", disk.bytes_read());
 }
