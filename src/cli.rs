@@ -6,9 +6,9 @@ use clap::{Args, Parser, Subcommand};
 use strongroom_api::RetryPolicy;
 
 use crate::commands::{
-    agent, alert, approval, audit, backup, completions, diff, find, guard, import, item, job, key, login, ls, machine,
-    manual, mount, openapi, password, points, policy, principal, quickstart, rescue, resource_group, restore, role,
-    serve, user, vault, verify,
+    agent, alert, approval, audit, backup, completions, diff, find, guard, host, import, item, job, key, login, ls,
+    machine, manual, mount, openapi, password, points, policy, principal, quickstart, rescue, resource_group, restore,
+    role, serve, user, vault, verify, vm,
 };
 
 /// Backup into vaults that cannot read what they keep.
@@ -46,6 +46,8 @@ A service keeps vaults; machines register in a vault and send encrypted recovery
   strongroom agent run                      wait for work and do it
   strongroom agent status | cancel          see how it stands; stop what it does
   strongroom agent ui                       all of that on one screen, with restore and throttle
+  strongroom host register | run            back up the virtual machines of this host
+  strongroom vm list                        the virtual machines that hosts have found
   strongroom agent passphrase               give its keys a new passphrase
   strongroom key sheet | list               print what restores when all is lost; see who has these keys
   strongroom backup PATH…                   make a recovery point of it, now
@@ -131,6 +133,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Machine(machine::Machine),
     #[command(subcommand)]
+    Vm(vm::Vm),
+    #[command(subcommand)]
     Policy(policy::Policy),
     #[command(subcommand)]
     Item(item::Item),
@@ -140,6 +144,8 @@ pub(crate) enum Command {
     Alert(alert::Alert),
     #[command(subcommand)]
     Agent(agent::Agent),
+    #[command(subcommand)]
+    Host(host::HostCommand),
     #[command(subcommand)]
     Key(key::Key),
     Backup(backup::Backup),
@@ -165,7 +171,7 @@ impl Command {
         match self {
             // It has other commands write there, and restores as whoever started it.
             Self::Agent(agent::Agent::Ui(_)) => false,
-            Self::Backup(_) | Self::Import(_) | Self::Agent(_) => true,
+            Self::Backup(_) | Self::Import(_) | Self::Agent(_) | Self::Host(_) => true,
             _ => false,
         }
     }
@@ -177,7 +183,10 @@ impl Command {
 
     /// Whether it runs until somebody stops it.
     pub(crate) fn is_service(&self) -> bool {
-        matches!(self, Self::Serve(_) | Self::Agent(agent::Agent::Run(_)))
+        matches!(
+            self,
+            Self::Serve(_) | Self::Agent(agent::Agent::Run(_)) | Self::Host(host::HostCommand::Run(_))
+        )
     }
 }
 

@@ -37,5 +37,6 @@ mod settings;
 mod shows;
 mod status;
 mod two_people;
+mod vms;
 mod waiting;
 mod zfs;

@@ -9,6 +9,7 @@ pub(crate) mod completions;
 pub(crate) mod diff;
 pub(crate) mod find;
 pub(crate) mod guard;
+pub(crate) mod host;
 pub(crate) mod import;
 pub(crate) mod item;
 pub(crate) mod job;
@@ -32,6 +33,7 @@ pub(crate) mod serve;
 pub(crate) mod user;
 pub(crate) mod vault;
 pub(crate) mod verify;
+pub(crate) mod vm;
 
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
@@ -78,12 +80,14 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
         Command::Approval(approval) => approval.run(&global, terminal),
         Command::Vault(vault) => vault.run(&global, terminal),
         Command::Machine(machine) => machine.run(&global, terminal),
+        Command::Vm(vm) => vm.run(&global, terminal),
         Command::Policy(policy) => policy.run(&global, terminal),
         Command::Item(item) => item.run(&global, terminal),
         Command::Job(job) => job.run(&global, terminal),
         Command::Alert(alert) => alert.run(&global, terminal),
         Command::Quickstart(quickstart) => quickstart.run(terminal),
         Command::Agent(agent) => agent.run(&global, terminal),
+        Command::Host(host) => host.run(&global, terminal),
         Command::Key(key) => key.run(&global, terminal),
         Command::Backup(backup) => backup.run(&global, terminal),
         Command::Points(points) => points.run(&global, terminal),

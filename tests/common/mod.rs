@@ -18,5 +18,8 @@ pub mod pty;
 pub mod random;
 pub mod service;
 pub mod tree;
+#[allow(dead_code, reason = "the tests of the crate hypervisor need more of it")]
+#[path = "../../crates/hypervisor/tests/guests/guest/mod.rs"]
+pub mod virtual_machine;
 pub mod world;
 pub mod writing;

@@ -41,6 +41,14 @@ pub const FILE_SYSTEM: &[Exception] = &[
         "crates/agent/src/disk_folder.rs",
         "looks at the folder on a disk that the user named: what is in it, and how much room there is",
     ),
+    may(
+        "crates/agent/src/host/mod.rs",
+        "a folder for the sockets on which disks are shown",
+    ),
+    may(
+        "crates/agent/src/host/disks.rs",
+        "sees whether somebody writes to a disk that is being read",
+    ),
     may("crates/agent/src/state.rs", "the state of a registered machine"),
     may(
         "crates/db/src/file.rs",
@@ -65,6 +73,7 @@ pub const FILE_SYSTEM: &[Exception] = &[
         "scratch: where it may be, how much room it has, and its move",
     ),
     may("crates/engine/src/scratch/segment.rs", "scratch: one file of the map"),
+    may("crates/hypervisor/src/off.rs", "tells a file from a block device"),
     may(
         "crates/hypervisor/src/description.rs",
         "reads what the host's administrator says of its virtual machines",

@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use crate::commands::CommandError;
 use strongroom_api::ClientError;
 use strongroom_engine::EngineError;
-use strongroom_model::{Operation, PointId};
+use strongroom_hypervisor::DescriptionError;
+use strongroom_hypervisor::off::OffError;
+use strongroom_hypervisor::snapshot::SnapshotError as HypervisorError;
+use strongroom_model::{MachineName, Operation, PointId};
+use strongroom_nbd::NbdError;
 use strongroom_restic::ResticError;
 use strongroom_sources::files::{SnapshotError, VolumeError};
 
@@ -49,6 +53,27 @@ pub enum AgentError {
         /// What is wrong.
         why: String,
     },
+    /// The machine is no host of virtual machines.
+    #[error(
+        "the machine of {} is no host of virtual machines: make it one with `strongroom host register --descriptions DIR`, with --again if it is registered already",
+        .0.display()
+    )]
+    NoHost(PathBuf),
+    /// The host has not found such a virtual machine.
+    #[error("this host has found no virtual machine called {0}: `strongroom host discover` looks for them")]
+    NoVirtualMachine(MachineName),
+    /// A description of a virtual machine, or the folder of them, cannot be used.
+    #[error(transparent)]
+    Description(#[from] DescriptionError),
+    /// There is no snapshot of the virtual machine.
+    #[error(transparent)]
+    Hypervisor(#[from] HypervisorError),
+    /// The disks of a virtual machine that is off cannot be read.
+    #[error(transparent)]
+    Off(#[from] OffError),
+    /// The disks of a virtual machine cannot be read.
+    #[error("cannot read the disks of the virtual machine: {0}")]
+    Nbd(NbdError),
     /// The service refused or cannot be reached.
     #[error("{0}")]
     Client(#[from] ClientError),

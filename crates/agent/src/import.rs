@@ -183,6 +183,7 @@ impl Import<'_> {
             past: Some(Past {
                 moment: snapshot.time,
                 compared_with: self.before.as_ref().and(self.newest),
+                frozen: None,
             }),
             ..usual
         })

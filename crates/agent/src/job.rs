@@ -7,10 +7,11 @@ use strongroom_engine::backup::BackupReport;
 use strongroom_engine::restore::RestoreReport;
 use strongroom_engine::{EngineError, Figures, Progress};
 use strongroom_format::point::Issue;
-use strongroom_model::{Clock, JobError, JobId, JobProgress, JobState, Task, TaskState};
+use strongroom_model::{Clock, JobError, JobId, JobProgress, JobState};
 use tokio::time::timeout;
 
 use crate::error::AgentError;
+use crate::tasks::Tasks;
 
 /// How often the service is told.
 const REPORT: Duration = Duration::from_secs(5);
@@ -44,8 +45,8 @@ pub(crate) struct Job<'a> {
     pub(crate) client: &'a Client,
     pub(crate) clock: &'a Clock,
     pub(crate) id: JobId,
-    /// What its one task is called.
-    pub(crate) task: &'static str,
+    /// Its parts.
+    pub(crate) tasks: Tasks,
 }
 
 impl Job<'_> {
@@ -56,11 +57,11 @@ impl Job<'_> {
         progress: &Progress,
         work: impl Future<Output = Result<T, AgentError>>,
     ) -> Result<T, AgentError> {
-        let began = self.clock.now();
+        self.tasks.next(self.clock.now());
         let mut stopped_by_service = false;
         tokio::pin!(work);
         let result = {
-            let reports = self.reports(progress, began, &mut stopped_by_service);
+            let reports = self.reports(progress, &mut stopped_by_service);
             tokio::pin!(reports);
             tokio::select! {
                 result = &mut work => result,
@@ -72,7 +73,7 @@ impl Job<'_> {
             state,
             errors,
             progress: said(progress.figures()),
-            tasks: vec![self.task(began, state)],
+            tasks: self.tasks.finish(state, self.clock.now()),
         };
         // If it cannot be told now, it will notice: by the recovery point, or by the silence.
         match timeout(FAREWELL, self.client.finish_job(self.id, &finish)).await {
@@ -87,11 +88,11 @@ impl Job<'_> {
     }
 
     /// Tells the service again and again; asks the work to stop when the service wants so. Does not return.
-    async fn reports(&self, progress: &Progress, began: jiff::Timestamp, stopped: &mut bool) {
+    async fn reports(&self, progress: &Progress, stopped: &mut bool) {
         loop {
             let report = ReportJob {
                 progress: said(progress.figures()),
-                tasks: vec![self.task(began, JobState::InProgress)],
+                tasks: self.tasks.now(),
             };
             match self.client.report_job(self.id, &report).await {
                 Ok(reported) if reported.state == JobState::Cancelling => {
@@ -108,20 +109,6 @@ impl Job<'_> {
                 Err(error) => tracing::debug!(job = %self.id, %error, "could not tell how far the job is"),
             }
             tokio::time::sleep(REPORT).await;
-        }
-    }
-
-    fn task(&self, began: jiff::Timestamp, state: JobState) -> Task {
-        let (state, ended) = match state {
-            JobState::Completed | JobState::CompletedWithWarnings => (TaskState::Completed, Some(self.clock.now())),
-            JobState::Failed | JobState::Cancelled => (TaskState::Failed, Some(self.clock.now())),
-            JobState::Queued | JobState::InProgress | JobState::Cancelling => (TaskState::InProgress, None),
-        };
-        Task {
-            name: self.task.to_owned(),
-            state,
-            started: Some(began),
-            ended,
         }
     }
 }

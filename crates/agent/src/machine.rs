@@ -30,6 +30,7 @@ use crate::limits::RunLimits;
 use crate::service_vault::ServiceVault;
 use crate::settings_sync::SettingsCopy;
 use crate::state::{LastMade, MachineState, Network, ScratchPlace, StateFolder};
+use crate::tasks::Tasks;
 use crate::unlock::{Unlock, open_any};
 
 /// What Azure calls the one part of a restore.
@@ -179,12 +180,18 @@ impl Machine {
         Ok(changed)
     }
 
+    /// A job of one part.
     pub(crate) fn job(&self, id: JobId, task: &'static str) -> Job<'_> {
+        self.job_of(id, Tasks::new(&[task]))
+    }
+
+    /// A job of several parts.
+    pub(crate) fn job_of(&self, id: JobId, tasks: Tasks) -> Job<'_> {
         Job {
             client: &self.client,
             clock: &self.clock,
             id,
-            task,
+            tasks,
         }
     }
 

@@ -7,10 +7,12 @@ use std::time::Duration;
 use strongroom_api::{ClientError, Code, JobView, LINK_SECONDS_MAX, LinkAnswer, LinkRequest, Protection};
 use strongroom_engine::Progress;
 use strongroom_model::{JobId, Operation};
+use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::error::AgentError;
 use crate::held::{Held, WaitsFor};
+use crate::host::Host;
 use crate::machine::Machine;
 
 /// How long to wait after the first failed call; each further one doubles it.
@@ -61,9 +63,33 @@ struct Running {
     task: JoinHandle<Result<String, AgentError>>,
 }
 
+/// As what a machine works.
+#[derive(Clone)]
+pub(crate) enum Role {
+    /// It backs up its own files.
+    Agent,
+    /// So it does, and looks for virtual machines when somebody wants that.
+    Host {
+        /// Tells that somebody does.
+        discovery: mpsc::Sender<()>,
+    },
+    /// It is a virtual machine, for which its host works.
+    VirtualMachine(Arc<Host>),
+}
+
 /// Works until `stop`. A job that is under way then is stopped, and its service not told: whoever starts the client again
 /// goes on with it, and otherwise it fails after some minutes of silence.
-pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, mut tell: impl FnMut(Event)) {
+pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, tell: impl FnMut(Event)) {
+    run_as(Role::Agent, machine, stop, tell).await;
+}
+
+/// As [`run`], in a role.
+pub(crate) async fn run_as(
+    role: Role,
+    machine: Arc<Machine>,
+    stop: impl Future<Output = ()>,
+    mut tell: impl FnMut(Event),
+) {
     let _client = (machine.folder().note_client())
         .inspect_err(|error| tracing::warn!("{error}; `strongroom agent status` does not know that this runs"));
     let left = machine.clone();
@@ -83,7 +109,7 @@ pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, mut tell
     let mut known: Option<Protection> = None;
     tokio::pin!(stop);
     let mut seen = None;
-    let link = ask(machine.clone(), Vec::new(), seen, Duration::ZERO);
+    let link = ask(role.clone(), machine.clone(), Vec::new(), seen, Duration::ZERO);
     tokio::pin!(link);
     loop {
         if running.is_none()
@@ -97,7 +123,7 @@ pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, mut tell
                 continue;
             }
             tell(Event::Began(Box::new(job.clone())));
-            running = Some(begin(machine.clone(), job));
+            running = Some(begin(&role, machine.clone(), job));
         }
         tokio::select! {
             () = &mut stop => break,
@@ -116,7 +142,12 @@ pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, mut tell
                             known = Some(answer.protection.clone());
                             tell(Event::Linked(answer.protection));
                         }
-                        let pause = if answer.stop.is_empty() { Duration::ZERO } else { WAIT_STOPPING };
+                        if answer.discover && let Role::Host { discovery } = &role {
+                            // If it is full somebody is about to look.
+                            let _told = discovery.try_send(());
+                        }
+                        let is_asked = !answer.stop.is_empty() || answer.discover;
+                        let pause = if is_asked { WAIT_STOPPING } else { Duration::ZERO };
                         for job in answer.stop {
                             queue.retain(|queued| queued.id != job);
                             held = held.filter(|held| held.job.id != job);
@@ -134,7 +165,7 @@ pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, mut tell
                 };
                 let running = running.iter().map(|running| running.job);
                 let waiting = held.iter().map(|held| &held.job).chain(&queue).map(|job| job.id);
-                link.set(ask(machine.clone(), running.chain(waiting).collect(), seen, pause));
+                link.set(ask(role.clone(), machine.clone(), running.chain(waiting).collect(), seen, pause));
             }
         }
     }
@@ -151,6 +182,7 @@ pub async fn run(machine: Arc<Machine>, stop: impl Future<Output = ()>, mut tell
 /// Asks for work, and if the vault has other settings than were seen, brings those here and there together. Work does not
 /// wait for that: each backup on schedule tries it again, and says why it cannot begin.
 async fn ask(
+    role: Role,
     machine: Arc<Machine>,
     running: Vec<JobId>,
     seen: Option<u64>,
@@ -163,9 +195,11 @@ async fn ask(
         // The first time it is told at once how things are.
         wait_seconds: seen.map_or(0, |_| LINK_SECONDS_MAX),
         settings: seen,
+        discovers: matches!(role, Role::Host { .. }),
     };
     let answer = machine.client().link(&request).await?;
-    let news = match seen == Some(answer.settings) {
+    let has_settings = !matches!(role, Role::VirtualMachine(_));
+    let news = match seen == Some(answer.settings) || !has_settings {
         true => None,
         false => match machine.sync_settings().await {
             Ok(synced) => synced.news,
@@ -211,13 +245,17 @@ async fn finished(running: &mut Option<Running>) -> Event {
     }
 }
 
-fn begin(machine: Arc<Machine>, job: JobView) -> Running {
+fn begin(role: &Role, machine: Arc<Machine>, job: JobView) -> Running {
     let progress = Progress::default();
-    let (id, watched) = (job.id, progress.clone());
+    let (id, watched, role) = (job.id, progress.clone(), role.clone());
     let task = tokio::spawn(async move {
-        match job.operation {
-            Operation::Backup => machine.back_up_as_set(&job, watched).await,
-            other => Err(AgentError::UnknownWork(other)),
+        match (job.operation, role) {
+            (Operation::Backup, Role::VirtualMachine(host)) => {
+                let made = host.back_up(&machine, job.id, watched).await;
+                made.map(|made| made.in_words())
+            }
+            (Operation::Backup, _) => machine.back_up_as_set(&job, watched).await,
+            (other, _) => Err(AgentError::UnknownWork(other)),
         }
     });
     Running {

@@ -406,7 +406,7 @@ impl StateFolder {
         })
     }
 
-    fn read_json<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<Option<T>, AgentError> {
+    pub(crate) fn read_json<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<Option<T>, AgentError> {
         match fs::read(self.0.join(name)) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map(Some)
@@ -430,7 +430,7 @@ impl StateFolder {
     }
 
     /// Under a temporary name first, so that a crash leaves the old file or the new one.
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), AgentError> {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), AgentError> {
         let path = self.0.join(name);
         let written = || {
             let temporary = self.0.join(format!("{name}.new"));
@@ -460,6 +460,6 @@ impl StateFolder {
     }
 }
 
-fn to_json(value: &impl Serialize) -> Vec<u8> {
+pub(crate) fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec_pretty(value).expect("plain fields always serialise")
 }

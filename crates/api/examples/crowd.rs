@@ -145,6 +145,7 @@ async fn wait_for_job(machine: Client) -> Timestamp {
             running: vec![],
             wait_seconds: 50,
             settings: None,
+            discovers: false,
         };
         if !machine.link(&request).await.expect("the link").jobs.is_empty() {
             return clock().now();

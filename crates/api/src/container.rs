@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strongroom_model::policy::Workload;
 use strongroom_model::{ContainerId, ItemId, MachineName};
 
-/// A machine that is registered in a vault.
+/// A machine that is registered in a vault, or a virtual machine that a host has found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ContainerView {
     /// Names it for ever.
@@ -14,8 +15,13 @@ pub struct ContainerView {
     pub name: MachineName,
     /// What it protects: its files and folders.
     pub item: ItemId,
-    /// When it was registered, the last time.
+    /// When it was registered, or first found, the last time.
     pub registered: Timestamp,
+    /// What kind of thing it protects.
+    pub workload: Workload,
+    /// The machine that backs it up, if it is a virtual machine that a registered host has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<ContainerId>,
 }
 
 /// Machines of a vault, by name: a page of them.

@@ -101,6 +101,9 @@ pub struct LinkRequest {
     /// The generation of the settings that the machine has seen in the vault; it is answered at once when there is another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<u64>,
+    /// Whether it is a host that looks for virtual machines when somebody wants that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub discovers: bool,
 }
 
 /// The longest that a link is held without news, in seconds.
@@ -121,6 +124,9 @@ pub struct LinkAnswer {
     /// The generation of its settings in the vault; 0: none are kept.
     #[serde(default)]
     pub settings: u64,
+    /// Whether somebody waits for what the machine finds of virtual machines.
+    #[serde(default)]
+    pub discover: bool,
 }
 
 /// What an item is under, as its machine is told.

@@ -43,6 +43,7 @@ mod token;
 mod trust;
 mod user;
 mod vault;
+mod virtual_machine;
 
 pub use alert::{
     AlertFilter, AlertList, AlertView, ChangeNotifications, InactivateAlert, NotificationTest, NotificationsView,
@@ -103,6 +104,10 @@ pub use user::{
     RecoveryCodes, UserList, UserView,
 };
 pub use vault::{CreateVault, DeletedVaultList, DeletedVaultView, VaultDeletion, VaultList, VaultView};
+pub use virtual_machine::{
+    Discovering, FoundMachine, FoundMachines, HostedIds, HostedMachine, HostedMachines, VirtualMachineList,
+    VirtualMachineView,
+};
 
 /// The most identities in one `missing` or `fetch` request.
 pub const IDENTITIES_MAX: usize = 16_384;

@@ -298,6 +298,9 @@ routes! {
     ListContainers: GET "/api/v1/vaults/{vault}/containers", ContainersRead, Body::Empty => 200 json::<ContainerList>(), "Lists the machines that are registered in a vault, in pages", query ContainerFilter;
     ShowContainer: GET "/api/v1/vaults/{vault}/containers/{container}", ContainersRead, Body::Empty => 200 json::<ContainerView>(), "Shows one registered machine, by id or name";
     UnregisterContainer: DELETE "/api/v1/vaults/{vault}/containers/{container}", ContainersDelete, Body::Empty => 200 json::<ItemChange>(), "Unregisters a machine: its key is good no more, and its item is deleted, softly while the vault has that on", refuses [ItemNotFound, ItemState, OperationInProgress, Immutable, ApprovalNeeded, VersionMismatch];
+    ListVirtualMachines: GET "/api/v1/vaults/{vault}/virtual-machines", ProtectableItemsRead, Body::Empty => 200 json::<VirtualMachineList>(), "Lists the virtual machines that the hosts of a vault have found, in pages", query ContainerFilter;
+    ShowVirtualMachine: GET "/api/v1/vaults/{vault}/virtual-machines/{virtual_machine}", ProtectableItemsRead, Body::Empty => 200 json::<VirtualMachineView>(), "Shows one virtual machine, by name";
+    Discover: POST "/api/v1/vaults/{vault}/discover", ContainersRefresh, Body::Empty => 202 json::<Discovering>(), "Has the hosts of a vault look for virtual machines", refuses [OperationInProgress];
     ListItems: GET "/api/v1/vaults/{vault}/items", ItemsRead, Body::Empty => 200 json::<ItemList>(), "Lists the items of a vault, in pages", query ItemFilter;
     ShowItem: GET "/api/v1/vaults/{vault}/items/{item}", ItemsRead, Body::Empty => 200 json::<ItemView>(), "Shows one item, by id or name", with [ETag];
     ProtectItem: PUT "/api/v1/vaults/{vault}/items/{item}/protection", ItemsWrite, json::<ProtectItem>() => 200 json::<ItemChange>(), "Puts an item under a policy: the first one, another one, or again after a stop", with [IfMatch], refuses [ApprovalNeeded, PolicyNotFound, InvalidPolicy, ItemState, OperationInProgress, Immutable];
@@ -327,6 +330,7 @@ routes! {
     IssueCredentials: POST "/api/v1/vaults/{vault}/credentials", CredentialsIssue, Body::Empty => 201 json::<VaultCredentials>(), "Issues a vault credentials file, valid 10 days and only for registering";
     Register: POST "/api/v1/register", MachineRegister, json::<RegisterRequest>() => 201 json::<Registered>(), "Registers a machine with the key that it made", with [Location], refuses [VaultNotFound];
     ShowMachine: GET "/api/v1/machine", Restore, Body::Empty => 200 json::<MachineView>(), "Shows the calling machine as the service knows it";
+    FoundMachines: PUT "/api/v1/machine/virtual-machines", Link, json::<FoundMachines>() => 200 json::<HostedMachines>(), "Tells of all virtual machines that the calling machine has, and learns which of them it signs in for";
     ShowOwnProtection: GET "/api/v1/machine/protection", Link, Body::Empty => 200 json::<OwnProtection>(), "Shows what the calling machine's item is under, and its newest recovery point", refuses [ItemNotFound];
     ListOwnAlerts: GET "/api/v1/machine/alerts", Link, Body::Empty => 200 json::<AlertList>(), "Lists the alerts about the calling machine that stand, newest first, in pages", query PageFilter;
     ShowOwnSettings: GET "/api/v1/machine/settings", Backup, Body::Empty => 200 json::<KeptSettings>(), "Shows what the calling machine backs up, as it was sealed", with [ETag], refuses [ItemNotFound];

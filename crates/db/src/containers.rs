@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
+use strongroom_model::policy::Workload;
 use strongroom_model::{ContainerId, Digest, ItemId, MachineName, PointId, VaultId};
 
 use crate::column::{Columns, nanoseconds, retired_name};
@@ -11,7 +12,7 @@ use crate::items::{self, ItemNext, ItemRow, ItemSeen};
 use crate::jobs::{self, JobReport, NewJob};
 use crate::key_sets::leave_all;
 use crate::vaults::{lock_vault, lock_vault_of};
-use crate::{Db, DbError};
+use crate::{Db, DbError, virtual_machines};
 
 /// A registered machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,19 @@ pub struct Container {
     pub public_key: [u8; 32],
     /// When it was registered, the last time.
     pub registered: Timestamp,
+    /// What kind of thing its item is.
+    pub workload: Workload,
+    /// The host that signs in for it, if it is a virtual machine that a registered host has.
+    pub host: Option<ContainerId>,
+    /// Where it stands among the vault's containers: no two stand at one place.
+    pub place: String,
+}
+
+impl Container {
+    /// Whether anybody may sign in as it. A virtual machine that no host has is only kept for what it left.
+    pub fn signs_in(&self) -> bool {
+        self.workload != Workload::VirtualMachine || self.host.is_some()
+    }
 }
 
 /// What becomes of the item of a machine that is unregistered.
@@ -60,8 +74,8 @@ macro_rules! select_containers {
     ($rest:literal) => {
         concat!(
             "select containers.id as id, vaults.id as vault, items.id as item, containers.name as name, public_key, \
-             registered from containers join vaults on vaults.key = containers.vault \
-             join items on items.key = containers.item ",
+             registered, containers.name_folded as place, items.workload as workload, host from containers \
+             join vaults on vaults.key = containers.vault join items on items.key = containers.item ",
             $rest
         )
     };
@@ -76,7 +90,7 @@ impl Db {
         let vault = write.vault_key(vault).await?;
         lock_vault(write.on(), vault).await?;
         if !replace_key(write.on(), vault, &new).await? {
-            insert(write.on(), vault, &new).await?;
+            insert(write.on(), vault, &new, &new.name.folded(), Workload::FilesAndFolders).await?;
         }
         let query = sqlx::query(select_containers!(
             "where containers.vault = $1 and containers.name_folded = $2"
@@ -190,7 +204,7 @@ impl Db {
 async fn replace_key(connection: &mut AnyConnection, vault: i64, new: &NewContainer<'_>) -> Result<bool, DbError> {
     let query = sqlx::query(
         "update containers set name = $3, public_key = $4, registered = $5, keyed = 0 \
-         where vault = $1 and name_folded = $2 returning key",
+         where vault = $1 and name_folded = $2 returning key, id",
     )
     .bind(vault)
     .bind(new.name.folded())
@@ -200,19 +214,28 @@ async fn replace_key(connection: &mut AnyConnection, vault: i64, new: &NewContai
     let found = query.fetch_optional(&mut *connection).await;
     let found = found.map_err(DbError::sql("replace the machine's key"))?;
     let Some(row) = found else { return Ok(false) };
-    leave_all(connection, row.number("key")?).await?;
+    leave_all(&mut *connection, row.number("key")?).await?;
+    virtual_machines::rekey(connection, ContainerId::from_bytes(row.array("id")?), new.public_key).await?;
     Ok(true)
 }
 
-async fn insert(connection: &mut AnyConnection, vault: i64, new: &NewContainer<'_>) -> Result<(), DbError> {
+/// Inserts a container with its item, at a place where none stands.
+pub(crate) async fn insert(
+    connection: &mut AnyConnection,
+    vault: i64,
+    new: &NewContainer<'_>,
+    place: &str,
+    workload: Workload,
+) -> Result<(), DbError> {
     let none: &[u8] = &[];
     let item = sqlx::query_scalar(
-        "insert into items (id, vault, latest_point, latest_digest) values ($1, $2, $3, $4) returning key",
+        "insert into items (id, vault, latest_point, latest_digest, workload) values ($1, $2, $3, $4, $5) returning key",
     )
     .bind(&new.item.as_bytes()[..])
     .bind(vault)
     .bind(none)
-    .bind(none);
+    .bind(none)
+    .bind(workload.as_str());
     let item: i64 = (item.fetch_one(&mut *connection).await).map_err(DbError::sql("insert the item"))?;
     let query = sqlx::query(
         "insert into containers (id, vault, item, name, name_folded, public_key, registered) \
@@ -222,7 +245,7 @@ async fn insert(connection: &mut AnyConnection, vault: i64, new: &NewContainer<'
     .bind(vault)
     .bind(item)
     .bind(new.name.as_str())
-    .bind(new.name.folded())
+    .bind(place)
     .bind(&new.public_key[..])
     .bind(nanoseconds(new.registered));
     let done = query.execute(connection).await;
@@ -251,8 +274,9 @@ async fn retire(
     }
     let query = sqlx::query("delete from sessions where container = (select key from containers where id = $1)")
         .bind(id.as_bytes().to_vec());
-    let done = query.execute(connection).await;
-    done.map(|_| true).map_err(DbError::sql(action))
+    query.execute(&mut *connection).await.map_err(DbError::sql(action))?;
+    virtual_machines::leave_host(connection, id).await?;
+    Ok(true)
 }
 
 /// The small key of a registered machine.
@@ -271,5 +295,8 @@ fn container(row: &AnyRow) -> Result<Container, DbError> {
         name: row.parsed("name")?,
         public_key: row.array("public_key")?,
         registered: row.moment("registered")?,
+        workload: row.parsed("workload")?,
+        host: row.optional("host")?.map(ContainerId::from_bytes),
+        place: row.text("place")?,
     })
 }

@@ -57,6 +57,7 @@ mod settings;
 mod users;
 mod vault_records;
 mod vaults;
+mod virtual_machines;
 
 pub use address::is_server;
 pub use alerts::{AlertQuery, AlertRow};
@@ -95,3 +96,4 @@ pub use sessions::{NewSession, SESSIONS_PER_CONTAINER_MAX, SessionRow};
 pub use users::{UserChanged, UserRow};
 pub use vault_records::VaultRecord;
 pub use vaults::{VaultDeleted, VaultFigures, VaultRow, VaultSoftDeleted, VaultUndeleted};
+pub use virtual_machines::{DiscoveryAsked, FoundMachine, Hosted, VirtualMachineRow};

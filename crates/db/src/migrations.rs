@@ -35,6 +35,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "waiting_places",
         include_str!("../migrations/0011_waiting_places.sql"),
     ),
+    (
+        12,
+        "virtual_machines",
+        include_str!("../migrations/0012_virtual_machines.sql"),
+    ),
 ];
 
 /// All migrations in a dialect.

@@ -54,6 +54,14 @@ pub enum DescriptionError {
         /// The name.
         name: MachineName,
     },
+    /// None of the files describes a machine of the name.
+    #[error("no file in {} describes a virtual machine called {name}", folder.display())]
+    Absent {
+        /// The folder.
+        folder: PathBuf,
+        /// The name.
+        name: MachineName,
+    },
     /// There are too many.
     #[error("{} describes more than {DESCRIPTIONS_MAX} virtual machines", .0.display())]
     TooMany(PathBuf),
@@ -152,6 +160,23 @@ impl Description {
             }
         }
         Ok(description)
+    }
+
+    /// The machine of a name that a folder describes.
+    ///
+    /// # Errors
+    /// When none of the files does, or the one that might cannot be used.
+    pub fn find(folder: &Path, name: &MachineName) -> Result<Self, DescriptionError> {
+        let mut refused = None;
+        for described in read_all(folder)? {
+            match described {
+                Ok(description) if description.name == *name => return Ok(description),
+                Ok(_) => {}
+                Err(error) => refused = Some(error),
+            }
+        }
+        let (folder, name) = (folder.to_owned(), name.clone());
+        Err(refused.unwrap_or(DescriptionError::Absent { folder, name }))
     }
 
     fn read(path: &Path) -> Result<Self, DescriptionError> {

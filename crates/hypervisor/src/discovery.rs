@@ -1,25 +1,19 @@
 //! Which virtual machines a host has.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
 
-use serde::Deserialize;
-use tokio::process::Command;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::description::{self, DescribedDisk, Description, DescriptionError};
-use crate::disk::{Bitmaps, Disk, DiskFormat, DiskSize, LeftOut, WhyLeftOut};
+use crate::description::{self, Description, DescriptionError};
+use crate::disk::{LeftOut, WhyLeftOut};
 use crate::guest_agent::{ANSWER_LIMIT, GuestAgent};
 use crate::machine::{self, AgentState, Machine, State, Unasked};
+use crate::off;
 use crate::qmp::{Monitor, MonitorError};
 
 /// How many machines are asked at once.
 const AT_ONCE: usize = 8;
-
-/// It reads a header. The disk may lie on a file server that hangs.
-const IMAGE_LIMIT: Duration = Duration::from_secs(10);
 
 /// What was found of one description.
 #[derive(Debug)]
@@ -79,6 +73,7 @@ async fn one(described: Result<Description, DescriptionError>) -> Discovered {
 
 fn file(error: &DescriptionError) -> PathBuf {
     match error {
+        DescriptionError::Absent { folder, .. } => folder.clone(),
         DescriptionError::Io { path, .. }
         | DescriptionError::Wrong { path, .. }
         | DescriptionError::Twice { path, .. }
@@ -88,7 +83,7 @@ fn file(error: &DescriptionError) -> PathBuf {
 
 async fn ask(description: &Description) -> Result<Machine, Unasked> {
     let mut monitor = match Monitor::connect(&description.qmp).await {
-        Err(MonitorError::Absent { .. }) => return Ok(off(description).await),
+        Err(MonitorError::Absent { .. }) => return Ok(switched_off(description).await),
         connected => connected?,
     };
     let uuid = machine::uuid(&mut monitor).await?;
@@ -133,14 +128,14 @@ async fn agent(description: &Description, monitor: &mut Monitor) -> Result<Agent
     })
 }
 
-async fn off(description: &Description) -> Machine {
+async fn switched_off(description: &Description) -> Machine {
     let (mut disks, mut left_out) = (Vec::new(), Vec::new());
     for described in &description.disks {
-        match image(described).await {
-            Ok(disk) => disks.push(disk),
-            Err(why) => left_out.push(LeftOut {
+        match off::look(described).await {
+            Ok(looked) => disks.push(looked.disk),
+            Err(error) => left_out.push(LeftOut {
                 device: described.file.display().to_string(),
-                why: WhyLeftOut::Unreadable(why),
+                why: WhyLeftOut::Unreadable(error.to_string()),
             }),
         }
     }
@@ -157,44 +152,4 @@ async fn off(description: &Description) -> Machine {
         qemu: None,
         capabilities: None,
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Info {
-    virtual_size: u64,
-    #[serde(default)]
-    format_specific: serde_json::Value,
-}
-
-/// What QEMU's tool says of a disk that no QEMU has open.
-async fn image(described: &DescribedDisk) -> Result<Disk, String> {
-    let mut command = Command::new("qemu-img");
-    command
-        .args(["info", "--output=json", "-f"])
-        .arg(described.format.to_string());
-    command.arg(&described.file).env("LC_ALL", "C");
-    command.stdin(Stdio::null()).kill_on_drop(true);
-    let output = match timeout(IMAGE_LIMIT, command.output()).await {
-        Ok(Ok(output)) => output,
-        Ok(Err(error)) => return Err(format!("qemu-img cannot be run: {error}")),
-        Err(_) => return Err(format!("qemu-img took over {} s", IMAGE_LIMIT.as_secs())),
-    };
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(said.lines().last().unwrap_or("qemu-img failed").to_owned());
-    }
-    let info: Info = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
-    let keeps = described.format == DiskFormat::Qcow2 && info.format_specific["data"]["compat"] != "0.10";
-    Ok(Disk {
-        device: None,
-        node: None,
-        file: described.file.clone(),
-        format: described.format.clone(),
-        size: DiskSize::try_from(info.virtual_size).map_err(|error| error.to_string())?,
-        bitmaps: match keeps {
-            true => Bitmaps::Persistent,
-            false => Bitmaps::Transient,
-        },
-    })
 }

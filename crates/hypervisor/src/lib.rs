@@ -21,6 +21,7 @@ mod disk;
 mod guest_agent;
 mod json_lines;
 mod machine;
+pub mod off;
 mod qmp;
 pub mod snapshot;
 

@@ -25,6 +25,7 @@ mod rpo;
 mod scope;
 mod throttle;
 mod vault_settings;
+mod virtual_machine;
 mod word;
 
 pub use alert::{AlertKind, AlertSeverity, AlertState};
@@ -58,4 +59,7 @@ pub use rpo::{Rpo, RpoBasis};
 pub use scope::{Place, Scope, ScopeError, ScopeName};
 pub use throttle::{Limit, LimitError, Limits, Throttle, WorkLimits};
 pub use vault_settings::{Immutability, SoftDelete, VaultSettings};
+pub use virtual_machine::{
+    DISKS_PER_MACHINE_MAX, DiskFacts, GuestAgentState, LeftOutDisk, MACHINES_PER_HOST_MAX, MachineFacts, PowerState,
+};
 pub use word::WordError;

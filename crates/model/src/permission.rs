@@ -76,6 +76,10 @@ permissions! {
     PoliciesDelete = vaults!("backupPolicies/delete");
     /// List and show registered machines.
     ContainersRead = vaults!("backupFabrics/protectionContainers/read");
+    /// Have hosts look for virtual machines.
+    ContainersRefresh = vaults!("backupFabrics/refreshContainers/action");
+    /// List what could be protected.
+    ProtectableItemsRead = vaults!("backupProtectableItems/read");
     /// Unregister machines.
     ContainersDelete = vaults!("registeredIdentities/delete");
     /// List and show protected items.

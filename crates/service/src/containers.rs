@@ -26,7 +26,7 @@ pub(crate) async fn list(
     let rows = shared.vaults.containers(vault.id, &after, limit).await;
     let rows = rows.map_err(refuse)?;
     let is_full = rows.len() == limit as usize;
-    let next = rows.last().filter(|_| is_full).map(|last| last.name.folded());
+    let next = rows.last().filter(|_| is_full).map(|last| last.place.clone());
     let containers = rows.into_iter().map(view).collect();
     Ok(Json(ContainerList { containers, next }))
 }
@@ -66,5 +66,7 @@ fn view(container: Container) -> ContainerView {
         name: container.name,
         item: container.item,
         registered: container.registered,
+        workload: container.workload,
+        host: container.host,
     }
 }

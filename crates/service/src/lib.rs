@@ -87,6 +87,7 @@ mod upkeep;
 mod users;
 mod vault_refusal;
 mod vaults;
+mod virtual_machines;
 
 pub use arm::{AzureOperation, AzureSupport, azure_operations};
 pub use authority::AuthorityError;

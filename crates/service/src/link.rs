@@ -41,7 +41,7 @@ pub(crate) async fn link(
         let place = shared.calls.wait(machine.container);
         let answer = look(&shared, machine, &request).await?;
         let has_news = request.settings.is_some_and(|seen| seen != answer.settings);
-        if has_news || !answer.jobs.is_empty() || !answer.stop.is_empty() {
+        if has_news || answer.discover || !answer.jobs.is_empty() || !answer.stop.is_empty() {
             return Ok(Json(answer));
         }
         tokio::select! {
@@ -64,10 +64,12 @@ async fn look(shared: &Shared, machine: Machine, request: &LinkRequest) -> Answe
         jobs.extend(taken.map(|job| view(job, shared.clock.now())));
     }
     let item = shared.vaults.item_of(machine.item).await.map_err(refuse)?;
+    let wanted = shared.vaults.discovery_wanted(machine.container).await;
     Ok(LinkAnswer {
         jobs,
         stop: work.stop,
         settings: item.settings,
+        discover: request.discovers && wanted.map_err(refuse)?,
         protection: protection(item),
     })
 }

@@ -15,7 +15,7 @@ use crate::{
     account, alerts, approvals, arm, audit, containers, deleted_vaults, exports, fetch, guards, health, identities,
     invitations, items, jobs, key_sets, link, machine_settings, machines, notifications, oauth, one_time_passwords,
     openapi, own_jobs, points, policies, resource_groups, roles, security_pins, seeds, service_principals, sessions,
-    settings, users, vaults,
+    settings, users, vaults, virtual_machines,
 };
 
 /// Builds the router from the table of routes.
@@ -113,6 +113,10 @@ fn handler(route: &Route) -> MethodRouter<Arc<Shared>> {
         RouteId::ListContainers => on(method, containers::list),
         RouteId::ShowContainer => on(method, containers::show),
         RouteId::UnregisterContainer => on(method, containers::unregister),
+        RouteId::ListVirtualMachines => on(method, virtual_machines::list),
+        RouteId::ShowVirtualMachine => on(method, virtual_machines::show),
+        RouteId::Discover => on(method, virtual_machines::discover),
+        RouteId::FoundMachines => on(method, virtual_machines::found),
         RouteId::ListItems => on(method, items::list),
         RouteId::ShowItem => on(method, items::show),
         RouteId::ProtectItem => on(method, items::protect),

@@ -6,7 +6,7 @@ use std::time::Instant;
 use strongroom_api::Trust;
 use strongroom_db::Db;
 use strongroom_model::{Clock, ContainerId, VaultName};
-use strongroom_vault::{VaultRow, Vaults};
+use strongroom_vault::{Container, VaultRow, Vaults};
 use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::attempts::Attempts;
@@ -89,7 +89,7 @@ impl Shared {
     pub(crate) async fn machine_key(&self, id: ContainerId) -> Answer<Option<(Machine, [u8; 32])>> {
         let found = self.db.container(id).await;
         let found = found.map_err(|error| refuse(error.into()))?;
-        Ok(found.map(|container| {
+        Ok(found.filter(Container::signs_in).map(|container| {
             let machine = Machine {
                 vault: container.vault,
                 container: container.id,

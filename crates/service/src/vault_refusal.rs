@@ -38,7 +38,7 @@ pub(crate) fn refuse(error: VaultError) -> Refusal {
         VaultError::SettingsRefused { .. } => Code::InvalidSettings,
         VaultError::KeepUntil { .. } => Code::InvalidRequest,
         VaultError::JobNotFound => Code::JobNotFound,
-        VaultError::JobBusy { .. } => Code::OperationInProgress,
+        VaultError::JobBusy { .. } | VaultError::DiscoveryUnderway => Code::OperationInProgress,
         VaultError::JobOver { .. } => Code::JobOver,
         VaultError::AlertNotFound => Code::AlertNotFound,
         VaultError::AlertOver { .. } => Code::AlertOver,

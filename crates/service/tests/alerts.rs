@@ -166,6 +166,7 @@ async fn a_machine_that_was_off_for_a_week_is_one_alert_which_ends_with_its_back
         running: vec![],
         wait_seconds: 1,
         settings: None,
+        discovers: false,
     };
     let work = scene.machine.client.link(&request).await.unwrap();
     assert_eq!(work.jobs.len(), 1);

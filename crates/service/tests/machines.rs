@@ -54,6 +54,7 @@ async fn an_unregistered_machine_is_a_stranger_at_once() {
             running: vec![running.id, restore.id],
             wait_seconds: 30,
             settings: None,
+            discovers: false,
         };
         async move { client.link(&request).await }
     });

@@ -17,6 +17,11 @@ pub enum VaultError {
     /// There is no such vault.
     #[error("there is no such vault: `strongroom vault list` shows the vaults")]
     VaultNotFound,
+    /// The hosts of the vault are looking for virtual machines just now.
+    #[error(
+        "another discovery is in progress: `strongroom vm list` shows what was found when it is over, in two minutes at the latest"
+    )]
+    DiscoveryUnderway,
     /// Another vault has the name.
     #[error("the name {name} is taken by another vault (upper and lower case are the same): choose another name")]
     VaultNameTaken {

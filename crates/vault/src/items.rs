@@ -46,8 +46,8 @@ impl Vaults {
         Ok(self.db().items(vault, query).await?)
     }
 
-    /// An item of a vault: by its id, or by the name of its machine. A registered machine comes before one that had the name
-    /// before it; of several of those none is meant.
+    /// An item of a vault: by its id, or by the name of its machine. A registered machine comes before a virtual one, and both
+    /// before those that had the name once; of several of these none is meant.
     pub async fn item(&self, vault: VaultId, text: &str) -> Result<ItemRow, VaultError> {
         if let Ok(id) = text.parse::<ItemId>() {
             let found = self.db().item(id).await?.filter(|item| item.vault == vault);
@@ -58,6 +58,9 @@ impl Vaults {
         };
         if let Some(item) = self.db().item_by_name(vault, &name).await? {
             return Ok(item);
+        }
+        if let Some(machine) = self.db().virtual_machine(vault, &name).await? {
+            return self.item_of(machine.item).await;
         }
         let mut left = self.db().items_left_by(vault, &name, 2).await?;
         match (left.pop(), left.is_empty()) {

@@ -57,6 +57,7 @@ mod ranges;
 mod scrub;
 mod sessions;
 mod vaults;
+mod virtual_machines;
 mod walk;
 
 pub use clock::ClockLook;
@@ -78,8 +79,8 @@ pub use pins::{PinHash, Pinned};
 pub use points::PointFilter;
 pub use sessions::{LEASE_DEFAULT, Session};
 pub use strongroom_db::{
-    Actor, AlertQuery, AlertRow, ApprovalRow, ApprovalsOf, Container, Dispatched, DueItem, GuardRow, IDS_MAX,
+    Actor, AlertQuery, AlertRow, ApprovalRow, ApprovalsOf, Container, Dispatched, DueItem, GuardRow, Hosted, IDS_MAX,
     ItemQuery, ItemRow, JobQuery, JobReport, JobRow, KeySetMember, NotificationsRow, PointRow, PolicyRow, VaultFigures,
-    VaultRow, Viewer,
+    VaultRow, Viewer, VirtualMachineRow,
 };
 pub use vaults::{NewVault, Options, Stores, VaultInfo, Vaults};

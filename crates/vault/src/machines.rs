@@ -41,11 +41,21 @@ impl Vaults {
         let found = match text.parse::<ContainerId>() {
             Ok(id) => self.db().container(id).await?.filter(|found| found.vault == vault),
             Err(_) => match text.parse::<MachineName>() {
-                Ok(name) => self.db().container_by_name(vault, &name).await?,
+                Ok(name) => match self.db().container_by_name(vault, &name).await? {
+                    Some(found) => Some(found),
+                    None => self.virtual_container(vault, &name).await?,
+                },
                 Err(_) => None,
             },
         };
         found.ok_or(VaultError::NoSuchContainer)
+    }
+
+    async fn virtual_container(&self, vault: VaultId, name: &MachineName) -> Result<Option<Container>, VaultError> {
+        match self.db().virtual_machine(vault, name).await? {
+            Some(found) => Ok(self.db().container(found.container).await?),
+            None => Ok(None),
+        }
     }
 
     /// Unregisters a machine: its key and its sessions are good no more, what it does is cancelled, its name is free, and

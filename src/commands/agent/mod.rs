@@ -2,7 +2,7 @@
 
 mod cancel;
 mod passphrase;
-mod run;
+pub(crate) mod run;
 mod settings;
 pub(crate) mod status;
 mod stop_protection;
@@ -101,7 +101,7 @@ impl Agent {
 }
 
 impl Register {
-    fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
+    pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
         let credentials = read_credentials(&self.credentials)?;
         let name = match self.name {
             Some(name) => name,

@@ -45,7 +45,8 @@ impl Run {
     }
 }
 
-fn told(event: Event) {
+/// Writes into the log what a client tells.
+pub(crate) fn told(event: Event) {
     match event {
         Event::Linked(protection) => {
             let status = status(&protection);

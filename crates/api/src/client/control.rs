@@ -6,9 +6,9 @@ use super::call::Call;
 use super::{Client, ClientError};
 use crate::routes::RouteId;
 use crate::{
-    BackUpItem, ChangePolicy, ContainerFilter, ContainerList, ContainerView, CreatePolicy, ItemChange, ItemFilter,
-    ItemList, ItemView, JobFilter, JobList, JobView, KeptPointList, KeptSettings, PolicyList, PolicyView, ProtectItem,
-    SealedSettings, SecurityPin, SettingsView, StopItem,
+    BackUpItem, ChangePolicy, ContainerFilter, ContainerList, ContainerView, CreatePolicy, Discovering, ItemChange,
+    ItemFilter, ItemList, ItemView, JobFilter, JobList, JobView, KeptPointList, KeptSettings, PolicyList, PolicyView,
+    ProtectItem, SealedSettings, SecurityPin, SettingsView, StopItem, VirtualMachineList, VirtualMachineView,
 };
 
 // Machines and items are named by the names of their machines or by their ids; an id is a possible name, so one type does for both.
@@ -125,6 +125,40 @@ impl Client {
     pub async fn containers(&self, vault: &VaultName, filter: &ContainerFilter) -> Result<ContainerList, ClientError> {
         self.send_for_json(Call::new(RouteId::ListContainers, &[vault]).query(filter))
             .await
+    }
+
+    /// Lists a vault's virtual machines by name: one page.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn virtual_machines(
+        &self,
+        vault: &VaultName,
+        filter: &ContainerFilter,
+    ) -> Result<VirtualMachineList, ClientError> {
+        self.send_for_json(Call::new(RouteId::ListVirtualMachines, &[vault]).query(filter))
+            .await
+    }
+
+    /// Shows one virtual machine.
+    ///
+    /// # Errors
+    /// [`crate::Code::MachineNotFound`] among others.
+    pub async fn virtual_machine(
+        &self,
+        vault: &VaultName,
+        name: &MachineName,
+    ) -> Result<VirtualMachineView, ClientError> {
+        self.send_for_json(Call::new(RouteId::ShowVirtualMachine, &[vault, name]))
+            .await
+    }
+
+    /// Has the hosts of a vault look for virtual machines.
+    ///
+    /// # Errors
+    /// [`crate::Code::OperationInProgress`] while an earlier discovery is not over, among others.
+    pub async fn discover(&self, vault: &VaultName) -> Result<Discovering, ClientError> {
+        self.send_for_json(Call::new(RouteId::Discover, &[vault])).await
     }
 
     /// Shows one registered machine.

@@ -6,8 +6,8 @@ use super::call::Call;
 use super::{Client, ClientError};
 use crate::routes::RouteId;
 use crate::{
-    AlertList, BeginJob, FinishJob, JobList, JobView, LinkAnswer, LinkRequest, OwnProtection, PageFilter, ReportJob,
-    Reported,
+    AlertList, BeginJob, FinishJob, FoundMachines, HostedMachines, JobList, JobView, LinkAnswer, LinkRequest,
+    OwnProtection, PageFilter, ReportJob, Reported,
 };
 
 impl Client {
@@ -17,6 +17,15 @@ impl Client {
     /// When the call fails.
     pub async fn link(&self, request: &LinkRequest) -> Result<LinkAnswer, ClientError> {
         self.send_for_json(Call::new(RouteId::Link, &[]).json(request).repeatable())
+            .await
+    }
+
+    /// Tells of all virtual machines that the calling machine has.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn found_machines(&self, found: &FoundMachines) -> Result<HostedMachines, ClientError> {
+        self.send_for_json(Call::new(RouteId::FoundMachines, &[]).json(found).repeatable())
             .await
     }
 

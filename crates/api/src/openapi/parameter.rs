@@ -28,6 +28,11 @@ pub(crate) fn parameter(name: &str) -> Option<Parameter> {
             "The name of a resource group",
             &[ResourceGroupNotFound],
         ),
+        "virtual_machine" => (
+            Shape::of::<MachineName>(),
+            "The name of a virtual machine",
+            &[MachineNotFound],
+        ),
         "user" => (Shape::of::<UserName>(), "The name of a user", &[PrincipalNotFound]),
         "principal" => (
             Shape::of::<PrincipalName>(),

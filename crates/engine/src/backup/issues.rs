@@ -34,6 +34,11 @@ impl Issues {
         }
     }
 
+    /// The first one.
+    pub fn first(&self) -> Option<&Issue> {
+        self.listed.first()
+    }
+
     /// The listed ones, and how many more there were.
     pub fn finish(self) -> (Vec<Issue>, u64) {
         (self.listed, self.omitted)

@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use strongroom_format::point::{Issue, PointBody, PointHeader, point_digest, put_head};
+use strongroom_format::point::{Consistency, Issue, PointBody, PointHeader, point_digest, put_head};
 use strongroom_model::{BlobId, Clock, Digest, ItemId, KeySetId, PointId, Priority, VaultId};
 use strongroom_seal::{DataKeys, Level, SealKind, Sealer};
 use strongroom_sources::source::Source;
@@ -96,6 +96,8 @@ pub struct Past {
     /// The recovery point with which the source compares itself. What it says then counts only if the vault's newest point
     /// is still that.
     pub compared_with: Option<Digest>,
+    /// How consistent it is, if all of it is of one moment. Then there is no recovery point unless all of it can be read.
+    pub frozen: Option<Consistency>,
 }
 
 /// The parts that a backup works with.
@@ -327,7 +329,7 @@ fn point_object(
         key_set: options.key_set,
         root: outcome.root,
         created: options.moment(begun.now),
-        consistency: outcome.volumes.consistency(),
+        consistency: (options.past.and_then(|past| past.frozen)).unwrap_or_else(|| outcome.volumes.consistency()),
         total_bytes: outcome.sums.bytes,
         new_bytes: moments.new_bytes,
         files: outcome.sums.entries,

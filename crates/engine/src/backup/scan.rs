@@ -157,7 +157,13 @@ impl Scan {
                 return Err(Stop::Cancelled);
             }
             match found {
-                Ok(found) => self.take(found)?,
+                Ok(found) => {
+                    self.take(found)?;
+                    if let Some(lost) = self.lost() {
+                        self.bundle.close()?;
+                        return Err(Stop::Source(lost));
+                    }
+                }
                 Err(issue) if issue.kind == IssueKind::NoSnapshot => {
                     self.bundle.close()?;
                     return Err(Stop::Source(issue.to_string()));
@@ -168,6 +174,13 @@ impl Scan {
         self.volumes.were_read(walk.volumes());
         self.close_bundle()?;
         self.send_batch()
+    }
+
+    /// What could not be read of a state that has to be read whole.
+    fn lost(&self) -> Option<String> {
+        self.options.past.filter(|past| past.frozen.is_some())?;
+        let issue = self.issues.first()?;
+        Some(format!("{}: {}", String::from_utf8_lossy(&issue.path), issue.why))
     }
 
     fn walk_issue(&mut self, issue: &WalkIssue) {

@@ -35,6 +35,14 @@ pub struct DiskMark {
     pub bitmaps: Bitmaps,
 }
 
+impl DiskMark {
+    /// Whether a disk of a machine that is off is the one that this is of, whatever its size.
+    pub fn is_of(&self, disk: &Disk) -> bool {
+        self.number.is_some()
+            && (&self.file, self.number, &self.format) == (&disk.file, number(&disk.file), &disk.format)
+    }
+}
+
 /// A point in the vault that another one can be told by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Base {

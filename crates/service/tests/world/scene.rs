@@ -64,6 +64,7 @@ impl Scene {
             running,
             wait_seconds,
             settings: None,
+            discovers: false,
         };
         self.machine.client.link(&request).await.unwrap()
     }

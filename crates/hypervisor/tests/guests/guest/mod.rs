@@ -256,8 +256,12 @@ pub fn tool(program: &str, arguments: &[&str]) -> String {
 }
 
 fn make_disks(folder: &Path, data: Data) {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/test-guest");
-    let system = tool(script, &[]);
+    // The tests of the whole use this too.
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let script = above
+        .map(|folder| folder.join("scripts/test-guest"))
+        .find(|script| script.exists());
+    let system = tool(script.unwrap().to_str().unwrap(), &[]);
     let path = |name: &str| folder.join(name).display().to_string();
     tool(
         "qemu-img",
