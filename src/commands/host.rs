@@ -26,7 +26,7 @@ use crate::{clock, folders, interrupt, issues, systemd};
 /// Back up the virtual machines of this host
 #[derive(Debug, Subcommand)]
 pub(crate) enum HostCommand {
-    Register(Register),
+    Register(HostRegister),
     Settings(Settings),
     Discover(Discover),
     Run(Run),
@@ -44,7 +44,7 @@ Example:
   strongroom host register --credentials main.credentials --passphrase-file /root/passphrase
   strongroom host discover
   strongroom host run")]
-pub(crate) struct Register {
+pub(crate) struct HostRegister {
     #[command(flatten)]
     register: agent::Register,
     #[command(flatten)]
@@ -129,7 +129,7 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path).map_err(|error| Failure::new(format!("cannot tell where {} is: {error}", path.display())))
 }
 
-impl Register {
+impl HostRegister {
     fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
         let folder = StateFolder::new(folders::state(global)?);
         let settings = self.places.change(folder.host()?.unwrap_or_default())?;

@@ -9,3 +9,6 @@ alter table containers add column gone bigint not null default 0;
 alter table containers add column discovery_asked bigint not null default 0;
 alter table containers add column discovered bigint not null default 0;
 create index containers_of_host on containers (host);
+
+-- What kind of thing a job is about: its item may be gone when somebody asks.
+alter table jobs add column workload text not null default 'FilesAndFolders';

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
+use strongroom_model::policy::Workload;
 use strongroom_model::{
     ContainerId, ItemId, JobError, JobId, JobProgress, JobState, MachineName, Operation, PointId, Task, Trigger,
     VaultId,
@@ -26,6 +27,8 @@ pub struct JobRow {
     pub container: ContainerId,
     /// That machine's name.
     pub name: MachineName,
+    /// What kind of thing it is about.
+    pub workload: Workload,
     /// What it does.
     pub operation: Operation,
     /// What made it.
@@ -108,6 +111,8 @@ pub struct JobQuery {
     pub states: Vec<JobState>,
     /// Only those that do this.
     pub operation: Option<Operation>,
+    /// Only those about such things.
+    pub workload: Option<Workload>,
     /// Only those about this.
     pub item: Option<ItemId>,
     /// Only those made then or later.
@@ -119,7 +124,7 @@ pub struct JobQuery {
 macro_rules! select_jobs {
     ($rest:literal) => {
         concat!(
-            "select jobs.key as key, jobs.id as id, vaults.id as vault, item, container, jobs.name as name, operation, \
+            "select jobs.key as key, jobs.id as id, vaults.id as vault, item, container, jobs.name as name, workload, operation, \
              trigger_kind, state, due, keep_until, jobs.created as created, started, ended, seen, progress, tasks, \
              errors, point from jobs join vaults on vaults.key = jobs.vault ",
             $rest
@@ -158,7 +163,7 @@ impl Db {
         let states: Vec<&str> = query.states.iter().map(|state| state.as_str()).collect();
         let query = sqlx::query(select_jobs!(
             "where jobs.vault = $1 and jobs.key < $2 and ($3 = '' or $3 like '%,' || state || ',%') \
-             and ($4 = '' or operation = $4) and (length($5) = 0 or item = $5) \
+             and ($4 = '' or operation = $4) and ($9 = '' or workload = $9) and (length($5) = 0 or item = $5) \
              and jobs.created >= $6 and jobs.created < $7 order by jobs.key desc limit $8"
         ))
         .bind(key)
@@ -172,7 +177,8 @@ impl Db {
         .bind(query.item.map_or(Vec::new(), |item| item.as_bytes().to_vec()))
         .bind(query.since.map_or(i64::MIN, nanoseconds))
         .bind(query.until.map_or(i64::MAX, nanoseconds))
-        .bind(limit);
+        .bind(limit)
+        .bind(query.workload.map_or("", Workload::as_str));
         let rows = query.fetch_all(&mut *reader).await.map_err(DbError::sql(action))?;
         let next = match rows.last() {
             Some(last) if rows.len() as i64 == limit => Some(last.size("key")?),
@@ -322,9 +328,9 @@ pub(crate) async fn insert(connection: &mut AnyConnection, new: NewJob) -> Resul
         (_, false) => (now, now),
     };
     let query = sqlx::query(
-        "insert into jobs (id, vault, item, container, name, operation, trigger_kind, state, is_open, due, keep_until, \
+        "insert into jobs (id, vault, item, container, name, workload, operation, trigger_kind, state, is_open, due, keep_until, \
          created, started, ended, seen, progress, tasks, errors, point) \
-         select $1, containers.vault, items.id, containers.id, containers.name, $3, $4, $5, $6, $7, $8, $9, $10, $11, $9, \
+         select $1, containers.vault, items.id, containers.id, containers.name, items.workload, $3, $4, $5, $6, $7, $8, $9, $10, $11, $9, \
          '{}', '[]', '[]', $12 from items join containers on containers.item = items.key where items.id = $2 \
          on conflict do nothing",
     )
@@ -440,6 +446,7 @@ fn job_row(row: &AnyRow) -> Result<JobRow, DbError> {
         item: ItemId::from_bytes(row.array("item")?),
         container: ContainerId::from_bytes(row.array("container")?),
         name: row.parsed("name")?,
+        workload: row.parsed("workload")?,
         operation: row.parsed("operation")?,
         trigger: row.parsed("trigger_kind")?,
         state: row.parsed("state")?,

@@ -35,6 +35,7 @@ pub(crate) async fn list(
         limit,
         states: filter.state.into_iter().collect(),
         operation: filter.operation,
+        workload: None,
         item,
         since: filter.since,
         until: filter.until,

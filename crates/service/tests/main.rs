@@ -28,4 +28,5 @@ mod sign_in;
 mod start;
 mod stolen;
 mod vaults;
+mod virtual_machines;
 mod world;

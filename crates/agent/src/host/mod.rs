@@ -14,6 +14,7 @@ mod state;
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use strongroom_api::RetryPolicy;
@@ -30,6 +31,15 @@ pub use backup::MachineBackup;
 pub use found::{Listed, VirtualMachine};
 pub use run::{HostEvent, run_host};
 pub use state::HostSettings;
+
+/// A folder of sockets, which goes with this.
+struct SocketFolder(TempDir);
+
+impl SocketFolder {
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
 
 /// A registered machine that is a host.
 pub struct Host {
@@ -74,7 +84,7 @@ impl Host {
     }
 
     /// A new folder for sockets, of this user only.
-    fn folder_for_sockets(&self) -> Result<TempDir, AgentError> {
+    fn folder_for_sockets(&self) -> Result<SocketFolder, AgentError> {
         let above = self.places().points;
         let failed = |source| AgentError::State {
             action: "make a folder in",
@@ -86,7 +96,7 @@ impl Host {
             .mode(0o711)
             .create(&above)
             .map_err(failed)?;
-        TempDir::with_prefix_in("s", &above).map_err(failed)
+        TempDir::with_prefix_in("s", &above).map(SocketFolder).map_err(failed)
     }
 
     fn places(&self) -> Places {

@@ -11,12 +11,11 @@ use strongroom_hypervisor::snapshot::{
     self, Base, Changed, FullReason, Limits, Point, PointId, Request, SnapshotError, WhyNotBetter,
 };
 use strongroom_hypervisor::{Description, MonitorError, Unasked};
-use tempfile::TempDir;
 
-use super::Host;
 use super::disks::{DESCRIPTION, Disks};
 use super::found::{name_of_device, name_of_disk};
 use super::state::Tracked;
+use super::{Host, SocketFolder};
 use crate::error::AgentError;
 
 /// The disks at one moment. It has to be released.
@@ -32,7 +31,7 @@ enum Taken {
     /// Of one that is off: as long as nothing writes to them.
     Off(
         Vec<OffShot>,
-        #[allow(dead_code, reason = "the folder goes with it")] TempDir,
+        #[allow(dead_code, reason = "the folder goes with it")] SocketFolder,
     ),
 }
 

@@ -5,8 +5,8 @@ use super::error::ArmResult;
 use super::operations::{OperationId, State};
 use super::reply::Reply;
 use super::{
-    certificates, configs, containers, deleted_vaults, empty, endpoints, extended, groups, guards, items, jobs, points,
-    policies, provider, security_pins, storage, subscriptions, tracked, usages, vaults,
+    certificates, configs, containers, deleted_vaults, empty, endpoints, extended, groups, guards, items, jobs,
+    machines, points, policies, provider, security_pins, storage, subscriptions, tracked, usages, vaults,
 };
 
 /// Answers a call.
@@ -36,7 +36,9 @@ pub(crate) async fn dispatch(call: &Call) -> ArmResult<Reply> {
         GroupsDelete => groups::delete(call).await,
         GroupResources => groups::resources(call).await,
 
-        BackupStatus => provider::backup_status(call),
+        BackupStatus => machines::status(call).await,
+        MachinesGet => machines::get(call).await,
+        ProtectableList => machines::protectable(call).await,
         IntentValidate => provider::validate(call),
         FeatureValidate => provider::features(call),
         CheckName => vaults::check_name(call).await,

@@ -1,22 +1,24 @@
-//! Protected items: the files and folders of each registered machine.
+//! Protected items: the files and folders of each registered machine, and virtual machines.
 //!
 //! One PUT has four meanings, and what the body says decides: a policy protects, changes the policy or resumes; a state
 //! stops; `isRehydrate` takes a deletion back.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use strongroom_model::policy::Workload;
 use strongroom_model::{ItemState, MachineName};
 use strongroom_vault::{ItemChanged, ItemQuery, ItemRow, Stop, VaultError};
 
 use super::call::Call;
+use super::containers::management;
 use super::error::{ArmError, ArmResult};
 use super::loose::Loose;
-use super::names::{ContainerName, container_name, item_name};
+use super::names::{ContainerName, ItemNames, MACHINE_KIND, short_machine_name};
 use super::reply::Reply;
 use super::times::{self, NEVER};
 use super::tracked::{self, Outcome};
 use super::vault::{self, Vault};
-use super::{access, page};
+use super::{access, machines, page};
 
 /// Most items of a list; a vault has as many as it has machines.
 const ITEMS_MAX: u32 = 10_000;
@@ -25,35 +27,41 @@ const ITEMS_MAX: u32 = 10_000;
 pub(crate) async fn list(call: &Call) -> ArmResult<Reply> {
     let vault = vault::find(call).await?;
     let mut filter = call.filter()?;
-    let of_files = [
-        ("backupManagementType", "MAB"),
-        ("itemType", "FileFolder"),
-        ("workloadType", "FileFolder"),
-    ]
-    .map(|(key, has)| filter.take(key).is_none_or(|wanted| wanted.eq_ignore_ascii_case(has)));
+    let kinds = ["backupManagementType", "itemType", "workloadType"].map(|key| filter.take(key));
     let policy = filter.take("policyName");
     let friendly = filter.take("friendlyName");
     let container = filter.take("containerName");
     // What is asked for besides: it is always told.
     let _ = filter.take("expand");
     filter.finish()?;
-    let items = match of_files.contains(&false) {
-        true => Vec::new(),
-        false => all(call, &vault).await?,
-    };
+    let items = all(call, &vault).await?;
     let wanted = |item: &&ItemRow| {
+        let kind = workload_type(item.workload);
+        let words = [management(item.workload), kind, kind];
+        let of_kind = kinds.iter().zip(words).all(|(wanted, has)| {
+            let wanted = wanted.as_deref();
+            wanted.is_none_or(|wanted| wanted.eq_ignore_ascii_case(has))
+        });
+        // A virtual machine that was only found can be protected, and is in another list.
+        let is_found_only = item.workload == Workload::VirtualMachine && item.state == ItemState::NotProtected;
+        if !of_kind || is_found_only && item.latest_point.is_none() {
+            return false;
+        }
         let is = |wanted: &Option<String>, has: &str| {
             wanted.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(has))
         };
         let of_policy = item.policy.as_ref().map_or("", |policy| policy.as_str());
-        let in_container = is(&container, item.name.as_str()) || is(&container, &container_name(&called(item)));
+        let names = names(&vault, item);
+        let short = names.container.split_once(';').map_or("", |(_, short)| short);
+        let in_container =
+            is(&container, item.name.as_str()) || is(&container, &names.container) || is(&container, short);
         is(&policy, of_policy) && is(&friendly, item.name.as_str()) && in_container
     };
     let members = items.iter().filter(wanted);
     page::list(
         call,
         members
-            .map(|item| (item.name.folded(), view(call, &vault, item)))
+            .map(|item| (sorted_as(item), view(call, &vault, item)))
             .collect(),
     )
 }
@@ -109,17 +117,53 @@ async fn named(call: &Call, vault: &Vault, container: &str, name: &str) -> ArmRe
             format!("There is no item '{name:.160}' in the container '{container:.160}' of this vault."),
         )
     };
-    let ContainerName::Machine(machine) = ContainerName::parse(container) else {
-        return Err(absent());
+    let (machine, names, workload) = match ContainerName::parse(container) {
+        ContainerName::Machine(machine) => {
+            let names = ItemNames::of_machine(&machine);
+            (machine, names, Workload::FilesAndFolders)
+        }
+        ContainerName::VirtualMachine { group, name } if machines::is_of(vault, &group) => {
+            let names = ItemNames::of_virtual_machine(&group, &name);
+            (name, names, Workload::VirtualMachine)
+        }
+        _ => return Err(absent()),
     };
-    let of_machine = item_name(&machine);
-    if !(name.eq_ignore_ascii_case(&of_machine) || name.eq_ignore_ascii_case(machine.as_str())) {
+    let short = names.item.split_once(';').map_or("", |(_, short)| short);
+    if ![&names.item, short, machine.as_str()]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
+    {
         return Err(absent());
     }
-    match call.shared.vaults.item(vault.info.vault.id, machine.as_str()).await {
-        Err(VaultError::ItemNotFound) => Err(absent()),
-        found => Ok(found?),
+    let vaults = &call.shared.vaults;
+    let found = match workload {
+        Workload::VirtualMachine => match vaults.virtual_machine(vault.info.vault.id, &machine).await {
+            Ok(found) => vaults.item_of(found.item).await,
+            // One that was unregistered is called by its item's id.
+            Err(VaultError::NoSuchContainer) => vaults.item(vault.info.vault.id, machine.as_str()).await,
+            Err(error) => Err(error),
+        },
+        _ => vaults.item(vault.info.vault.id, machine.as_str()).await,
+    };
+    match found {
+        Ok(item) if item.workload == workload => Ok(item),
+        Ok(_) | Err(VaultError::ItemNotFound) => Err(absent()),
+        Err(error) => Err(error.into()),
     }
+}
+
+/// Azure's word for a kind of thing.
+fn workload_type(workload: Workload) -> &'static str {
+    match workload {
+        Workload::VirtualMachine => "VM",
+        Workload::FilesAndFolders => "FileFolder",
+        Workload::Database => "SQLDataBase",
+    }
+}
+
+/// A machine and a virtual machine may have one name.
+fn sorted_as(item: &ItemRow) -> String {
+    format!("{};{}", item.name.folded(), item.workload)
 }
 
 /// `PUT` of an item.
@@ -217,14 +261,23 @@ pub(crate) async fn backup_now(call: &Call) -> ArmResult<Reply> {
 }
 
 fn path(vault: &Vault, item: &ItemRow) -> String {
-    vault
-        .path
-        .item(&container_name(&called(item)), &item_name(&called(item)))
+    let names = names(vault, item);
+    vault.path.item(&names.container, &names.item)
+}
+
+/// What an item and its container are called in ids.
+pub(crate) fn names(vault: &Vault, item: &ItemRow) -> ItemNames {
+    match item.workload {
+        Workload::VirtualMachine => {
+            ItemNames::of_virtual_machine(vault.info.vault.resource_group.as_str(), &called(item))
+        }
+        _ => ItemNames::of_machine(&called(item)),
+    }
 }
 
 /// What an item's machine is called in ids. One that was unregistered has left its name to others, and is called by the id of
 /// its item.
-pub(crate) fn called(item: &ItemRow) -> MachineName {
+fn called(item: &ItemRow) -> MachineName {
     match item.unregistered {
         None => item.name.clone(),
         Some(_) => item.id.to_string().parse().expect("an id is a possible name"),
@@ -242,11 +295,12 @@ fn view(call: &Call, vault: &Vault, item: &ItemRow) -> Value {
         .policy
         .as_ref()
         .filter(|_| item.state.is_scheduled() && item.deleted.is_none());
+    let names = names(vault, item);
     let mut properties = json!({
         "protectedItemType": "MabFileFolderProtectedItem",
         "backupManagementType": "MAB",
         "workloadType": "FileFolder",
-        "containerName": container_name(&called(item)),
+        "containerName": names.container,
         "friendlyName": item.name,
         "computerName": item.name,
         "lastBackupStatus": last,
@@ -260,6 +314,19 @@ fn view(call: &Call, vault: &Vault, item: &ItemRow) -> Value {
         "isScheduledForDeferredDelete": item.deleted.is_some(),
         "softDeleteRetentionPeriodInDays": vault.info.vault.settings.soft_delete_days,
     });
+    if item.workload == Workload::VirtualMachine {
+        let group = vault.info.vault.resource_group.as_str();
+        let id = machines::id(call, group, &item.name);
+        properties["protectedItemType"] = MACHINE_KIND.into();
+        properties["backupManagementType"] = management(item.workload).into();
+        properties["workloadType"] = workload_type(item.workload).into();
+        properties["containerName"] = short_machine_name(group, &called(item)).into();
+        properties["virtualMachineId"] = id.clone().into();
+        properties["sourceResourceId"] = id.into();
+        properties["protectionStatus"] = "Healthy".into();
+        properties["healthStatus"] = "Passed".into();
+        properties["protectedItemDataId"] = item.id.to_string().into();
+    }
     if let (Some(deleted), Some(purge)) = (item.deleted, item.purge_at) {
         properties["deferredDeleteTimeInUTC"] = times::moment(deleted).into();
         let remaining = purge.duration_since(call.shared.clock.now());
@@ -267,7 +334,7 @@ fn view(call: &Call, vault: &Vault, item: &ItemRow) -> Value {
     }
     json!({
         "id": path(vault, item),
-        "name": item_name(&called(item)),
+        "name": names.item,
         "type": "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems",
         "properties": properties,
     })

@@ -1,11 +1,14 @@
 //! Jobs: list, show, cancel.
 
 use serde_json::{Value, json};
+use strongroom_model::policy::Workload;
 use strongroom_model::{JobId, JobState, Operation};
 use strongroom_vault::{JobQuery, JobRow, VaultError};
 
 use super::call::Call;
+use super::containers::management;
 use super::error::{ArmError, ArmResult};
+use super::names::short_machine_name;
 use super::reply::Reply;
 use super::times;
 use super::tracked::{self, Outcome};
@@ -32,9 +35,10 @@ pub(crate) async fn list(call: &Call) -> ArmResult<Reply> {
 /// Which jobs are asked for; `None`: such as there are none of.
 fn query(call: &Call) -> ArmResult<Option<JobQuery>> {
     let mut filter = call.filter()?;
-    let of_files = filter
-        .take("backupManagementType")
-        .is_none_or(|kind| kind.eq_ignore_ascii_case("MAB"));
+    let workload = filter.take("backupManagementType").map(|kind| {
+        let mut all = Workload::ALL.iter().copied();
+        all.find(|workload| kind.eq_ignore_ascii_case(management(*workload)))
+    });
     let states = filter.take("status").map(|text| states(&text));
     let operation = filter.take("operation").map(|text| {
         Operation::ALL
@@ -48,13 +52,14 @@ fn query(call: &Call) -> ArmResult<Option<JobQuery>> {
         let number = token.parse();
         number.map_err(|_| ArmError::bad("InvalidSkipToken", "The $skipToken is not one of this service"))
     });
-    let nothing = !of_files || operation == Some(None) || states.as_ref().is_some_and(Vec::is_empty);
+    let nothing = workload == Some(None) || operation == Some(None) || states.as_ref().is_some_and(Vec::is_empty);
     let limit = call.query.top.and_then(|top| u32::try_from(top).ok()).unwrap_or(PAGE);
     let query = JobQuery {
         before: before.transpose()?,
         limit: limit.clamp(1, PAGE),
         states: states.unwrap_or_default(),
         operation: operation.flatten(),
+        workload: workload.flatten(),
         item: None,
         since,
         until,
@@ -133,6 +138,17 @@ fn view(call: &Call, vault: &Vault, job: &JobRow, whole: bool) -> Value {
         "workloadType": "FileFolder",
         "errorDetails": errors,
     });
+    if job.workload == Workload::VirtualMachine {
+        let group = vault.info.vault.resource_group.as_str();
+        properties["jobType"] = "AzureIaaSVMJob".into();
+        properties["backupManagementType"] = management(job.workload).into();
+        properties["workloadType"] = "VM".into();
+        properties["containerName"] = short_machine_name(group, &job.name).into();
+        properties["virtualMachineVersion"] = "Compute".into();
+        for of_files in ["mabServerName", "mabServerType"] {
+            properties.as_object_mut().expect("it is an object").remove(of_files);
+        }
+    }
     if let Some(ended) = job.ended {
         properties["endTime"] = times::moment(ended).into();
     }

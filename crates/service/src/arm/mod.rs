@@ -24,6 +24,7 @@ mod guards;
 mod items;
 mod jobs;
 mod loose;
+mod machines;
 mod names;
 mod operations;
 mod page;

@@ -95,30 +95,74 @@ pub(crate) fn fresh_id() -> Uuid {
 pub(crate) enum ContainerName {
     /// `Windows;{name}`: a registered machine, of whatever system; the word is Azure's.
     Machine(MachineName),
-    /// A virtual machine, a database server, a storage account: none of which is registered here.
+    /// `IaasVMContainer;iaasvmcontainerv2;{group};{name}`: a virtual machine of a resource group.
+    VirtualMachine {
+        /// The resource group.
+        group: String,
+        /// Its name.
+        name: MachineName,
+    },
+    /// A database server, a storage account: none of which is registered here.
     Foreign,
 }
 
-impl ContainerName {
-    pub(crate) fn parse(text: &str) -> ContainerName {
-        let machine = text
-            .split_once(';')
-            .filter(|(kind, _)| kind.eq_ignore_ascii_case("Windows"));
-        match machine.and_then(|(_, name)| name.parse().ok()) {
-            Some(name) => Self::Machine(name),
-            None => Self::Foreign,
+/// The names of an item and its container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ItemNames {
+    pub(crate) container: String,
+    pub(crate) item: String,
+}
+
+/// The kind of virtual machines.
+pub(crate) const MACHINE_KIND: &str = "Microsoft.Compute/virtualMachines";
+
+/// What Azure calls virtual machines that are managed as resources, in names.
+const MACHINE_CONTAINER: &str = "iaasvmcontainerv2";
+
+impl ItemNames {
+    /// Those of a machine's files and folders.
+    pub(crate) fn of_machine(machine: &MachineName) -> Self {
+        Self {
+            container: format!("Windows;{machine}"),
+            item: format!("FileFolder;{machine}"),
+        }
+    }
+
+    /// Those of a virtual machine of a resource group.
+    pub(crate) fn of_virtual_machine(group: &str, machine: &MachineName) -> Self {
+        let short = short_machine_name(group, machine);
+        Self {
+            container: format!("IaasVMContainer;{short}"),
+            item: format!("VM;{short}"),
         }
     }
 }
 
-/// The name of a machine's container.
-pub(crate) fn container_name(machine: &MachineName) -> String {
-    format!("Windows;{machine}")
+/// The name of a virtual machine's container without its kind.
+pub(crate) fn short_machine_name(group: &str, machine: &MachineName) -> String {
+    format!(
+        "{MACHINE_CONTAINER};{};{}",
+        group.to_ascii_lowercase(),
+        machine.folded()
+    )
 }
 
-/// The name of a machine's one item, its files and folders.
-pub(crate) fn item_name(machine: &MachineName) -> String {
-    format!("FileFolder;{machine}")
+impl ContainerName {
+    pub(crate) fn parse(text: &str) -> ContainerName {
+        let parts: Vec<&str> = text.split(';').collect();
+        let is = |part: &str, word: &str| part.eq_ignore_ascii_case(word);
+        let machine = |group: &str, name: &str| name.parse().ok().map(|name| (group.to_owned(), name));
+        let found = match parts[..] {
+            [kind, name] if is(kind, "Windows") => return name.parse().map_or(Self::Foreign, Self::Machine),
+            [kind, short, group, name] if is(kind, "IaasVMContainer") && is(short, MACHINE_CONTAINER) => {
+                machine(group, name)
+            }
+            // Lists tell it so.
+            [short, group, name] if is(short, MACHINE_CONTAINER) => machine(group, name),
+            _ => None,
+        };
+        found.map_or(Self::Foreign, |(group, name)| Self::VirtualMachine { group, name })
+    }
 }
 
 #[cfg(test)]
@@ -133,7 +177,8 @@ mod tests {
     #[test]
     fn ids_have_the_fixed_words_in_order() {
         let machine: MachineName = "web1".parse().unwrap();
-        let id = vault().point(&container_name(&machine), &item_name(&machine), "7");
+        let names = ItemNames::of_machine(&machine);
+        let id = vault().point(&names.container, &names.item, "7");
         let words: Vec<&str> = id.split('/').skip(1).step_by(2).collect();
         assert_eq!(
             words,
@@ -170,12 +215,22 @@ mod tests {
     #[test]
     fn containers_are_told_apart_by_their_first_word() {
         let machine = |name: &str| ContainerName::Machine(name.parse().unwrap());
+        let virtual_machine = |group: &str, name: &str| ContainerName::VirtualMachine {
+            group: group.to_owned(),
+            name: name.parse().unwrap(),
+        };
         for (text, expected) in [
             ("Windows;web1.example.org", machine("web1.example.org")),
             ("windows;WEB1", machine("WEB1")),
             ("Windows;", ContainerName::Foreign),
             ("web1", ContainerName::Foreign),
-            ("IaasVMContainer;iaasvmcontainerv2;rg1;vm1", ContainerName::Foreign),
+            (
+                "IaasVMContainer;iaasvmcontainerv2;rg1;vm1",
+                virtual_machine("rg1", "vm1"),
+            ),
+            ("iaasvmcontainerv2;RG1;VM1", virtual_machine("RG1", "VM1")),
+            ("IaasVMContainer;iaasvmcontainer;service;vm1", ContainerName::Foreign),
+            ("IaasVMContainer;iaasvmcontainerv2;rg1;", ContainerName::Foreign),
         ] {
             assert_eq!(ContainerName::parse(text), expected, "{text}");
         }

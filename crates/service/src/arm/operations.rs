@@ -88,9 +88,9 @@ const NO_INTENTS: &str = "Strongroom does not protect databases by itself: there
 const NO_SECOND_REGION: &str = "Strongroom does not restore from a second region yet";
 const NO_ENGINES: &str = "backup servers do not register with a vault yet";
 const NO_WORKLOADS: &str = "databases and file shares are not discovered yet";
-const NO_MACHINES: &str = "virtual machines are not registered yet";
+const NO_SCAN: &str = "Strongroom does not scan virtual machines for malware";
 const NO_RESTORE: &str =
-    "restores of files run on the machine: `strongroom restore`; virtual machines are not protected yet";
+    "restores run on the machine that has the keys: `strongroom restore`, for virtual machines on any host";
 const NO_SITE_RECOVERY: &str = "Strongroom does not replicate machines";
 const NO_KEYS: &str = "Strongroom's data is sealed by the machines, with keys that no vault has";
 const NO_STORAGE_ACCOUNTS: &str = "there are no storage accounts here";
@@ -151,7 +151,7 @@ operations! {
     ProvidersList "Providers_List" GET SUBSCRIPTION "providers" 2 Served, "SignedIn";
     ProvidersGet "Providers_Get" GET SUBSCRIPTION "providers/{namespace}" 2 Served, "SignedIn";
     ProvidersRegister "Providers_Register" POST SUBSCRIPTION "providers/{namespace}/register" 2 Served, "SignedIn";
-    MachinesGet "VirtualMachines_Get" GET GROUP "providers/Microsoft.Compute/virtualMachines/{vmName}" 1 Empty(NO_MACHINES), "SignedIn";
+    MachinesGet "VirtualMachines_Get" GET GROUP "providers/Microsoft.Compute/virtualMachines/{vmName}" 1 Served, "SignedIn";
     AccountsGet "StorageAccounts_GetProperties" GET GROUP "providers/Microsoft.Storage/storageAccounts/{accountName}" 1 Empty(NO_STORAGE_ACCOUNTS), "SignedIn";
     ClassicAccountsGet "ClassicStorageAccounts_Get" GET GROUP "providers/Microsoft.ClassicStorage/storageAccounts/{accountName}" 1 Empty(NO_STORAGE_ACCOUNTS), "SignedIn";
 
@@ -237,12 +237,12 @@ operations! {
     Refresh "ProtectionContainers_Refresh" POST FABRIC "refreshContainers" 1 Served, "Vaults/backupFabrics/refreshContainers/action";
     RefreshResult "ProtectionContainerRefreshOperationResults_Get" GET FABRIC "operationResults/{operationId}" 1 Served, "Vaults/backupFabrics/operationResults/read";
     RefreshStatus "ProtectionContainerRefreshOperationStatuses_Get" GET FABRIC "operationsStatus/{operationId}" 3 Served, "Vaults/backupFabrics/operationResults/read";
-    ProtectableList "BackupProtectableItems_List" GET VAULT "backupProtectableItems" 1 Empty(NO_MACHINES), "Vaults/backupProtectableItems/read";
+    ProtectableList "BackupProtectableItems_List" GET VAULT "backupProtectableItems" 1 Served, "Vaults/backupProtectableItems/read";
     ProtectableContainers "ProtectableContainers_List" GET FABRIC "protectableContainers" 2 Empty(NO_WORKLOADS), "Vaults/backupFabrics/protectableContainers/read";
     EnginesList "BackupEngines_List" GET VAULT "backupEngines" 2 Empty(NO_ENGINES), "Vaults/backupEngines/read";
     EnginesGet "BackupEngines_Get" GET VAULT "backupEngines/{backupEngineName}" 2 Empty(NO_ENGINES), "Vaults/backupEngines/read";
     DeletedContainers "DeletedProtectionContainers_List" GET VAULT "backupDeletedProtectionContainers" 2 Empty(NO_WORKLOADS), "Vaults/backupProtectionContainers/read";
-    SourceScan "ProtectedItems_ConfigureSourceScan" POST ITEM "configureSourceScan" 3 Absent(NO_MACHINES), "Vaults/backupFabrics/protectionContainers/protectedItems/write";
+    SourceScan "ProtectedItems_ConfigureSourceScan" POST ITEM "configureSourceScan" 3 Absent(NO_SCAN), "Vaults/backupFabrics/protectionContainers/protectedItems/write";
 
     // Recovery points and restore.
     PointsList "RecoveryPoints_List" GET ITEM "recoveryPoints" 1 Served, "Vaults/backupFabrics/protectionContainers/protectedItems/recoveryPoints/read";

@@ -1,13 +1,12 @@
 //! Recovery points of an item.
 
 use serde_json::{Value, json};
-use strongroom_model::policy::{Keep, Kept, Verdict};
+use strongroom_model::policy::{Keep, Kept, Verdict, Workload};
 use strongroom_vault::{ItemRow, PointRow};
 
 use super::call::Call;
 use super::error::{ArmError, ArmResult};
-use super::items::{self, called};
-use super::names::{container_name, item_name};
+use super::items;
 use super::reply::Reply;
 use super::vault::{self, Vault};
 use super::{page, times};
@@ -70,17 +69,42 @@ fn view(vault: &Vault, item: &ItemRow, point: &PointRow, fates: &[(Kept, Verdict
     if let Some(Verdict::Keep(Keep::Rule(_, until) | Keep::Asked(until))) = fate {
         fates_properties["expiryTime"] = times::moment(*until).into();
     }
-    json!({
-        "id": vault.path.point(&container_name(&called(item)), &item_name(&called(item)), &name),
-        "name": name,
-        "type": "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/recoveryPoints",
-        "properties": {
+    let names = items::names(vault, item);
+    let properties = match item.workload {
+        Workload::VirtualMachine => json!({
+            "objectType": "IaasVMRecoveryPoint",
+            "recoveryPointType": kind(point.consistency),
+            "recoveryPointTime": times::moment(point.created),
+            "recoveryPointAdditionalInfo": "",
+            "isSourceVMEncrypted": false,
+            "isInstantIlrSessionActive": false,
+            "recoveryPointTierDetails": [{ "type": "HardenedRP", "status": "Valid" }],
+            "isManagedVirtualMachine": true,
+            "originalStorageAccountOption": false,
+            "recoveryPointProperties": fates_properties,
+        }),
+        _ => json!({
             "objectType": "GenericRecoveryPoint",
             "friendlyName": item.name,
             "recoveryPointType": "FileSystemConsistent",
             "recoveryPointTime": times::moment(point.created),
             "recoveryPointAdditionalInfo": format!("{} files, {} bytes", point.files, point.total_bytes),
             "recoveryPointProperties": fates_properties,
-        },
+        }),
+    };
+    json!({
+        "id": vault.path.point(&names.container, &names.item, &name),
+        "name": name,
+        "type": "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/recoveryPoints",
+        "properties": properties,
     })
+}
+
+/// Azure's word for how consistent a point is.
+fn kind(consistency: u8) -> &'static str {
+    match consistency {
+        3 => "AppConsistent",
+        2 => "FileSystemConsistent",
+        _ => "CrashConsistent",
+    }
 }

@@ -7,23 +7,6 @@ use super::error::ArmResult;
 use super::loose::Loose;
 use super::reply::Reply;
 
-/// `POST …/backupStatus`: which vault protects a virtual machine. None does.
-pub(crate) fn backup_status(call: &Call) -> ArmResult<Reply> {
-    let body = call.json()?;
-    Loose::new(&body).need("resourceId")?.text()?;
-    Ok(Reply::ok(json!({
-        "protectionStatus": "NotProtected",
-        "vaultId": "",
-        "fabricName": "Azure",
-        "containerName": "",
-        "protectedItemName": "",
-        "errorCode": "Success",
-        "errorMessage": "",
-        "policyName": "",
-        "registrationStatus": "NotRegistered",
-    })))
-}
-
 /// `POST …/backupValidateFeatures`.
 pub(crate) fn features(call: &Call) -> ArmResult<Reply> {
     let body = call.json()?;

@@ -70,11 +70,16 @@ impl Guest {
         Self::boot(folder, data)
     }
 
+    /// Starts a guest that was shut down.
+    pub fn switch_on(self) -> Self {
+        let (folder, data) = self.into_parts();
+        Self::boot(folder, data)
+    }
+
     /// Shuts the guest down, and starts it again.
     pub async fn restart(mut self) -> Self {
         self.shut_down().await;
-        let (folder, data) = self.into_parts();
-        Self::boot(folder, data)
+        self.switch_on()
     }
 
     pub async fn shut_down(&mut self) {
