@@ -324,6 +324,91 @@ async fn whatever_dies_the_guest_goes_on() {
     let silent = host.host.run(&["host", "backup", "mail"]);
     silent.with_status(3);
     let warned = silent.value()["warnings"].to_string();
-    assert!(warned.contains("crash-consistent only") && warned.contains("qemu-guest-agent"), "{warned}");
+    assert!(
+        warned.contains("crash-consistent only") && warned.contains("qemu-guest-agent"),
+        "{warned}"
+    );
     assert_whole(&host.restore("mail", "latest", "two"));
+}
+
+#[tokio::test]
+async fn disks_are_restored_in_each_form_and_boot() {
+    let host = Host::new();
+    let mut guest = host.guest("mail", Data::Qcow2).await;
+    guest.run(FILES);
+    host.back_up("mail");
+    let raw = host.restore("mail", "latest", "raw");
+    let restore = |form: &str, to: &Path, more: &[&str]| {
+        let mut command = host.host.command(&["host", "restore", "mail", "--form", form, "--to"]);
+        command.arg(to).args(more);
+        run(command)
+    };
+    for (form, driver) in [("qcow2", "qcow2"), ("vhd", "vpc"), ("vhdx", "vhdx"), ("vmdk", "vmdk")] {
+        let to = host.world.path(form);
+        let restored = restore(form, &to, &[]).done();
+        assert_eq!(restored["files"].as_array().unwrap().len(), 2, "{restored}");
+        for disk in ["disk0", "disk1"] {
+            let file = to.join(format!("{disk}.{form}"));
+            let (file, raw) = (file.to_str().unwrap(), raw.join(format!("{disk}.raw")));
+            tool(
+                "qemu-img",
+                &["compare", "-f", driver, "-F", "raw", file, raw.to_str().unwrap()],
+            );
+            let back = host.world.path("back.raw");
+            tool(
+                "qemu-img",
+                &["convert", "-f", driver, "-O", "raw", file, back.to_str().unwrap()],
+            );
+            tool("cmp", &[back.to_str().unwrap(), raw.to_str().unwrap()]);
+            if driver != "vpc" {
+                tool("qemu-img", &["check", "-q", "-f", driver, file]);
+            }
+        }
+        assert!(!to.join(".restoring").exists() && to.join("machine.json").exists());
+    }
+    assert_is_fixed_vhd(&host.world.path("vhd/disk0.vhd"), 256 << 20);
+    restore("vhd", &host.world.path("vhd"), &[]).refused(&["is there already"]);
+    restore("qcow2", &host.world.path("some"), &["--disk", "disk7"]).refused(&["disk0, disk1"]);
+    let one = restore("raw", &host.world.path("some"), &["--disk", "disk1"]).done();
+    assert_eq!(one["files"].as_array().unwrap().len(), 1);
+    assert_whole(&host.world.path("some"));
+
+    // They boot, and the files in them are whole.
+    guest.shut_down().await;
+    let mut restored = Guest::of_disks(
+        &host.world.path("qcow2/disk0.qcow2"),
+        &host.world.path("qcow2/disk1.qcow2"),
+    );
+    restored.run("cd /data && sha256sum -c SUMS");
+}
+
+/// The footer of a fixed VHD, by Microsoft's "Virtual Hard Disk Image Format Specification": the last 512 bytes.
+fn assert_is_fixed_vhd(file: &Path, size: u64) {
+    let bytes = fs::read(file).unwrap();
+    assert_eq!(bytes.len() as u64, size + 512);
+    let footer = &bytes[bytes.len() - 512..];
+    let number = |at: usize, length: usize| {
+        footer[at..at + length]
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+    };
+    assert_eq!(&footer[..8], b"conectix");
+    // Original and current size, kind, and no dynamic header.
+    assert_eq!(
+        (number(40, 8), number(48, 8), number(60, 4), number(16, 8)),
+        (size, size, 2, u64::MAX)
+    );
+    let (cylinders, heads, sectors) = (number(56, 2), number(58, 1), number(59, 1));
+    let reached = cylinders * heads * sectors * 512;
+    assert!(
+        reached <= size && size - reached < heads * sectors * 512,
+        "{cylinders} {heads} {sectors}"
+    );
+    let sum: u64 = footer
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| !(64..68).contains(at))
+        .map(|(_, byte)| u64::from(*byte))
+        .sum();
+    assert_eq!(number(64, 4), u64::from(!(sum as u32)));
 }

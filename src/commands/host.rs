@@ -7,10 +7,11 @@ use std::time::Instant;
 use clap::{Args, Subcommand};
 use sd_notify::NotifyState;
 use serde::Serialize;
-use strongroom_agent::{Host, HostEvent, HostSettings, Listed, StateFolder, run_host};
-use strongroom_api::RetryPolicy;
+use strongroom_agent::{DiskForm, DiskRestore, Host, HostEvent, HostSettings, Listed, StateFolder, run_host};
+use strongroom_api::{PointFilter, RetryPolicy};
 use strongroom_engine::Progress;
 use strongroom_engine::backup::BackupReport;
+use strongroom_engine::restore::RestoreReport;
 use strongroom_model::{MachineFacts, MachineName};
 
 use crate::cli::Global;
@@ -31,6 +32,7 @@ pub(crate) enum HostCommand {
     Discover(Discover),
     Run(Run),
     Backup(Backup),
+    Restore(Restore),
 }
 
 /// Register this machine in a vault as a host of virtual machines
@@ -55,6 +57,9 @@ pub(crate) struct HostRegister {
 ///
 /// A machine that was registered as an agent becomes a host by it.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  strongroom host settings --descriptions /etc/vms --points /var/lib/points")]
 pub(crate) struct Settings {
     #[command(flatten)]
     places: Places,
@@ -101,6 +106,35 @@ pub(crate) struct Backup {
     machine: MachineName,
 }
 
+/// Restore the disks of a virtual machine, in the form that is wanted
+///
+/// On this host or on any other machine of the vault with the same passphrase. The disks come to a folder as NAME.FORM, with
+/// machine.json, which says what the machine was. Until they have their form they are there as raw files too, which takes
+/// the room of what is stored. A restore that was interrupted goes on where it was.
+///
+/// A VHD is of fixed size, a whole number of MiB, and has its footer, as Azure takes it.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  strongroom host restore mail --to /srv/images --form qcow2
+  strongroom host restore mail 0199f3a0-7c1e --to /srv/images --disk disk1 --form vhd")]
+pub(crate) struct Restore {
+    /// Which virtual machine
+    machine: MachineName,
+    /// Which recovery point: an id, the beginning of one, or `latest`
+    #[arg(default_value = "latest")]
+    point: String,
+    /// The folder that the disks come to
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+    /// Their form: raw, qcow2, vhd, vhdx or vmdk
+    #[arg(long, value_name = "FORM", default_value_t = DiskForm::Raw)]
+    form: DiskForm,
+    /// Only the disk of this name; may be repeated
+    #[arg(long, value_name = "NAME")]
+    disk: Vec<String>,
+}
+
 impl HostCommand {
     pub(crate) fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
         match self {
@@ -109,6 +143,7 @@ impl HostCommand {
             Self::Discover(discover) => discover.run(global, terminal),
             Self::Run(run) => run.run(global),
             Self::Backup(backup) => backup.run(global, terminal),
+            Self::Restore(restore) => restore.run(global, terminal),
         }
     }
 }
@@ -354,6 +389,54 @@ impl Backup {
                 bytes(view.report.new_bytes),
                 pace(view.report.bytes, time)
             )
+        })?;
+        Ok(outcome)
+    }
+}
+
+#[derive(Serialize)]
+struct RestoreView {
+    machine: MachineName,
+    files: Vec<PathBuf>,
+    #[serde(flatten)]
+    report: RestoreReport,
+    seconds: f64,
+    #[serde(flatten)]
+    issues: issues::View,
+}
+
+impl Restore {
+    fn run(self, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
+        let wanted = DiskRestore {
+            to: absolute(&self.to)?,
+            form: self.form,
+            disks: self.disk,
+        };
+        let machine = agent::open(global, RetryPolicy::PATIENT)?;
+        let progress = Progress::default();
+        let (restored, time) = block_on(async {
+            let filter = PointFilter::Machine(self.machine.clone());
+            let opening = machine.find_and_open(&self.point, &filter);
+            let point = first_calls(machine.client(), terminal, opening).await?;
+            let waiting = Some(Waiting::for_service_of(machine.client()));
+            let began = Instant::now();
+            let work = machine.restore_disks(&point, &wanted, progress.clone());
+            let restored = watch(terminal, "Restoring", &progress, waiting, work).await?;
+            Ok((restored, began.elapsed()))
+        })?;
+        let issues = issues::View::new(&restored.report.issues, restored.report.issues_omitted);
+        issues.print(terminal);
+        let outcome = issues.outcome();
+        let view = RestoreView {
+            machine: self.machine,
+            files: restored.files,
+            report: restored.report,
+            seconds: time.as_secs_f64(),
+            issues,
+        };
+        terminal.done(&view, |view| {
+            let files = view.files.iter().map(|file| format!("\n  {}", file.display()));
+            format!("Restored disks of {}:{}", view.machine, files.collect::<String>())
         })?;
         Ok(outcome)
     }

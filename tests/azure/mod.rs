@@ -343,7 +343,15 @@ async fn virtual_machines_are_protected_backed_up_and_let_go() {
             host.world.service.url
         );
         let filter = "$filter=backupManagementType eq 'AzureIaasVM'";
-        az.run(&["rest", "--method", "get", "--url", &format!("{path}?api-version=2024-04-01&{filter}")]).done()["value"].clone()
+        az.run(&[
+            "rest",
+            "--method",
+            "get",
+            "--url",
+            &format!("{path}?api-version=2024-04-01&{filter}"),
+        ])
+        .done()["value"]
+            .clone()
     };
     assert_eq!(protectable()[0]["properties"]["friendlyName"], "mail");
     let checked = az.run(&["backup", "protection", "check-vm", "--vm", "mail", "-g", "default"]);

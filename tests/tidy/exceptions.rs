@@ -46,6 +46,14 @@ pub const FILE_SYSTEM: &[Exception] = &[
         "a folder for the sockets on which disks are shown",
     ),
     may(
+        "crates/agent/src/host/form.rs",
+        "pads a restored disk to a whole number of MiB",
+    ),
+    may(
+        "crates/agent/src/host/restore.rs",
+        "gives restored disks their form and their place",
+    ),
+    may(
         "crates/agent/src/host/disks.rs",
         "sees whether somebody writes to a disk that is being read",
     ),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::commands::CommandError;
+use crate::host::DiskForm;
 use strongroom_api::ClientError;
 use strongroom_engine::EngineError;
 use strongroom_hypervisor::DescriptionError;
@@ -68,6 +69,27 @@ pub enum AgentError {
     /// There is no snapshot of the virtual machine.
     #[error(transparent)]
     Hypervisor(#[from] HypervisorError),
+    /// The recovery point has no such disk.
+    #[error("the recovery point has no disk called {disk}: it has {there}")]
+    NoDisk {
+        /// What was asked for.
+        disk: String,
+        /// What there is.
+        there: String,
+    },
+    /// There is a file of the name that a restored disk would have.
+    #[error("{} is there already: name another folder, or move it away", .0.display())]
+    DiskExists(PathBuf),
+    /// A disk cannot be written in a form.
+    #[error("cannot write {} as {form}: {why}", path.display())]
+    Form {
+        /// Which form.
+        form: DiskForm,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// The disks of a virtual machine that is off cannot be read.
     #[error(transparent)]
     Off(#[from] OffError),

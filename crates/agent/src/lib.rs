@@ -41,7 +41,10 @@ pub use commands::{Command, CommandError, Commands};
 pub use error::AgentError;
 pub use export::{ExportDescription, Exported, export_points};
 pub use held::WaitsFor;
-pub use host::{Host, HostEvent, HostSettings, Listed, MachineBackup, VirtualMachine, run_host};
+pub use host::{
+    DiskForm, DiskFormError, DiskRestore, Host, HostEvent, HostSettings, Listed, MachineBackup, RestoredDisks,
+    VirtualMachine, run_host,
+};
 pub use import::{Choice, Import, Planned};
 pub use import_seed::{Seed, SeedImported};
 pub use keys::{KeySetOverview, KnownKeySet, KnownPassphrase};

@@ -6,11 +6,14 @@
 
 mod backup;
 mod disks;
+mod form;
 mod found;
 mod map;
+mod restore;
 mod run;
 mod shot;
 mod state;
+mod vhd;
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -28,7 +31,9 @@ use crate::machine::Machine;
 use crate::state::StateFolder;
 
 pub use backup::MachineBackup;
+pub use form::{DiskForm, DiskFormError};
 pub use found::{Listed, VirtualMachine};
+pub use restore::{DiskRestore, RestoredDisks};
 pub use run::{HostEvent, run_host};
 pub use state::HostSettings;
 

@@ -2,6 +2,7 @@
 
 mod failures;
 mod found;
+#[allow(dead_code, reason = "the tests of the whole need more of it")]
 mod guest;
 mod losses;
 mod points;

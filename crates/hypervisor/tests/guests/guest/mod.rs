@@ -48,6 +48,14 @@ impl Guest {
         Self::boot(folder, data)
     }
 
+    /// A guest of two disks that were made elsewhere.
+    pub fn of_disks(system: &Path, data: &Path) -> Self {
+        let folder = tempfile::Builder::new().prefix("g").tempdir().unwrap();
+        fs::copy(system, folder.path().join("d0.qcow2")).unwrap();
+        fs::copy(data, folder.path().join("d1.qcow2")).unwrap();
+        Self::boot(folder, Data::Qcow2)
+    }
+
     fn boot(folder: TempDir, data: Data) -> Self {
         let qemu = start(folder.path(), data);
         let console = connect(&folder.path().join("console"));
