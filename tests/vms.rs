@@ -186,6 +186,21 @@ async fn virtual_machines_are_found_and_protected() {
     assert_eq!(job["state"], "Completed", "{job} {}", running.has_said());
     assert_eq!(host.points("mail").len(), 1);
     assert_eq!(host.admin(&["vm", "show", "mail"]).done()["state"], "Protected");
+
+    // One that was unregistered is another one when it is found again, and the host works for that.
+    let before = host.admin(&["vm", "show", "mail"]).done()["item"].clone();
+    host.admin(&["machine", "unregister", "mail"]).done();
+    wait_for("another discovery", || {
+        host.admin(&["vm", "discover"]).is_done().then_some(())
+    });
+    let after = wait_for("it to be found again", || {
+        let shown = host.admin(&["vm", "show", "mail"]);
+        shown.is_done().then(|| shown.value()["item"].clone())
+    });
+    assert_ne!(before, after);
+    let job = host.admin(&["item", "backup", after.as_str().unwrap()]).done();
+    let job = host.admin(&["job", "wait", job["id"].as_str().unwrap()]).done();
+    assert_eq!(job["state"], "Completed", "{job} {}", running.has_said());
 }
 
 #[tokio::test]

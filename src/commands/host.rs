@@ -80,6 +80,10 @@ struct Places {
 
 /// Look for the virtual machines of this host, and tell the service of them
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  strongroom host discover
+  strongroom host discover --dry-run")]
 pub(crate) struct Discover {
     /// Tell nobody
     #[arg(long)]

@@ -1,13 +1,13 @@
 //! The long-running host: its own work, and that of each of its virtual machines, side by side.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom_hypervisor::snapshot::Reaper;
-use strongroom_model::MachineName;
+use strongroom_model::{ContainerId, MachineName};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Host, Listed};
@@ -49,7 +49,7 @@ pub async fn run_host(host: Arc<Host>, stop: impl Future<Output = ()>, mut tell:
     let (ending, ended) = watch::channel(false);
     let (wanted, mut discovery_wanted) = mpsc::channel::<()>(1);
     let mut work = JoinSet::new();
-    let mut machines: BTreeSet<MachineName> = BTreeSet::new();
+    let mut machines: BTreeMap<MachineName, (ContainerId, AbortHandle)> = BTreeMap::new();
     work.spawn(reap(host.clone(), ended.clone(), events.clone()));
     work.spawn({
         let (role, events) = (Role::Host { discovery: wanted }, events.clone());
@@ -70,20 +70,26 @@ pub async fn run_host(host: Arc<Host>, stop: impl Future<Output = ()>, mut tell:
                     Ok(listed) => {
                         for found in &listed.machines {
                             let name = found.name.clone();
-                            if machines.contains(&name) {
+                            let machine = match host.virtual_machine(&name) {
+                                Ok(machine) => machine,
+                                Err(error) => {
+                                    tell(HostEvent::NotDiscovered(error));
+                                    continue;
+                                }
+                            };
+                            let container = machine.state().container;
+                            if machines.get(&name).is_some_and(|(known, _)| *known == container) {
                                 continue;
                             }
-                            match host.virtual_machine(&name) {
-                                Ok(machine) => {
-                                    let (role, events) = (Role::VirtualMachine(host.clone()), events.clone());
-                                    let (until, teller) = (until(ended.clone()), name.clone());
-                                    work.spawn(async move {
-                                        let tell = |event| say(&events, HostEvent::Machine(teller.clone(), event));
-                                        run_as(role, Arc::new(machine), until, tell).await;
-                                    });
-                                    machines.insert(name);
-                                }
-                                Err(error) => tell(HostEvent::NotDiscovered(error)),
+                            let (role, events) = (Role::VirtualMachine(host.clone()), events.clone());
+                            let (until, teller) = (until(ended.clone()), name.clone());
+                            let running = work.spawn(async move {
+                                let tell = |event| say(&events, HostEvent::Machine(teller.clone(), event));
+                                run_as(role, Arc::new(machine), until, tell).await;
+                            });
+                            // One that was unregistered and found again is another one to the service.
+                            if let Some((_, former)) = machines.insert(name, (container, running)) {
+                                former.abort();
                             }
                         }
                         tell(HostEvent::Discovered(listed));
