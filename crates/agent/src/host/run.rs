@@ -43,7 +43,7 @@ pub enum HostEvent {
     },
 }
 
-/// Works until `stop`, as [`crate::run`] does for one machine.
+/// Works until `stop`, as [`crate::run()`] does for one machine.
 pub async fn run_host(host: Arc<Host>, stop: impl Future<Output = ()>, mut tell: impl FnMut(HostEvent)) {
     let (events, mut heard) = mpsc::channel::<HostEvent>(64);
     let (ending, ended) = watch::channel(false);
