@@ -57,6 +57,8 @@ pub(crate) struct Ext4 {
 /// Where the descriptors of groups lie.
 struct Descriptors {
     size: u64,
+    /// The superblock's block, which the descriptors follow: 1 if blocks are as small as it is.
+    superblock: u64,
     first_block: u64,
     blocks_per_group: u64,
     /// From which block of descriptors on each lies in the groups that it describes.
@@ -112,6 +114,7 @@ impl Ext4 {
             inode_size,
             descriptors: Descriptors {
                 size: descriptor_size,
+                superblock: 1024 / block_size,
                 first_block: u64::from(le32(head, 0x14)),
                 blocks_per_group,
                 scattered_from: if features & META_GROUPS != 0 {
@@ -177,11 +180,14 @@ impl Ext4 {
         let per_block = self.block_size / all.size;
         let (block, inside) = (group / per_block, (group % per_block) * all.size);
         if block < all.scattered_from {
-            return (all.first_block + 1 + block) * self.block_size + inside;
+            return (all.superblock + 1 + block) * self.block_size + inside;
         }
         // With scattered descriptors, the first group of those that a block describes has it, after a superblock if it has one.
         let first = block * per_block;
-        let superblock = u64::from(!all.sparse || has_superblock(first));
+        let mut superblock = u64::from(!all.sparse || has_superblock(first));
+        if first == 0 && all.first_block < all.superblock {
+            superblock += 1;
+        }
         (first * all.blocks_per_group + all.first_block + superblock) * self.block_size + inside
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::world::{Noise, assert_same, expected, found, image, only_volume, run, run_shell};
 
 /// A disk copied while its file system is in use, read by us, and by the kernel, which replays the journal.
-fn check(options: &str, block_size: usize) {
+fn check(options: &str, block_size: usize, mode: &str) {
     let folder = tempfile::tempdir().unwrap();
     let (used, copy, mount) = (
         image(folder.path(), "used", 100 << 20),
@@ -15,7 +15,7 @@ fn check(options: &str, block_size: usize) {
     fs::create_dir(&mount).unwrap();
     run_shell(&format!("mke2fs -q -t ext4 {options} '{}'", used.display()));
     run_shell(&format!(
-        "mount -o loop,commit=300 '{}' '{}'",
+        "mount -o loop,commit=300,data={mode} '{}' '{}'",
         used.display(),
         mount.display()
     ));
@@ -75,18 +75,19 @@ fn sync(path: &Path) {
 
 #[test]
 fn a_journal_with_changes() {
-    check("-b 4096", 4096);
+    check("-b 4096", 4096, "ordered");
 }
 
 #[test]
 fn journals_of_other_forms() {
-    check("-b 1024 -O ^metadata_csum,^64bit", 1024);
-    check("-b 4096 -O ^metadata_csum,64bit", 4096);
+    check("-b 1024 -O ^metadata_csum,^64bit", 1024, "ordered");
+    check("-b 4096 -O ^metadata_csum,64bit", 4096, "ordered");
 }
 
 #[test]
 fn contents_in_the_journal() {
-    check("-b 4096 -E mount_opts=data=journal", 4096);
+    check("-b 4096", 4096, "journal");
+    check("-b 1024 -O ^64bit", 1024, "journal");
 }
 
 #[test]

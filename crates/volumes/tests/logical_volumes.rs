@@ -29,7 +29,7 @@ impl Drop for Loop {
 fn lvm(disks: &[Loop], command: &str) -> String {
     let devices: Vec<_> = disks.iter().map(|one| one.device.as_str()).collect();
     run_shell(&format!(
-        "exec 2>&1; lvm {command} --devices {} --config 'activation {{ udev_sync=0 udev_rules=0 monitoring=0 }} backup {{ backup=0 archive=0 }}'",
+        "exec 2>&1; lvm {command} --driverloaded n --devices {} --config 'activation {{ udev_sync=0 udev_rules=0 monitoring=0 }} backup {{ backup=0 archive=0 }}'",
         devices.join(",")
     ))
 }

@@ -23,9 +23,8 @@ pub(super) fn names(from: &Xfs, inode: &[u8], place: u64, room: usize) -> Result
         let start = at - at % size;
         let stretch = extents::stretch(from, inode, start / from.block_size)?;
         if stretch.start.is_none() {
-            at = start
-                .saturating_add(stretch.blocks.saturating_mul(from.block_size))
-                .next_multiple_of(size);
+            let end = start.saturating_add(stretch.blocks.saturating_mul(from.block_size));
+            at = end.checked_next_multiple_of(size).unwrap_or(NAMES_END);
             continue;
         }
         if start > FOLDER_MAX {
