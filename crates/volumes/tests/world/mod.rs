@@ -35,6 +35,8 @@ pub fn run_shell(script: &str) -> String {
 
 pub fn image(folder: &Path, name: &str, size: u64) -> PathBuf {
     let path = folder.join(name);
+    // A new file each time: a loop device may still hold the last one of this name.
+    let _ = fs::remove_file(&path);
     fs::File::create(&path).unwrap().set_len(size).unwrap();
     path
 }
