@@ -104,7 +104,6 @@ fn xfs() {
     let folder = tempfile::tempdir().unwrap();
     for options in [
         "-m crc=1",
-        "-m crc=0",
         "-b size=1024 -n size=8192",
         "-m bigtime=1,inobtcount=1 -i size=2048",
     ] {
@@ -138,12 +137,7 @@ fn xfs_of_version_4() {
     );
     let proto = folder.path().join("proto");
     fs::write(&proto, description).unwrap();
-    for options in [
-        "-m crc=0",
-        "-m crc=0 -n ftype=1",
-        "-m crc=0 -n size=16384 -i size=512",
-        "-m crc=1",
-    ] {
+    for options in ["-m crc=0", "-m crc=0 -n ftype=1", "-m crc=0 -n size=16384 -i size=512"] {
         let image = image(folder.path(), "image", 320 << 20);
         run_shell(&format!(
             "mkfs.xfs -q -f {options} -p '{}' '{}' 2>/dev/null",
@@ -205,13 +199,13 @@ fn compressed_files_of_ntfs() {
 
 #[test]
 fn fat() {
-    for (width, size, cluster) in [(12, 30 << 20, 16), (16, 100 << 20, 4), (32, 200 << 20, 1)] {
+    for (width, size, cluster) in [(12, 30 << 20, 16), (16, 100 << 20, 8), (32, 300 << 20, 8)] {
         let folder = tempfile::tempdir().unwrap();
         let source = folder.path().join("source");
         fs::create_dir(&source).unwrap();
         plant(&source, Odd::Windows);
-        // What mtools knows of letters ends with two bytes.
-        fs::rename(source.join("ä€😀 name"), source.join("ä€ name")).unwrap();
+        // mtools knows the letters of its code page only.
+        fs::rename(source.join("ä€😀 name"), source.join("ä name")).unwrap();
         if width == 12 {
             // Too many clusters.
             fs::remove_dir_all(source.join("many")).unwrap();
@@ -228,7 +222,7 @@ fn fat() {
             image.display()
         ));
         run_shell(&format!(
-            "TZ=UTC LC_ALL=C.UTF-8 mcopy -s -m -i '{}' '{}'/* ::/",
+            "TZ=UTC LC_ALL=C.UTF-8 timeout 100 mcopy -s -m -D s -i '{}' '{}'/* ::/ </dev/null",
             image.display(),
             source.display()
         ));
