@@ -10,7 +10,7 @@ fn check_ext(options: &str) {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("source");
     fs::create_dir(&source).unwrap();
-    plant(&source, Odd::Unix);
+    plant(&source, Odd::Unix, 1500);
     if options.contains("inline_data") {
         // With this, mke2fs forgets the hole at the end of a file.
         fs::remove_file(source.join("sparse")).unwrap();
@@ -63,10 +63,10 @@ fn filled(image: &Path, mount: &str, fill: impl FnOnce(&Path)) {
     run("umount", &[&folder.path()]);
 }
 
-fn check_mounted(image: &Path, mount: &str, contents: Contents, odd: Odd) {
+fn check_mounted(image: &Path, mount: &str, contents: Contents, odd: Odd, names: usize) {
     let mut planted = Default::default();
     filled(image, mount, |root| {
-        plant(root, odd);
+        plant(root, odd, names);
         fragment(root);
         planted = expected(root);
     });
@@ -109,7 +109,13 @@ fn xfs() {
     ] {
         let image = image(folder.path(), "image", 400 << 20);
         run_shell(&format!("mkfs.xfs -q -f {options} '{}'", image.display()));
-        check_mounted(&image, "mount -t xfs -o loop", Contents::Xfs, Odd::Unix);
+        check_mounted(
+            &image,
+            "mount -t xfs -o loop",
+            Contents::Xfs,
+            Odd::Unix,
+            if options == "-m crc=1" { 10_000 } else { 1000 },
+        );
     }
 }
 
@@ -161,7 +167,13 @@ fn ntfs() {
             "mkntfs -q -F -f {options} '{}' >/dev/null 2>&1",
             image.display()
         ));
-        check_mounted(&image, "ntfs-3g -o noatime", Contents::Ntfs, Odd::Windows);
+        check_mounted(
+            &image,
+            "ntfs-3g -o noatime",
+            Contents::Ntfs,
+            Odd::Windows,
+            if options.is_empty() { 10_000 } else { 500 },
+        );
     }
 }
 
@@ -203,13 +215,10 @@ fn fat() {
         let folder = tempfile::tempdir().unwrap();
         let source = folder.path().join("source");
         fs::create_dir(&source).unwrap();
-        plant(&source, Odd::Windows);
+        // mtools takes minutes for thousands.
+        plant(&source, Odd::Windows, 60);
         // mtools knows the letters of its code page only.
         fs::rename(source.join("ä€😀 name"), source.join("ä name")).unwrap();
-        if width == 12 {
-            // Too many clusters.
-            fs::remove_dir_all(source.join("many")).unwrap();
-        }
         // Two seconds is the finest that it keeps.
         let moment = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         for path in expected(&source).keys() {
@@ -247,7 +256,7 @@ fn a_folder_comes_in_pages_and_links_are_not_followed() {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("source");
     fs::create_dir(&source).unwrap();
-    plant(&source, Odd::Unix);
+    plant(&source, Odd::Unix, 3000);
     let image = image(folder.path(), "image", 200 << 20);
     run(
         "mke2fs",
@@ -267,7 +276,7 @@ fn a_folder_comes_in_pages_and_links_are_not_followed() {
     }
     names.sort();
     names.dedup();
-    assert_eq!(names.len(), 10_000);
+    assert_eq!(names.len(), 3000);
 
     let link = file_system.look(b"passwords").unwrap();
     assert_eq!(link.target.as_deref(), Some(b"../../etc/shadow".as_slice()));

@@ -85,7 +85,7 @@ fn linear_volumes_over_two_disks() {
     }
     let source = folder.path().join("source");
     fs::create_dir(&source).unwrap();
-    plant(&source, Odd::Unix);
+    plant(&source, Odd::Unix, 1000);
     let file_system = image(folder.path(), "file system", 120 << 20);
     run(
         "mke2fs",

@@ -80,8 +80,8 @@ pub enum Odd {
     Windows,
 }
 
-/// Files of many sizes, deep folders, long names, ten thousand names in a folder.
-pub fn plant(root: &Path, odd: Odd) {
+/// Files of many sizes, deep folders, long names, and a folder with so many names.
+pub fn plant(root: &Path, odd: Odd, names: usize) {
     let mut noise = Noise(0x5eed);
     for size in [
         0, 1, 59, 60, 61, 150, 511, 512, 513, 1023, 1024, 4095, 4096, 4097, 65535, 65536, 65537, 300_000, 3_000_000,
@@ -96,7 +96,7 @@ pub fn plant(root: &Path, odd: Odd) {
     fs::write(deep.join("at the bottom"), "down here").unwrap();
     let many = root.join("many");
     fs::create_dir(&many).unwrap();
-    for number in 0..10_000 {
+    for number in 0..names {
         fs::write(many.join(format!("one of ten thousand, number {number}")), "").unwrap();
     }
     fs::write(root.join("ä€😀 name"), "letters").unwrap();
