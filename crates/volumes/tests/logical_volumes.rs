@@ -43,7 +43,9 @@ fn fill(disks: &[Loop], name: &str, image: &Path) {
             "lvs --noheadings --segments --nosuffix --units b --separator '|' -o seg_start,seg_size,seg_pe_ranges,vg_extent_size group/{name}"
         ),
     );
-    let start_of_data = 1 << 20;
+    let start_of_data = lvm(disks, "pvs --noheadings --nosuffix --units b -o pe_start");
+    let start_of_data: usize = start_of_data.lines().find_map(|line| line.trim().parse().ok()).unwrap();
+    assert_eq!(start_of_data, 64 << 10);
     for line in told.lines().filter(|line| line.contains('|')) {
         let fields: Vec<_> = line.trim().split('|').collect();
         let number = |index: usize| fields[index].parse::<usize>().unwrap();
@@ -62,7 +64,10 @@ fn linear_volumes_over_two_disks() {
     let folder = tempfile::tempdir().unwrap();
     let disks = ["one", "two"].map(|name| Loop::new(image(folder.path(), name, 160 << 20)));
     for one in &disks {
-        lvm(&disks, &format!("pvcreate --yes {}", one.device));
+        lvm(
+            &disks,
+            &format!("pvcreate --yes --metadatasize 32k --dataalignment 64k {}", one.device),
+        );
     }
     lvm(
         &disks,
@@ -79,9 +84,14 @@ fn linear_volumes_over_two_disks() {
     );
     lvm(&disks, &format!("lvextend -L 120M group/files {}", disks[1].device));
     lvm(&disks, &format!("lvcreate {quiet} -n 'striped-one' -i 2 -L 16M group"));
-    // Descriptions are a ring: many changes bring it round its end.
+    // Descriptions are a ring, of less than 64 KiB here: many changes bring it round its end.
     for turn in 0..40 {
         lvm(&disks, &format!("vgchange --addtag turn{turn} group"));
+        let members: Vec<_> = disks
+            .iter()
+            .flat_map(|one| volumes(&disk(&one.image)).unwrap())
+            .collect();
+        assert_eq!(logical_volumes(&members).len(), 3, "turn {turn}");
     }
     let source = folder.path().join("source");
     fs::create_dir(&source).unwrap();
