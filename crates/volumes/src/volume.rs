@@ -31,7 +31,7 @@ pub enum Contents {
     Exfat,
     /// A CD's or DVD's file system.
     Iso9660,
-    /// A physical volume of LVM2: [`crate::logical_volumes`] says what is in it.
+    /// A physical volume of LVM2: [`crate::logical_volumes()`] says what is in it.
     LvmMember,
     /// A member of a Linux software RAID.
     RaidMember,
